@@ -1,0 +1,128 @@
+"""Attribute values: numbers, booleans, words, lists, dtypes, and calls such as `clip(0, 6)`; and their text form."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from plait.ir.types import DType
+
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+RESERVED = frozenset({"true", "false", "inf", "nan", "on", "via", "loc"})
+
+
+@attrs.frozen
+class Call:
+    """A word with arguments: the parsed form of attribute values such as `leaky_relu(0.1)`."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(attribute_text(a) for a in self.args)})"
+
+
+def attribute_text(value: Any) -> str:
+    """How the text form writes an attribute value.
+
+    Raises:
+        TypeError: the value has no text form.
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return float_text(value)
+        case str():
+            return value if WORD.match(value) and value not in RESERVED else quote(value)
+        case tuple() | list():
+            return f"[{', '.join(attribute_text(v) for v in value)}]"
+        case DType() | Call():
+            return str(value)
+    if callable(text := getattr(value, "attribute_text", None)):
+        return str(text())
+    raise TypeError(f"{type(value).__name__} is not an attribute value")
+
+
+def float_text(value: float) -> str:
+    """Shortest text that reads back as the same float64, never mistaken for an integer."""
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    return repr(float(value))
+
+
+def quote(text: str) -> str:
+    """A double-quoted string with escapes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+# Converters for attribute fields. They raise TypeError or ValueError, which the parser reports as P102 at the attribute.
+
+def ints(value: Sequence[int]) -> tuple[int, ...]:
+    """Any sequence of integers, as a tuple."""
+    return tuple(_int(v) for v in value)
+
+
+def pair(value: int | Sequence[int]) -> tuple[int, int]:
+    """`2` or `[2, 2]`: a value each for height and width."""
+    if isinstance(value, int):
+        return (value, value)
+    a, b = ints(value) if len(value) == 2 else _wrong_length(value, 2)
+    return (a, b)
+
+
+def pads(value: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """`1`, `[1, 2]` (height, width) or `[top, left, bottom, right]`."""
+    if isinstance(value, int):
+        return (value, value, value, value)
+    if len(value) == 2:
+        h, w = ints(value)
+        return (h, w, h, w)
+    top, left, bottom, right = ints(value) if len(value) == 4 else _wrong_length(value, 4)
+    return (top, left, bottom, right)
+
+
+def number(value: float) -> float:
+    """An integer or float, as float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"wants a number, got {value!r}")
+    return float(value)
+
+
+def integer(value: int) -> int:
+    """An integer."""
+    return _int(value)
+
+
+def boolean(value: bool) -> bool:
+    """`true` or `false`."""
+    if not isinstance(value, bool):
+        raise TypeError(f"wants true or false, got {value!r}")
+    return value
+
+
+def dtype(value: str | DType) -> DType:
+    """An element type by its word."""
+    try:
+        return DType(value)
+    except ValueError:
+        raise ValueError(f"unknown dtype {value!r}") from None
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"wants an integer, got {value!r}")
+    return int(value)
+
+
+def _wrong_length(value: Sequence[int], wanted: int) -> tuple[int, ...]:
+    raise ValueError(f"wants {wanted} numbers, got {len(value)}")

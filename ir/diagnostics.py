@@ -1,0 +1,129 @@
+"""Where things are and what is wrong with them: spans, locations, diagnostics, and the errors that carry them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+CODES: dict[str, str] = {
+    "P001": "the text is not in the grammar",
+    "P002": "a name is defined twice",
+    "P003": "a value or constant is used but not defined",
+    "P004": "a value is used before its definition",
+    "P005": "the version of the text form is not supported",
+    "P006": "a type, layout or literal is malformed",
+    "P007": "a weights file is missing, damaged, or does not match its declaration",
+    "P101": "a layer name is not registered",
+    "P102": "an attribute or operand is unknown, missing or of the wrong kind",
+    "P103": "a declared result type differs from the inferred one",
+    "P104": "the operands or attributes of a layer do not fit together",
+    "P105": "an output of a function is not available in it",
+    "P106": "operand formats differ from what the chosen routine takes",
+    "P201": "a pass name, option or pipeline is not valid",
+    "P301": "a model file cannot be read",
+    "P302": "a model uses something that is not supported",
+    "P303": "a model is inconsistent",
+    "P401": "a run-time input does not fit the model",
+    "P402": "a package is damaged or of an unsupported version",
+    "P403": "no routine can run a layer",
+    "P404": "a routine descriptor is malformed or matches nothing",
+}
+"""Every diagnostic code with its meaning; each has a negative test."""
+
+
+@attrs.frozen
+class Span:
+    """A place in a text file. Lines and columns count from 1; `end` is the column after the last character."""
+
+    file: str
+    line: int
+    column: int
+    end: int
+    text: str = attrs.field(default="", eq=False, repr=False)
+    """The source line, for the caret."""
+
+
+@attrs.frozen
+class Location:
+    """Where a layer came from in the original model: a file and a node name."""
+
+    file: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.name}"
+
+
+@attrs.frozen
+class Diagnostic:
+    """One finding: code, message, place, and how to mend it."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    where: str = ""
+    """A place that is not in a text file: a layer, a node of a model, a file."""
+    hint: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        assert self.code in CODES, self.code
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self) -> str:
+        """`file:line:col: error[P123]: message`, the source line with a caret, and the hint."""
+        if self.span is None:
+            place = f"{self.where}: " if self.where else ""
+            lines = [f"{place}error[{self.code}]: {self.message}"]
+        else:
+            s = self.span
+            lines = [f"{s.file}:{s.line}:{s.column}: error[{self.code}]: {self.message}"]
+            if s.text:
+                width = max(1, min(s.end, len(s.text) + 1) - s.column)
+                lines += [s.text, " " * (s.column - 1) + "^" * width]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+class PlaitError(Exception):
+    """Base of all errors that a user can cause. Carries diagnostics; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+    def __init__(self, diagnostics: Diagnostic | Iterable[Diagnostic]) -> None:
+        found = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        assert found
+        self.diagnostics: tuple[Diagnostic, ...] = found
+        super().__init__("\n".join(d.render() for d in found))
+
+    @property
+    def code(self) -> str:
+        """Code of the first diagnostic."""
+        return self.diagnostics[0].code
+
+
+class IRError(PlaitError):
+    """The IR is not valid (text or in memory)."""
+
+    exit_code = 3
+
+
+class ShapeError(ValueError):
+    """Raised by `Layer.infer` and `Layer.check`; the verifier turns it into a diagnostic with a place."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint with the closest known names, or an empty string."""
+    import difflib
+
+    close = difflib.get_close_matches(name, list(known), n=3)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
+
+def join_names(names: Sequence[str], limit: int = 5) -> str:
+    """`a, b, c and 4 more`."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,1 @@
+"""The built-in layers, one file per family. A layer's class is its whole declaration: operands, attributes, result types, semantics."""

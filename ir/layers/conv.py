@@ -1,0 +1,102 @@
+"""Convolution."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from plait.ir.activation import NONE, Activation, activation
+from plait.ir.attributes import integer, pads, pair
+from plait.ir.diagnostics import ShapeError
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import show, want_rank, window_extent
+from plait.ir.registry import layer
+from plait.ir.types import TensorType
+from plait.ir.values import Array, Value
+
+
+@layer("conv2d")
+@attrs.define(eq=False)
+class Conv2d(Layer):
+    """2-D convolution (cross-correlation), then bias, residual and activation: `act(conv(x, weight) + bias + residual)`.
+
+    `x` is [N, C, H, W], `weight` [O, C / groups, KH, KW], `bias` [O], `residual` as the result [N, O, OH, OW]. `groups == C` is a
+    depthwise convolution. Source: ONNX operator specification, Conv.
+    """
+
+    x: Value
+    weight: Value
+    bias: Value | None = None
+    residual: Value | None = None
+    stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    pad: tuple[int, int, int, int] = attrs.field(default=(0, 0, 0, 0), converter=pads, kw_only=True)
+    dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    groups: int = attrs.field(default=1, converter=integer, kw_only=True)
+    act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+
+    def infer(self) -> TensorType:
+        n, c, h, w = want_rank(self.x, 4, "x")
+        o, per_group, kh, kw = want_rank(self.weight, 4, "weight")
+        if min(self.stride) < 1 or min(self.dilation) < 1 or self.groups < 1 or min(self.pad) < 0:
+            raise ShapeError("stride, dilation and groups must be positive, pad not negative")
+        if not isinstance(kh, int) or not isinstance(kw, int) or not isinstance(o, int):
+            raise ShapeError("the shape of weight must be known")
+        if c != per_group * self.groups:
+            raise ShapeError(f"x has {c} channels but weight {show(self.weight.type.shape)} with {self.groups} groups takes "
+                             f"{per_group * self.groups}")
+        if o % self.groups:
+            raise ShapeError(f"{o} output channels do not divide into {self.groups} groups")
+        if self.bias is not None and self.bias.type.shape != (o,):
+            raise ShapeError(f"bias must be [{o}], got {self.bias.type}")
+        top, left, bottom, right = self.pad
+        out = (n, o, window_extent(h, kh, self.stride[0], self.dilation[0], top, bottom),
+               window_extent(w, kw, self.stride[1], self.dilation[1], left, right))
+        if self.residual is not None and self.residual.type.shape != out:
+            raise ShapeError(f"residual must be {show(out)}, got {self.residual.type}")
+        return TensorType(self.x.type.dtype, out)
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Kernel height and width."""
+        kh, kw = self.weight.type.static_shape[2:]
+        return kh, kw
+
+    @property
+    def is_depthwise(self) -> bool:
+        """One filter for each input channel."""
+        return self.groups > 1 and self.weight.type.shape[1] == 1 and self.weight.type.shape[0] == self.groups
+
+    def flops(self) -> int:
+        return 2 * self.result.type.elements * int(np.prod(self.weight.type.static_shape[1:]))
+
+    def reference(self, x: Array, weight: Array, bias: Array | None, residual: Array | None) -> Array:
+        y = conv2d(x, weight, self.stride, self.pad, self.dilation, self.groups)
+        if bias is not None:
+            y += bias.astype(np.float64).reshape(1, -1, 1, 1)
+        if residual is not None:
+            y += residual
+        return self.act(y).astype(x.dtype)
+
+
+def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int, int, int],
+            dilation: tuple[int, int], fill: float = 0.0) -> Array:
+    """A strided view [N, C, OH, OW, KH, KW] of the windows of a padded image [N, C, H, W]."""
+    top, left, bottom, right = pad
+    padded = np.pad(x, ((0, 0), (0, 0), (top, max(bottom, 0)), (left, max(right, 0))), constant_values=fill)
+    (kh, kw), (dh, dw) = kernel, dilation
+    view = np.lib.stride_tricks.sliding_window_view(padded, (dh * (kh - 1) + 1, dw * (kw - 1) + 1), axis=(2, 3))
+    return view[:, :, :: stride[0], :: stride[1], ::dh, ::dw]
+
+
+def conv2d(x: Array, weight: Array, stride: tuple[int, int], pad: tuple[int, int, int, int], dilation: tuple[int, int],
+           groups: int) -> Array:
+    """Convolution in float64: [N, C, H, W] and [O, C / groups, KH, KW] to [N, O, OH, OW]. One matrix product for each group of images."""
+    o, per_group, kh, kw = weight.shape
+    view = windows(x.astype(np.float64), (kh, kw), stride, pad, dilation)
+    n, c, oh, ow = view.shape[:4]
+    if per_group == 1 and o == groups:
+        return np.einsum("nchwij,cij->nchw", view, weight[:, 0].astype(np.float64), optimize=True)
+    columns = view.reshape(n, groups, per_group, oh, ow, kh, kw).transpose(0, 1, 2, 5, 6, 3, 4)
+    columns = columns.reshape(n, groups, per_group * kh * kw, oh * ow)
+    filters = weight.astype(np.float64).reshape(groups, o // groups, per_group * kh * kw)
+    return np.matmul(filters, columns).reshape(n, o, oh, ow)

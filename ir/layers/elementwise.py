@@ -1,0 +1,172 @@
+"""Element-wise arithmetic with NumPy broadcasting, unary functions, and casts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import attrs
+import numpy as np
+
+from plait.ir.activation import NONE, Activation, activation
+from plait.ir.attributes import dtype as dtype_converter
+from plait.ir.diagnostics import ShapeError
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import broadcast
+from plait.ir.registry import layer
+from plait.ir.types import DType, TensorType
+from plait.ir.values import Array, Value
+
+
+@attrs.define(eq=False)
+class Binary(Layer):
+    """An element-wise function of two operands of one dtype, broadcast, then an activation."""
+
+    function: ClassVar[Callable[..., Any]]
+
+    a: Value
+    b: Value
+    act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+
+    def infer(self) -> TensorType:
+        if self.a.type.dtype != self.b.type.dtype:
+            raise ShapeError(f"operands have dtypes {self.a.type.dtype} and {self.b.type.dtype}")
+        return TensorType(self.a.type.dtype, broadcast([self.a.type.shape, self.b.type.shape]))
+
+    def flops(self) -> int:
+        return self.result.type.elements
+
+    def reference(self, a: Array, b: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return self.act(type(self).function(a, b).astype(a.dtype))
+
+
+@layer("add")
+@attrs.define(eq=False)
+class Add(Binary):
+    """`act(a + b)`."""
+
+    function = np.add
+
+
+@layer("sub")
+@attrs.define(eq=False)
+class Sub(Binary):
+    """`act(a - b)`."""
+
+    function = np.subtract
+
+
+@layer("mul")
+@attrs.define(eq=False)
+class Mul(Binary):
+    """`act(a * b)`."""
+
+    function = np.multiply
+
+
+def _divide(a: Array, b: Array) -> Array:
+    if a.dtype.kind == "f":
+        return np.divide(a, b)
+    # Integer division truncates towards zero, as in C and ONNX.
+    quotient: Array = np.trunc(np.divide(a, b, dtype=np.float64))
+    return quotient
+
+
+@layer("div")
+@attrs.define(eq=False)
+class Div(Binary):
+    """`act(a / b)`; integers truncate towards zero."""
+
+    function = _divide
+
+
+@layer("minimum")
+@attrs.define(eq=False)
+class Minimum(Binary):
+    """`act(min(a, b))`."""
+
+    function = np.minimum
+
+
+@layer("maximum")
+@attrs.define(eq=False)
+class Maximum(Binary):
+    """`act(max(a, b))`."""
+
+    function = np.maximum
+
+
+@layer("pow")
+@attrs.define(eq=False)
+class Pow(Binary):
+    """`act(a ** b)`."""
+
+    function = np.power
+
+
+UNARY: dict[str, Callable[[Array], Array]] = {
+    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "neg": np.negative, "floor": np.floor, "ceil": np.ceil,
+    "reciprocal": np.reciprocal, "erf": lambda x: np.frompyfunc(math.erf, 1, 1)(x).astype(np.float64),
+}
+"""Function word -> NumPy semantics (on float64 for floating operands)."""
+
+
+def _function_word(value: str) -> str:
+    if value not in UNARY:
+        raise ValueError(f"unknown function {value!r} (known: {', '.join(UNARY)})")
+    return value
+
+
+@layer("unary")
+@attrs.define(eq=False)
+class Unary(Layer):
+    """An element-wise mathematical function: `unary(%x) {fn = exp}`."""
+
+    x: Value
+    fn: str = attrs.field(converter=_function_word, kw_only=True)
+
+    def infer(self) -> TensorType:
+        return TensorType(self.x.type.dtype, self.x.type.shape)
+
+    def flops(self) -> int:
+        return self.x.type.elements
+
+    def reference(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return UNARY[self.fn](x.astype(np.float64) if x.dtype.kind == "f" else x).astype(x.dtype)
+
+
+@layer("cast")
+@attrs.define(eq=False)
+class Cast(Layer):
+    """Change of element type; floats to integers truncate towards zero."""
+
+    x: Value
+    to: DType = attrs.field(converter=dtype_converter, kw_only=True)
+
+    def infer(self) -> TensorType:
+        return TensorType(self.to, self.x.type.shape)
+
+    def reference(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return x.astype(self.to.numpy)
+
+
+@layer("adapt")
+@attrs.define(eq=False)
+class Adapt(Layer):
+    """The same tensor in another format. Inserted by selection; has routines and a cost like any other layer."""
+
+    x: Value
+    to: str = attrs.field(default="", kw_only=True)
+    """Layout word of the result."""
+
+    def infer(self) -> TensorType:
+        from plait.ir.layout import layout_named
+
+        return TensorType(self.x.type.dtype, self.x.type.shape, layout_named(self.to), self.x.type.device)
+
+    def reference(self, x: Array) -> Array:
+        return x

@@ -1,0 +1,68 @@
+"""Fully connected layers and matrix products."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from plait.ir.activation import NONE, Activation, activation
+from plait.ir.diagnostics import ShapeError
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import broadcast, want_rank
+from plait.ir.registry import layer
+from plait.ir.types import TensorType
+from plait.ir.values import Array, Value
+
+
+@layer("fully_connected")
+@attrs.define(eq=False)
+class FullyConnected(Layer):
+    """`act(x weightᵀ + bias)`: `x` is [N, K], `weight` [O, K], `bias` [O], the result [N, O]."""
+
+    x: Value
+    weight: Value
+    bias: Value | None = None
+    act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+
+    def infer(self) -> TensorType:
+        n, k = want_rank(self.x, 2, "x")
+        o, wk = want_rank(self.weight, 2, "weight")
+        if k != wk:
+            raise ShapeError(f"x has {k} features but weight takes {wk}")
+        if self.bias is not None and self.bias.type.shape != (o,):
+            raise ShapeError(f"bias must be [{o}], got {self.bias.type}")
+        return TensorType(self.x.type.dtype, (n, o))
+
+    def flops(self) -> int:
+        return 2 * self.x.type.elements * self.weight.type.static_shape[0]
+
+    def reference(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        y = x.astype(np.float64) @ weight.astype(np.float64).T
+        if bias is not None:
+            y += bias
+        return self.act(y).astype(x.dtype)
+
+
+@layer("matmul")
+@attrs.define(eq=False)
+class Matmul(Layer):
+    """Matrix product of the last two dimensions, batched and broadcast over the others. Source: ONNX, MatMul (rank 2 and up)."""
+
+    a: Value
+    b: Value
+
+    def infer(self) -> TensorType:
+        a, b = self.a.type.shape, self.b.type.shape
+        if len(a) < 2 or len(b) < 2:
+            raise ShapeError(f"operands need at least 2 dimensions, got {self.a.type} and {self.b.type}")
+        if a[-1] != b[-2]:
+            raise ShapeError(f"inner dimensions {a[-1]} and {b[-2]} differ")
+        return TensorType(self.a.type.dtype, (*broadcast([a[:-2], b[:-2]]), a[-2], b[-1]))
+
+    def flops(self) -> int:
+        return 2 * self.result.type.elements * self.a.type.static_shape[-1]
+
+    def reference(self, a: Array, b: Array) -> Array:
+        if a.dtype.kind != "f":
+            return np.matmul(a, b)
+        return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(a.dtype)

@@ -1,0 +1,115 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from plait.ir.attributes import boolean, pads, pair
+from plait.ir.diagnostics import ShapeError
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import want_rank, window_extent
+from plait.ir.layers.conv import windows
+from plait.ir.registry import layer
+from plait.ir.types import TensorType
+from plait.ir.values import Array, Value
+
+_Pair = tuple[int, int]
+_Quad = tuple[int, int, int, int]
+
+
+def _infer(x: Value, kernel: _Pair, stride: _Pair, pad: _Quad, dilation: _Pair, ceil: bool) -> TensorType:
+    n, c, h, w = want_rank(x, 4, "x")
+    if min(*kernel, *stride, *dilation) < 1 or min(pad) < 0:
+        raise ShapeError("kernel, stride and dilation must be positive, pad not negative")
+    top, left, bottom, right = pad
+    return TensorType(x.type.dtype, (n, c, window_extent(h, kernel[0], stride[0], dilation[0], top, bottom, ceil),
+                                     window_extent(w, kernel[1], stride[1], dilation[1], left, right, ceil)))
+
+
+def _full_pad(pad: _Quad, size: _Pair, out: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> _Quad:
+    """Padding with the trailing sides extended so that every window, partial ones of `ceil` included, lies inside."""
+    top, left, _, _ = pad
+    bottom, right = (max(p, (o - 1) * s + d * (k - 1) + 1 - i - q) for p, o, s, d, k, i, q in
+                     zip(pad[2:], out, stride, dilation, kernel, size, pad[:2], strict=True))
+    return (top, left, bottom, right)
+
+
+@layer("max_pool2d")
+@attrs.define(eq=False)
+class MaxPool2d(Layer):
+    """Maximum over sliding windows of [N, C, H, W]; padding never wins. `ceil` keeps a last partial window. Source: ONNX, MaxPool."""
+
+    x: Value
+    kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
+    stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    pad: tuple[int, int, int, int] = attrs.field(default=(0, 0, 0, 0), converter=pads, kw_only=True)
+    dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    ceil: bool = attrs.field(default=False, converter=boolean, kw_only=True)
+
+    def infer(self) -> TensorType:
+        return _infer(self.x, self.kernel, self.stride, self.pad, self.dilation, self.ceil)
+
+    def flops(self) -> int:
+        return self.result.type.elements * self.kernel[0] * self.kernel[1]
+
+    def reference(self, x: Array) -> Array:
+        oh, ow = self.infer().static_shape[2:]
+        pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        view = windows(x, self.kernel, self.stride, pad, self.dilation, lowest)[:, :, :oh, :ow]
+        return view.max(axis=(4, 5))
+
+
+@layer("avg_pool2d")
+@attrs.define(eq=False)
+class AvgPool2d(Layer):
+    """Mean over sliding windows of [N, C, H, W].
+
+    `count_pad`: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by the number of
+    input elements in the window. Source: ONNX, AveragePool.
+    """
+
+    x: Value
+    kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
+    stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    pad: tuple[int, int, int, int] = attrs.field(default=(0, 0, 0, 0), converter=pads, kw_only=True)
+    dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
+    ceil: bool = attrs.field(default=False, converter=boolean, kw_only=True)
+    count_pad: bool = attrs.field(default=False, converter=boolean, kw_only=True)
+
+    def infer(self) -> TensorType:
+        return _infer(self.x, self.kernel, self.stride, self.pad, self.dilation, self.ceil)
+
+    def flops(self) -> int:
+        return self.result.type.elements * self.kernel[0] * self.kernel[1]
+
+    def reference(self, x: Array) -> Array:
+        oh, ow = self.infer().static_shape[2:]
+        pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
+        total = windows(x.astype(np.float64), self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(axis=(4, 5))
+        inside = np.ones((1, 1, *x.shape[2:]))
+        if self.count_pad:
+            top, left, bottom, right = self.pad
+            inside = np.pad(inside, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=1)
+            pad = (0, 0, pad[2] - bottom, pad[3] - right)
+        count = windows(inside, self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(axis=(4, 5))
+        return (total / count).astype(x.dtype)
+
+
+@layer("global_avg_pool")
+@attrs.define(eq=False)
+class GlobalAvgPool(Layer):
+    """Mean over height and width: [N, C, H, W] to [N, C, 1, 1]."""
+
+    x: Value
+
+    def infer(self) -> TensorType:
+        n, c, _, _ = want_rank(self.x, 4, "x")
+        return TensorType(self.x.type.dtype, (n, c, 1, 1))
+
+    def flops(self) -> int:
+        return self.x.type.elements
+
+    def reference(self, x: Array) -> Array:
+        return x.mean(axis=(2, 3), keepdims=True, dtype=np.float64).astype(x.dtype)

@@ -1,0 +1,53 @@
+"""Reductions along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import numpy as np
+
+from plait.ir.attributes import boolean, ints
+from plait.ir.dims import Dimension
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import axes_in
+from plait.ir.registry import layer
+from plait.ir.types import TensorType
+from plait.ir.values import Array, Value
+
+REDUCTIONS: dict[str, Callable[..., Array]] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
+"""Function word -> NumPy semantics."""
+
+
+def _function_word(value: str) -> str:
+    if value not in REDUCTIONS:
+        raise ValueError(f"unknown reduction {value!r} (known: {', '.join(REDUCTIONS)})")
+    return value
+
+
+@layer("reduce")
+@attrs.define(eq=False)
+class Reduce(Layer):
+    """`reduce(%x) {fn = mean, axes = [2, 3]}`; without axes over all of them. `keep` leaves reduced axes with size 1."""
+
+    x: Value
+    fn: str = attrs.field(converter=_function_word, kw_only=True)
+    axes: tuple[int, ...] = attrs.field(default=(), converter=ints, kw_only=True)
+    keep: bool = attrs.field(default=True, converter=boolean, kw_only=True)
+
+    def infer(self) -> TensorType:
+        axes = axes_in(self.axes, self.x.type.rank)
+        shape: list[Dimension] = []
+        for i, d in enumerate(self.x.type.shape):
+            if i not in axes:
+                shape.append(d)
+            elif self.keep:
+                shape.append(1)
+        return TensorType(self.x.type.dtype, shape)
+
+    def flops(self) -> int:
+        return self.x.type.elements
+
+    def reference(self, x: Array) -> Array:
+        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        return np.asarray(REDUCTIONS[self.fn](wide, axis=axes_in(self.axes, x.ndim), keepdims=self.keep)).astype(x.dtype)

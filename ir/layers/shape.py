@@ -1,0 +1,249 @@
+"""Layers that move elements without computing on them."""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from plait.ir.attributes import integer, ints, number
+from plait.ir.diagnostics import ShapeError
+from plait.ir.dims import Dimension
+from plait.ir.layer import Layer
+from plait.ir.layers._rules import axis_in, show
+from plait.ir.registry import layer
+from plait.ir.types import DType, TensorType
+from plait.ir.values import Array, Value
+
+
+@layer("reshape")
+@attrs.define(eq=False)
+class Reshape(Layer):
+    """The same elements, row-major, in another shape. One entry may be -1 (inferred); 0 copies the dimension of `x` at that place."""
+
+    x: Value
+    shape: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+
+    def infer(self) -> TensorType:
+        source = self.x.type.shape
+        if self.shape.count(-1) > 1 or min(self.shape, default=0) < -1:
+            raise ShapeError(f"shape {list(self.shape)} may have one -1 and no other negative number")
+        if any(d == 0 and i >= len(source) for i, d in enumerate(self.shape)):
+            raise ShapeError(f"shape {list(self.shape)} copies a dimension that {self.x.type} does not have")
+        shape: list[Dimension] = [source[i] if d == 0 else d for i, d in enumerate(self.shape)]
+        total: Dimension = 1
+        for d in source:
+            total = total * d
+        known: Dimension = 1
+        for d in shape:
+            known = known * (1 if d == -1 else d)
+        if -1 in shape:
+            place = shape.index(-1)
+            if isinstance(total, int) and isinstance(known, int) and (known == 0 or total % known):
+                raise ShapeError(f"{show(source)} cannot be reshaped to {list(self.shape)}")
+            shape[place] = _quotient(source, shape, total, known)
+        elif total != known:
+            raise ShapeError(f"{show(source)} cannot be reshaped to {list(self.shape)}")
+        return TensorType(self.x.type.dtype, shape)
+
+    def reference(self, x: Array) -> Array:
+        return x.reshape([x.shape[i] if d == 0 else d for i, d in enumerate(self.shape)])
+
+
+def _quotient(source: tuple[Dimension, ...], shape: list[Dimension], total: Dimension, known: Dimension) -> Dimension:
+    """`total / known` for the entry -1: common symbolic factors are cancelled one by one."""
+    if isinstance(known, int):
+        return total // known
+    rest = list(source)
+    for d in shape:
+        if not isinstance(d, int) and d in rest:
+            rest.remove(d)
+    top: Dimension = 1
+    for d in rest:
+        top = top * d
+    bottom = 1
+    for d in shape:
+        bottom *= d if isinstance(d, int) and d != -1 else 1
+    return top // bottom
+
+
+@layer("transpose")
+@attrs.define(eq=False)
+class Transpose(Layer):
+    """Permutation of the logical axes: axis `i` of the result is axis `perm[i]` of `x`."""
+
+    x: Value
+    perm: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+
+    def infer(self) -> TensorType:
+        if sorted(self.perm) != list(range(self.x.type.rank)):
+            raise ShapeError(f"perm {list(self.perm)} is not a permutation of the {self.x.type.rank} axes")
+        return TensorType(self.x.type.dtype, tuple(self.x.type.shape[p] for p in self.perm))
+
+    def reference(self, x: Array) -> Array:
+        return np.ascontiguousarray(x.transpose(self.perm))
+
+
+@layer("concat")
+@attrs.define(eq=False)
+class Concat(Layer):
+    """Operands one after the other along `axis`."""
+
+    xs: tuple[Value, ...]
+    axis: int = attrs.field(default=1, converter=integer, kw_only=True)
+
+    def infer(self) -> TensorType:
+        if not self.xs:
+            raise ShapeError("concat needs at least one operand")
+        first = self.xs[0].type
+        axis = axis_in(self.axis, first.rank)
+        total: Dimension = 0
+        for value in self.xs:
+            shape = value.type.shape
+            if value.type.dtype != first.dtype or len(shape) != first.rank or any(
+                    a != b for i, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if i != axis):
+                raise ShapeError(f"{value.type} does not fit {first} along axis {axis}")
+            total = total + shape[axis]
+        return TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1:]))
+
+    def reference(self, *xs: Array) -> Array:
+        return np.concatenate(xs, axis=self.axis)
+
+
+@layer("split")
+@attrs.define(eq=False)
+class Split(Layer):
+    """Parts of `x` along `axis`, of the given sizes."""
+
+    x: Value
+    sizes: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    axis: int = attrs.field(default=1, converter=integer, kw_only=True)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        shape = self.x.type.shape
+        axis = axis_in(self.axis, len(shape))
+        if min(self.sizes, default=-1) < 0 or sum(self.sizes) != shape[axis]:
+            raise ShapeError(f"sizes {list(self.sizes)} do not add up to {shape[axis]}")
+        return tuple(TensorType(self.x.type.dtype, (*shape[:axis], s, *shape[axis + 1:])) for s in self.sizes)
+
+    def reference(self, x: Array) -> tuple[Array, ...]:
+        return tuple(np.ascontiguousarray(p) for p in np.split(x, np.cumsum(self.sizes)[:-1], axis=self.axis))
+
+
+@layer("slice")
+@attrs.define(eq=False)
+class Slice(Layer):
+    """`x[start:stop:step]` along each of `axes`, as Python slices; large stops are clamped. Source: ONNX, Slice."""
+
+    x: Value
+    axes: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    starts: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    stops: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    steps: tuple[int, ...] = attrs.field(default=(), converter=ints, kw_only=True)
+
+    def slices(self, shape: tuple[int, ...]) -> tuple[slice, ...]:
+        """Python slices for every axis of a static shape, with non-negative starts."""
+        result = [slice(None)] * len(shape)
+        for axis, start, stop, step in zip(self.axes, self.starts, self.stops, self._steps(), strict=True):
+            axis = axis_in(axis, len(shape))
+            size = shape[axis]
+            if step < 0:
+                first = min(start + size if start < 0 else start, size - 1)
+                last = -1 if stop < -size else min(stop + size if stop < 0 else stop, size - 1)
+                result[axis] = slice(first, None if last < 0 else last, step)
+            else:
+                result[axis] = slice(*slice(start, stop, step).indices(size))
+        return tuple(result)
+
+    def _steps(self) -> tuple[int, ...]:
+        return self.steps or (1,) * len(self.axes)
+
+    def infer(self) -> TensorType:
+        if not len(self.axes) == len(self.starts) == len(self.stops) == len(self._steps()):
+            raise ShapeError("axes, starts, stops and steps must have equal lengths")
+        if 0 in self._steps():
+            raise ShapeError("a step is 0")
+        shape = list(self.x.type.shape)
+        for axis in self.axes:
+            if not isinstance(shape[axis_in(axis, len(shape))], int):
+                raise ShapeError(f"axis {axis} of {self.x.type} is symbolic")
+        fixed = tuple(d if isinstance(d, int) else 1 for d in shape)
+        for i, part in enumerate(self.slices(fixed)):
+            if isinstance(shape[i], int):
+                shape[i] = len(range(*part.indices(fixed[i])))
+        return TensorType(self.x.type.dtype, shape)
+
+    def reference(self, x: Array) -> Array:
+        return np.ascontiguousarray(x[self.slices(x.shape)])
+
+
+@layer("pad")
+@attrs.define(eq=False)
+class Pad(Layer):
+    """`x` with `before[i]` and `after[i]` elements of `value` added along axis i; negative counts crop. Source: ONNX, Pad (constant)."""
+
+    x: Value
+    before: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    after: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+    value: float = attrs.field(default=0.0, converter=number, kw_only=True)
+
+    def infer(self) -> TensorType:
+        if not len(self.before) == len(self.after) == self.x.type.rank:
+            raise ShapeError(f"before and after need {self.x.type.rank} entries")
+        return TensorType(self.x.type.dtype,
+                          tuple(d + b + a for d, b, a in zip(self.x.type.shape, self.before, self.after, strict=True)))
+
+    def reference(self, x: Array) -> Array:
+        crop = tuple(slice(max(-b, 0), d - max(-a, 0)) for d, b, a in zip(x.shape, self.before, self.after, strict=True))
+        widths = [(max(b, 0), max(a, 0)) for b, a in zip(self.before, self.after, strict=True)]
+        return np.pad(x[crop], widths, constant_values=np.array(self.value).astype(x.dtype))
+
+
+@layer("gather")
+@attrs.define(eq=False)
+class Gather(Layer):
+    """`x` at `indices` along `axis`; negative indices count from the end. Source: ONNX, Gather."""
+
+    x: Value
+    indices: Value
+    axis: int = attrs.field(default=0, converter=integer, kw_only=True)
+
+    def infer(self) -> TensorType:
+        axis = axis_in(self.axis, self.x.type.rank)
+        if self.indices.type.dtype not in (DType.I64, DType.I32):
+            raise ShapeError(f"indices must be i64 or i32, got {self.indices.type}")
+        shape = self.x.type.shape
+        return TensorType(self.x.type.dtype, (*shape[:axis], *self.indices.type.shape, *shape[axis + 1:]))
+
+    def reference(self, x: Array, indices: Array) -> Array:
+        return np.take(x, indices, axis=self.axis)
+
+
+@layer("expand")
+@attrs.define(eq=False)
+class Expand(Layer):
+    """`x` broadcast with a shape. Source: ONNX, Expand."""
+
+    x: Value
+    shape: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
+
+    def infer(self) -> TensorType:
+        from plait.ir.layers._rules import broadcast
+
+        return TensorType(self.x.type.dtype, broadcast([self.x.type.shape, self.shape]))
+
+    def reference(self, x: Array) -> Array:
+        return np.ascontiguousarray(np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape)))
+
+
+@layer("shape")
+@attrs.define(eq=False)
+class ShapeOf(Layer):
+    """The dimensions of `x` as i64[rank]."""
+
+    x: Value
+
+    def infer(self) -> TensorType:
+        return TensorType(DType.I64, (self.x.type.rank,))
+
+    def reference(self, x: Array) -> Array:
+        return np.array(x.shape, dtype=np.int64)

@@ -1,0 +1,107 @@
+"""Functions and modules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from plait.ir.layer import Layer
+from plait.ir.region import Region
+from plait.ir.values import Array, Constant, Value
+
+
+class Function:
+    """A named region. `main` is the network; `output_names` are the names callers use for the outputs."""
+
+    def __init__(self, name: str, arguments: Sequence[Value] = ()) -> None:
+        self.name = name
+        self.body = Region(arguments)
+        self.output_names: list[str] = []
+
+    @property
+    def arguments(self) -> list[Value]:
+        return self.body.arguments
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        return self.body.outputs
+
+    def set_outputs(self, values: Sequence[Value], names: Sequence[str] | None = None) -> None:
+        """State what the function yields and how callers call it (default: the names of the values)."""
+        self.body.outputs = values
+        self.output_names = list(names) if names is not None else [v.name for v in values]
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.body)
+
+    def symbols(self) -> list[str]:
+        """Names of the dimension symbols of the arguments, in order of appearance."""
+        seen: dict[str, None] = {}
+        for argument in self.arguments:
+            for symbol in sorted(argument.type.symbols()):
+                seen[symbol] = None
+        return list(seen)
+
+
+class Module:
+    """A compilation unit: functions, and constants by name."""
+
+    def __init__(self, functions: Sequence[Function] = ()) -> None:
+        self.functions: dict[str, Function] = {f.name: f for f in functions}
+        self.constants: dict[str, Constant] = {}
+        self.weights_file: str | None = None
+        """Name (relative to the IR text) of the safetensors file that holds the constants too large to stand inline."""
+
+    @property
+    def main(self) -> Function:
+        """The network."""
+        return self.functions["main"]
+
+    def add_constant(self, name: str, data: Array) -> Constant:
+        """Add a constant; a number is appended to the name if it is taken."""
+        return self.adopt(Constant(self.free_name(name), np.ascontiguousarray(data)))
+
+    def adopt(self, constant: Constant) -> Constant:
+        """Add a constant object under its own, free name."""
+        assert constant.name not in self.constants, constant.name
+        self.constants[constant.name] = constant
+        return constant
+
+    def free_name(self, name: str) -> str:
+        """`name`, or `name.1`, `name.2`, ... if constants have that name already."""
+        candidate, n = name, 0
+        while candidate in self.constants:
+            n += 1
+            candidate = f"{name}.{n}"
+        return candidate
+
+    def drop_unused_constants(self) -> int:
+        """Remove constants that no layer reads; returns how many."""
+        unused = [name for name, c in self.constants.items() if not c.users]
+        for name in unused:
+            del self.constants[name]
+        return len(unused)
+
+    def clone(self) -> Module:
+        """A deep copy of the structure; constants' data are shared."""
+        from plait.ir.clone import clone_module
+
+        return clone_module(self)
+
+    def __eq__(self, other: object) -> bool:
+        """Same text and same constants."""
+        if not isinstance(other, Module):
+            return NotImplemented
+        from plait.ir.text.printer import print_module
+
+        return print_module(self) == print_module(other) and all(
+            np.array_equal(c.data, other.constants[n].data, equal_nan=c.type.dtype.is_float)
+            for n, c in self.constants.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        from plait.ir.text.printer import print_module
+
+        return print_module(self)

@@ -1,0 +1,153 @@
+"""Types of values: element type, logical shape, layout, device."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Mapping
+
+import attrs
+import numpy as np
+
+from plait.ir.dims import Dim, Dimension, substitute
+from plait.ir.layout import Format, Layout, default_layout
+
+
+class DType(enum.Enum):
+    """Element types, spelled as in the text form."""
+
+    F64 = "f64"
+    F32 = "f32"
+    F16 = "f16"
+    BF16 = "bf16"
+    I64 = "i64"
+    I32 = "i32"
+    I16 = "i16"
+    I8 = "i8"
+    U64 = "u64"
+    U32 = "u32"
+    U16 = "u16"
+    U8 = "u8"
+    BOOL = "bool"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def numpy(self) -> np.dtype:  # type: ignore[type-arg]
+        """The NumPy dtype that stores one element (`bf16` is stored as the upper half of a float32, in uint16)."""
+        return _NUMPY[self]
+
+    @property
+    def size(self) -> int:
+        """Bytes of one element."""
+        return self.numpy.itemsize
+
+    @property
+    def is_float(self) -> bool:
+        return self in (DType.F64, DType.F32, DType.F16, DType.BF16)
+
+    @staticmethod
+    def of(dtype: np.dtype | type) -> DType:  # type: ignore[type-arg]
+        """The element type of a NumPy dtype.
+
+        Raises:
+            ValueError: no element type corresponds.
+        """
+        wanted = np.dtype(dtype)
+        for ours, theirs in _NUMPY.items():
+            if theirs == wanted and ours is not DType.BF16:
+                return ours
+        raise ValueError(f"NumPy dtype {wanted} has no counterpart")
+
+
+_NUMPY = {
+    DType.F64: np.dtype(np.float64), DType.F32: np.dtype(np.float32), DType.F16: np.dtype(np.float16),
+    DType.BF16: np.dtype(np.uint16), DType.I64: np.dtype(np.int64), DType.I32: np.dtype(np.int32),
+    DType.I16: np.dtype(np.int16), DType.I8: np.dtype(np.int8), DType.U64: np.dtype(np.uint64),
+    DType.U32: np.dtype(np.uint32), DType.U16: np.dtype(np.uint16), DType.U8: np.dtype(np.uint8),
+    DType.BOOL: np.dtype(np.bool_),
+}
+
+Shape = tuple[Dimension, ...]
+
+
+def _layout_of(layout: Layout | None, self: TensorType) -> Layout:
+    return default_layout(len(self.shape)) if layout is None or not layout.name else layout
+
+
+@attrs.frozen
+class TensorType:
+    """A tensor: `dtype[d0xd1x...] layout on device`.
+
+    `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`.
+    """
+
+    dtype: DType
+    shape: Shape = attrs.field(converter=tuple)
+    layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
+    device: str = "cpu"
+
+    def __str__(self) -> str:
+        text = f"{self.dtype}[{'x'.join(str(d) for d in self.shape)}]"
+        if self.layout.name:
+            text += f" {self.layout}"
+        return text if self.device == "cpu" else f"{text} on {self.device}"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def format(self) -> Format:
+        """Device, dtype and layout: what routines see of this type."""
+        return Format(self.dtype.value, self.layout.name, self.device)
+
+    @property
+    def is_static(self) -> bool:
+        """Whether every dimension is an integer."""
+        return all(isinstance(d, int) for d in self.shape)
+
+    @property
+    def static_shape(self) -> tuple[int, ...]:
+        """The shape as integers.
+
+        Raises:
+            ValueError: a dimension is symbolic.
+        """
+        if not self.is_static:
+            raise ValueError(f"{self} has symbolic dimensions")
+        return tuple(d for d in self.shape if isinstance(d, int))
+
+    @property
+    def elements(self) -> int:
+        """Number of logical elements (static shapes only)."""
+        return math.prod(self.static_shape)
+
+    @property
+    def storage_shape(self) -> tuple[int, ...]:
+        """Shape of the array in memory."""
+        return self.layout.storage_shape(self.static_shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, padding of blocked layouts included."""
+        return math.prod(self.storage_shape) * self.dtype.size
+
+    def with_format(self, format: Format) -> TensorType:
+        """The same logical tensor in another format."""
+        from plait.ir.layout import layout_named
+
+        return TensorType(DType(format.dtype), self.shape, layout_named(format.layout), format.device)
+
+    def same_logical(self, other: TensorType) -> bool:
+        """Equal dtype and shape, whatever the layout and device."""
+        return self.dtype == other.dtype and self.shape == other.shape
+
+    def substitute(self, bindings: Mapping[str, Dimension]) -> TensorType:
+        """This type with dimension symbols replaced."""
+        return attrs.evolve(self, shape=tuple(substitute(d, bindings) for d in self.shape))
+
+    def symbols(self) -> frozenset[str]:
+        """Names of the symbols in the shape."""
+        return frozenset().union(*(d.symbols() for d in self.shape if isinstance(d, Dim)))

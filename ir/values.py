@@ -1,0 +1,73 @@
+"""Values: what layers read and make. They have identity; their name is for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plait.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from plait.ir.layer import Layer
+
+Array = npt.NDArray[Any]
+
+
+class Value:
+    """An SSA value: an argument of a region (`owner is None`) or a result of a layer.
+
+    `users` maps each attached layer that reads this value to the number of its operands that do.
+    """
+
+    __slots__ = ("name", "owner", "type", "users")
+
+    def __init__(self, name: str, type: TensorType, owner: Layer | None = None) -> None:
+        self.name = name
+        self.type = type
+        self.owner = owner
+        self.users: dict[Layer, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<%{self.name}: {self.type}>"
+
+    @property
+    def use_count(self) -> int:
+        """Number of operands, over all attached layers, that are this value (function outputs are not counted)."""
+        return sum(self.users.values())
+
+
+class Constant(Value):
+    """A value known at compile time. `data` is loaded at the first use when a loader was given (memory-mapped weights)."""
+
+    __slots__ = ("_data", "_load")
+
+    def __init__(self, name: str, data: Array | None = None, *, type: TensorType | None = None,
+                 load: Callable[[], Array] | None = None) -> None:
+        if data is not None:
+            type = type or TensorType(DType.of(data.dtype), data.shape)
+        assert type is not None and (data is not None or load is not None)
+        super().__init__(name, type)
+        self._data = data
+        self._load = load
+
+    @property
+    def data(self) -> Array:
+        """The elements, row-major in the logical shape, read-only."""
+        if self._data is None:
+            assert self._load is not None
+            self._data = self._load()
+            self._data.flags.writeable = False
+        return self._data
+
+    def __repr__(self) -> str:
+        return f"<@{self.name}: {self.type}>"
+
+
+def scalar(constant: Value | None) -> float | None:
+    """The single number in a constant of one element, else None."""
+    if not isinstance(constant, Constant) or constant.type.elements != 1:
+        return None
+    return float(np.asarray(constant.data).reshape(()))
