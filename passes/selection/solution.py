@@ -1,0 +1,175 @@
+"""A selection, its exact price, and the checks anybody can repeat.
+
+One summation defines the objective everywhere: ``math.fsum`` over the costs of the chosen routines and
+of the listed conversions.  ``fsum`` rounds once and does not depend on order, so whoever adds the parts
+of a solution again gets the same float, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias
+
+import attrs
+from plait.passes.selection.problem import Problem
+
+Conversion: TypeAlias = tuple[int, int, int]
+"""(value, from format, to format)."""
+
+Status: TypeAlias = Literal["optimal", "feasible", "infeasible", "unknown"]
+
+
+@attrs.frozen
+class Solution:
+    """What a solver answers.
+
+    ``choice`` holds one routine index per layer and ``conversions`` are in executable order; both are
+    empty when ``status`` is "infeasible" (proven: ``conflict`` names layers that can not be served
+    together) or "unknown" (nothing found, nothing proven), and ``cost`` is infinite then.  ``bound`` is
+    a proven lower bound on every plan's cost up to rounding of the solver's sums (relative 1e-12), or
+    None.  ``width`` is the largest number of neighbours a variable had when it was eliminated.
+    """
+
+    choice: tuple[int, ...]
+    conversions: tuple[Conversion, ...]
+    cost: float
+    bound: float | None
+    status: Status
+    solver: str
+    seconds: float = attrs.field(default=0.0, eq=False)
+    width: int | None = None
+    conflict: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a plan at all."""
+        return self.status in ("optimal", "feasible")
+
+    @property
+    def gap(self) -> float | None:
+        """How far the cost may be above the optimum, as a share of the cost; None without a bound."""
+        if not self.found or self.bound is None:
+            return None
+        return (self.cost - self.bound) / self.cost if self.cost > 0 else 0.0
+
+    def describe(self) -> str:
+        """One line for people."""
+        if self.status == "infeasible":
+            return f"infeasible: no conversions serve {', '.join(self.conflict)} together"
+        if not self.found:
+            return f"{self.solver} found no plan and proved nothing"
+        if self.status == "optimal" or self.gap is None:
+            return f"{self.status}, cost {self.cost:.6g}"
+        return f"{self.status}, cost {self.cost:.6g}, at most {100 * self.gap:.3g} % above the optimum"
+
+
+def parts(problem: Problem, choice: Sequence[int], conversions: Iterable[Conversion]) -> list[float]:
+    """Every summand of the objective: routine costs in layer order, then conversion costs."""
+    summands = [problem.routines(i)[k].cost for i, k in enumerate(choice)]
+    for value, source, target in conversions:
+        summands.append(problem.adapts[problem.values[value].adapt].cost[source][target])
+    return summands
+
+
+def objective(problem: Problem, choice: Sequence[int], conversions: Iterable[Conversion]) -> float:
+    """The objective of a plan: the correctly rounded sum of its parts, in ``problem.unit``."""
+    return math.fsum(parts(problem, choice, conversions))
+
+
+def wanted_formats(problem: Problem, choice: Sequence[int], value: int) -> tuple[int, ...]:
+    """The format each use of a value asks for, in schedule order."""
+    return tuple(problem.routines(i)[choice[i]].inputs[p] for i, p in problem.uses[value])
+
+
+def source_format(problem: Problem, choice: Sequence[int], value: int) -> int:
+    """The format in which the producer leaves a value."""
+    layer, port = problem.producers[value]
+    return problem.routines(layer)[choice[layer]].outputs[port]
+
+
+def evaluate(problem: Problem, choice: Sequence[int]) -> tuple[float, tuple[Conversion, ...]]:
+    """Cost of a choice with its cheapest conversions, in executable order.
+
+    The cost is infinite, without conversions, when a wanted format can not be reached.
+    """
+    found: list[Conversion] = []
+    for value in range(len(problem.values)):
+        source = source_format(problem, choice, value)
+        wanted = wanted_formats(problem, choice, value)
+        steps = problem.planner(value).plan(source, wanted, problem.sharing)
+        if steps is None:
+            return math.inf, ()
+        found += [(value, a, b) for a, b in steps]
+    conversions = tuple(found)
+    return objective(problem, choice, conversions), conversions
+
+
+def check(problem: Problem, solution: Solution) -> tuple[str, ...]:
+    """Complaints about a solution; empty when it is a valid plan whose parts sum to its cost exactly."""
+    if not solution.found:
+        return ("it has a choice although it found no plan",) if solution.choice else ()
+    if len(solution.choice) != len(problem.layers):
+        return (f"it chooses for {len(solution.choice)} layers, the problem has {len(problem.layers)}",)
+    for i, k in enumerate(solution.choice):
+        if not 0 <= k < len(problem.routines(i)):
+            return (f"{problem.layer_label(i)}: no routine {k}, there are {len(problem.routines(i))}",)
+    per_value: dict[int, list[tuple[int, int]]] = {}
+    for value, source, target in solution.conversions:
+        if not (
+            0 <= value < len(problem.values)
+            and 0 <= min(source, target) <= max(source, target) < len(problem.formats)
+        ):
+            return (f"conversion ({value}, {source}, {target}) is out of range",)
+        per_value.setdefault(value, []).append((source, target))
+    complaints: list[str] = []
+    for value in range(len(problem.values)):
+        complaints += _check_value(problem, solution, value, per_value.get(value, []))
+    total = objective(problem, solution.choice, solution.conversions)
+    if total != solution.cost:
+        complaints.append(f"it claims cost {solution.cost!r}, its parts sum to {total!r}")
+    if solution.bound is not None and solution.bound > solution.cost:
+        complaints.append(f"its bound {solution.bound!r} is above its cost {solution.cost!r}")
+    return tuple(complaints)
+
+
+def _check_value(problem: Problem, solution: Solution, value: int, steps: list[tuple[int, int]]) -> list[str]:
+    source = source_format(problem, solution.choice, value)
+    wanted = wanted_formats(problem, solution.choice, value)
+    if problem.sharing == "tree":
+        return _check_tree(problem, value, source, wanted, steps)
+    goal = list(wanted) if problem.sharing == "none" else list(set(wanted))
+    goal = sorted(g for g in goal if g != source)
+    if sorted(_chain_ends(source, steps)) != goal:
+        return [f"value {value}: its chains of conversions do not end in the wanted formats {goal}"]
+    return []
+
+
+def _check_tree(
+    problem: Problem, value: int, source: int, wanted: tuple[int, ...], steps: list[tuple[int, int]]
+) -> list[str]:
+    have, complaints = {source}, []
+    for start, end in steps:
+        if start not in have:
+            complaints.append(
+                f"value {value}: conversion from {problem.formats[start].name} before it exists"
+            )
+        if end in have:
+            complaints.append(f"value {value}: {problem.formats[end].name} is made twice")
+        have.add(end)
+    for g in sorted(set(wanted) - have):
+        complaints.append(f"value {value}: {problem.formats[g].name} is wanted but never made")
+    return complaints
+
+
+def _chain_ends(source: int, steps: list[tuple[int, int]]) -> list[int]:
+    """Where the chains end that start at ``source`` and follow one another; -1 for a broken chain."""
+    ends: list[int] = []
+    for start, end in steps:
+        if start == source:
+            ends.append(end)
+        elif ends and ends[-1] == start:
+            ends[-1] = end
+        else:
+            return [-1]
+    return ends
