@@ -1,0 +1,85 @@
+"""Which layers make a problem infeasible: a smallest set (no layer can be left out) that can not be served.
+
+Whether a plan exists does not depend on how conversions are shared, only on which formats reach which;
+so the search works on the layers alone, with tables of zeros and infinities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from plait.passes.selection.elimination import TooWideError, eliminate
+from plait.passes.selection.factor_graph import FactorGraph, IntArray, build_graph
+from plait.passes.selection.problem import Problem
+from plait.passes.selection.reductions import Kept
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+def find_conflict(problem: Problem, kept: Kept, table_limit: int) -> tuple[str, ...]:
+    """Labels of the layers of one conflict, in schedule order; empty when none could be established."""
+    graph = build_graph(problem, kept, "none")
+    for table in graph.pairs.values():
+        table[np.isfinite(table)] = 0.0
+    members = list(range(len(graph.unary)))
+    try:
+        if _feasible(graph, members, table_limit):
+            return ()
+        members = _shrink(graph, members, table_limit)
+    except TooWideError:
+        if not emptied(graph):
+            return ()
+    return tuple(problem.layer_label(i) for i in members)
+
+
+def _shrink(graph: FactorGraph, members: list[int], table_limit: int) -> list[int]:
+    """Leave out runs of layers, ever shorter ones, as long as the rest stays infeasible."""
+    length = max(1, len(members) // 2)
+    while True:
+        start = 0
+        while start < len(members):
+            rest = members[:start] + members[start + length :]
+            if rest and not _feasible(graph, rest, table_limit):
+                members = rest
+            else:
+                start += length
+        if length == 1:
+            return members
+        length //= 2
+
+
+def _feasible(graph: FactorGraph, members: Collection[int], table_limit: int) -> bool:
+    number = {v: n for n, v in enumerate(members)}
+    part = FactorGraph([np.zeros(len(graph.unary[v])) for v in members])
+    for (i, j), table in graph.pairs.items():
+        if i in number and j in number:
+            part.add_pair(number[i], number[j], table)
+    return eliminate(part, table_limit=table_limit, tries=4).states is not None
+
+
+def consistent_states(graph: FactorGraph) -> list[IntArray]:
+    """States left when every one must have a finite partner in every table (arc consistency)."""
+    alive: list[BoolArray] = [np.isfinite(u) for u in graph.unary]
+    near = graph.neighbours()
+    todo: dict[tuple[int, int], None] = dict.fromkeys(graph.pairs)
+    while todo:
+        i, j = next(iter(todo))
+        del todo[i, j]
+        finite = np.isfinite(graph.pairs[i, j]) & alive[i][:, None] & alive[j][None, :]
+        supports: list[tuple[int, BoolArray]] = [
+            (i, np.logical_or.reduce(finite, axis=1)),
+            (j, np.logical_or.reduce(finite, axis=0)),
+        ]
+        for v, supported in supports:
+            if not np.array_equal(supported, alive[v]):
+                alive[v] = supported
+                todo.update(dict.fromkeys((min(u, v), max(u, v)) for u in sorted(near[v])))
+    return [np.flatnonzero(a) for a in alive]
+
+
+def emptied(graph: FactorGraph) -> bool:
+    """Whether arc consistency alone proves that no plan exists."""
+    return any(len(s) == 0 for s in consistent_states(graph))
