@@ -16,8 +16,8 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 import numpy.typing as npt
-from plait.passes.selection.conversion import FloatArray, Sharing
-from plait.passes.selection.problem import Problem
+from plait.passes.selection.conversion import MAX_TERMINALS, FloatArray, Sharing
+from plait.passes.selection.problem import Problem, ProblemError
 from plait.passes.selection.reductions import Kept
 
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -105,6 +105,11 @@ def _add_shared(graph: FactorGraph, problem: Problem, kept: Kept, value: int, sh
     uses = problem.uses[value]
     wishes = [_port_formats(problem, kept, use, "in") for use in uses]
     terminals = sorted({int(f) for wish in wishes for f in wish})
+    if len(terminals) > MAX_TERMINALS:
+        raise ProblemError(
+            f"value {value}, made by {problem.layer_label(problem.producers[value][0])}, may be wanted in "
+            f"{len(terminals)} formats; shared conversions are exact up to {MAX_TERMINALS}"
+        )
     bit = {f: b for b, f in enumerate(terminals)}
     masks = [np.array([1 << bit[int(f)] for f in wish], dtype=np.intp) for wish in wishes]
     sets = _useful_sets(len(terminals), [int(np.bitwise_or.reduce(m)) for m in masks])

@@ -109,12 +109,16 @@ def _routine_to_json(routine: Routine) -> dict[str, Any]:
 
 def problem_from_json(body: Mapping[str, Any]) -> Problem:
     """The problem of a JSON object; ``ProblemError`` says which part is missing or malformed."""
+    if not isinstance(body, Mapping):
+        raise ProblemError(f"an instance is a JSON object, this is {type(body).__name__}")
     if body.get("schema") != SCHEMA:
         raise ProblemError(f"schema is {body.get('schema')!r}, wanted {SCHEMA!r}")
     problem = Problem(
         _each(body, "formats", lambda f: Format(f["name"], f.get("device", 0), f.get("bytes", 0))),
         _each(body, "adapts", _adapts_from_json),
-        _each(body, "values", lambda v: ValueSpec(v["adapt"], v.get("elements", 0), v.get("name", ""))),
+        _each(
+            body, "values", lambda v: ValueSpec(_index(v["adapt"]), v.get("elements", 0), v.get("name", ""))
+        ),
         _each(body, "tables", _table_from_json),
         _each(body, "layers", _layer_from_json),
         body.get("sharing", "tree"),
@@ -146,6 +150,12 @@ def _matrix(rows: Any) -> Matrix:
     return tuple(tuple(math.inf if x is None else float(x) for x in row) for row in rows)
 
 
+def _index(number: Any) -> int:
+    if type(number) is not int:
+        raise ValueError(f"wanted an index, found {number!r}")
+    return number
+
+
 def _indices(numbers: Any) -> tuple[int, ...]:
     if not isinstance(numbers, list) or not all(type(n) is int for n in numbers):
         raise ValueError(f"wanted a list of indices, found {numbers!r}")
@@ -174,7 +184,7 @@ def _routine_from_json(body: Mapping[str, Any]) -> Routine:
 
 def _layer_from_json(body: Mapping[str, Any]) -> LayerSpec:
     inputs, outputs = _indices(body["inputs"]), _indices(body["outputs"])
-    return LayerSpec(body["name"], body["table"], inputs, outputs, body.get("op", ""))
+    return LayerSpec(body["name"], _index(body["table"]), inputs, outputs, body.get("op", ""))
 
 
 def _budget_from_json(body: Mapping[str, Any]) -> Budget:

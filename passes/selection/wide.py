@@ -21,7 +21,7 @@ from plait.passes.selection.factor_graph import FactorGraph, IntArray
 
 _ROUND = 25
 _STALL = 1e-7
-_FIRST_SHARE = 1.0 / 64.0
+_FIRST_CORE = 1e-5
 
 
 @attrs.frozen
@@ -105,12 +105,13 @@ class WideSearch:
 
     def _drop_costly(self, dual: Dual, costs: list[FloatArray]) -> bool:
         """Forget states that no plan better than the best one uses; False if that leaves no plan."""
-        keep: list[IntArray] = [np.flatnonzero(c <= self._slack()) for c in costs]
-        for _ in range(2):
-            self.alive = [a[k] for a, k in zip(self.alive, keep, strict=True)]
-            dual.restrict(keep)
-            keep = consistent_states(FactorGraph(dual.unary, dual.pairs))
+        self._keep(dual, [np.flatnonzero(c <= self._slack()) for c in costs])
+        self._keep(dual, consistent_states(FactorGraph(dual.unary, dual.pairs)))
         return all(len(a) > 0 for a in self.alive)
+
+    def _keep(self, dual: Dual, states: list[IntArray]) -> None:
+        self.alive = [a[k] for a, k in zip(self.alive, states, strict=True)]
+        dual.restrict(states)
 
     def _slack(self) -> float:
         """Gap between the best plan and the bound, with room for rounding."""
@@ -118,7 +119,7 @@ class WideSearch:
 
     def _search_core(self, costs: list[FloatArray]) -> bool:
         """Search cores of growing reduced cost; True when the best plan is proven optimal."""
-        eps = _FIRST_SHARE * (self._slack() if np.isfinite(self.upper) else 1e-2 * abs(self.bound) + 1e-9)
+        eps = min(self._slack(), _FIRST_CORE * abs(self.bound) + 1e-9)
         while True:
             try:
                 self._solve_core(costs, eps)
