@@ -48,6 +48,8 @@ class Layout:
 
 ROW_MAJOR = Layout("")
 """The only layout of tensors that are not images; it has no tag in the text."""
+ROW_WORD = "row"
+"""How paths of routines and formats spell the row-major layout of tensors that are not images."""
 NCHW = Layout(_IMAGE, (0, 1, 2, 3))
 NHWC = Layout("nhwc", (0, 2, 3, 1))
 
@@ -88,4 +90,4 @@ class Format:
     device: str = "cpu"
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.device, self.dtype, self.layout) if part)
+        return f"{self.device}/{self.dtype}/{self.layout or ROW_WORD}"

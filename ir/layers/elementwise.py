@@ -157,16 +157,12 @@ class Cast(Layer):
 @layer("adapt")
 @attrs.define(eq=False)
 class Adapt(Layer):
-    """The same tensor in another format. Inserted by selection; has routines and a cost like any other layer."""
+    """The same tensor in another format, which is that of its result type. Inserted by selection; has routines and a cost as any layer."""
 
     x: Value
-    to: str = attrs.field(default="", kw_only=True)
-    """Layout word of the result."""
 
     def infer(self) -> TensorType:
-        from plait.ir.layout import layout_named
-
-        return TensorType(self.x.type.dtype, self.x.type.shape, layout_named(self.to), self.x.type.device)
+        return TensorType(self.x.type.dtype, self.x.type.shape)
 
     def reference(self, x: Array) -> Array:
         return x

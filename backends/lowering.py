@@ -1,0 +1,148 @@
+"""What routines lower to: kernel calls on buffers, and layers computed by Python.
+
+Buffers have sizes and, once all calls are known, live ranges; addresses come last (`plait.backends.memory`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import numpy as np
+
+from plait.ir.layer import Layer
+from plait.ir.values import Array, Constant, Value
+
+
+@attrs.define(eq=False)
+class Buffer:
+    """A stretch of memory: in the arena, an external array (input or output), or a constant.
+
+    `first` and `last` are the steps between which its content matters. An alias lies at `alias_offset` bytes of another buffer.
+    """
+
+    name: str
+    nbytes: int
+    external: int | None = None
+    constant: Array | None = None
+    alias: Buffer | None = None
+    alias_offset: int = 0
+    first: int = -1
+    last: int = -1
+    offset: int = -1
+
+    def root(self) -> Buffer:
+        """The buffer that owns the memory."""
+        return self if self.alias is None else self.alias.root()
+
+    def root_offset(self) -> int:
+        """Bytes from the start of the root."""
+        return 0 if self.alias is None else self.alias_offset + self.alias.root_offset()
+
+    @property
+    def in_arena(self) -> bool:
+        root = self.root()
+        return root.external is None and root.constant is None
+
+
+@attrs.frozen
+class Place:
+    """A position in a buffer: what kernels call a reference."""
+
+    buffer: Buffer
+    offset: int = 0
+
+
+Field = int | float | Place | None
+
+
+@attrs.define(eq=False)
+class KernelCall:
+    """A call of a compiled kernel. `places` among the fields decide live ranges."""
+
+    kernel: str
+    fields: dict[str, Field]
+    layer: int = -1
+
+
+@attrs.define(eq=False)
+class PythonCall:
+    """A layer computed by its NumPy reference: `run` takes and gives arrays in logical order."""
+
+    run: Callable[..., Any]
+    operands: tuple[tuple[Value, Place | None], ...]
+    results: tuple[tuple[Value, Place], ...]
+    layer: int = -1
+
+
+Step = KernelCall | PythonCall
+
+
+class Lowering:
+    """Collects the steps of a function. Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python` and `threads`."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self.steps: list[Step] = []
+        self.buffers: list[Buffer] = []
+        self._of_value: dict[Value, Buffer] = {}
+        self._constants: dict[int, tuple[Array, Buffer]] = {}
+        self._layer = -1
+
+    # --- for routines -----------------------------------------------------------------------------------------------------------
+
+    def place(self, value: Value, offset: int = 0) -> Place:
+        """Where a value lies. Constants lie as they are: row-major in their logical shape."""
+        if isinstance(value, Constant):
+            return Place(self.constant(value.data).buffer, offset)
+        if value not in self._of_value:
+            self._of_value[value] = self._new(Buffer(value.name, value.type.nbytes))
+        return Place(self._of_value[value], offset)
+
+    def constant(self, data: Array) -> Place:
+        """An array that the plan keeps: packed weights, tables."""
+        data = np.ascontiguousarray(data)
+        if id(data) not in self._constants:
+            # The array is kept beside its buffer, so that its id stays taken.
+            self._constants[id(data)] = (data, self._new(Buffer("constant", data.nbytes, constant=data)))
+        return Place(self._constants[id(data)][1])
+
+    def workspace(self, nbytes: int) -> Place:
+        """Scratch memory for the calls of this layer."""
+        return Place(self._new(Buffer("workspace", max(nbytes, 1))))
+
+    def alias(self, result: Value, operand: Value, offset: int = 0) -> bool:
+        """Let a result lie in an operand's memory. False if the result has a place already (an output of the function)."""
+        source = self.place(operand).buffer
+        if result in self._of_value:
+            return False
+        self._of_value[result] = self._new(Buffer(result.name, result.type.nbytes, alias=source, alias_offset=offset))
+        return True
+
+    def call(self, kernel: str, **fields: Field) -> None:
+        """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`."""
+        self.steps.append(KernelCall(kernel, fields, self._layer))
+
+    def python(self, layer: Layer) -> None:
+        """Compute a layer by its NumPy reference. Its values must be row-major (nchw)."""
+        operands = tuple((v, self.place(v)) if v is not None else (layer.results[0], None) for v in layer.operand_slots())
+        self.steps.append(PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer))
+
+    # --- for the planner --------------------------------------------------------------------------------------------------------
+
+    def bind(self, value: Value, external: int) -> None:
+        """State that a value is an external array."""
+        self._of_value[value] = self._new(Buffer(value.name, value.type.nbytes, external=external))
+
+    def start_layer(self, index: int) -> None:
+        """Following steps belong to this layer of the function."""
+        self._layer = index
+
+    def is_bound(self, value: Value) -> bool:
+        """Whether a value has a place already."""
+        return value in self._of_value
+
+    def _new(self, buffer: Buffer) -> Buffer:
+        self.buffers.append(buffer)
+        return buffer
