@@ -30,6 +30,7 @@ from plait.passes.selection.problem_io import (
     write_problem,
     write_solution,
 )
+from plait.passes.selection.sensitivity import RunnerUp, runners_up
 from plait.passes.selection.solution import Solution, check, evaluate, objective
 from plait.passes.selection.solvers import known_solvers, register_solver, solver
 
@@ -43,6 +44,7 @@ __all__ = [
     "ProblemError",
     "Routine",
     "RoutineTable",
+    "RunnerUp",
     "Solution",
     "SolveOptions",
     "Solver",
@@ -57,6 +59,7 @@ __all__ = [
     "read_problem",
     "read_solution",
     "register_solver",
+    "runners_up",
     "solution_from_json",
     "solution_to_json",
     "solver",

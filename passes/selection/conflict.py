@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from plait.passes.selection.elimination import TooWideError, eliminate
 from plait.passes.selection.factor_graph import FactorGraph, IntArray, build_graph
 from plait.passes.selection.problem import Problem

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import attrs
 import numpy as np
+
 from plait.passes.selection.conversion import FloatArray
 from plait.passes.selection.factor_graph import FactorGraph, IntArray
 from plait.passes.selection.ordering import Order, find_order
@@ -44,6 +45,7 @@ class Elimination:
 
 def eliminate(graph: FactorGraph, *, table_limit: int = DEFAULT_TABLE_LIMIT, tries: int = 12) -> Elimination:
     """Solve the graph exactly; raises ``TooWideError`` before allocating anything too large."""
+    graph = graph.detached()
     order = bounded_order(graph, table_limit=table_limit, tries=tries)
     buckets = fill_buckets(graph, order)
     position = positions(order)

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import attrs
 import numpy as np
 import numpy.typing as npt
+
 from plait.passes.selection.conversion import MAX_TERMINALS, FloatArray, Sharing
 from plait.passes.selection.problem import Problem, ProblemError
 from plait.passes.selection.reductions import Kept
@@ -63,10 +64,20 @@ class FactorGraph:
             unary, {(i, j): t[np.ix_(states[i], states[j])] for (i, j), t in self.pairs.items()}
         )
 
-    def price(self, states: Sequence[int]) -> float:
-        """Objective of one state per variable."""
-        total = sum(float(u[s]) for u, s in zip(self.unary, states, strict=True))
-        return total + sum(float(t[states[i], states[j]]) for (i, j), t in self.pairs.items())
+    def detached(self) -> FactorGraph:
+        """The same objective with no table on a variable of one state: they move to the partners' costs.
+
+        Without it a table could have more axes than NumPy allows, most of length one.
+        """
+        graph = FactorGraph(list(self.unary))
+        for (i, j), table in self.pairs.items():
+            if table.shape[0] == 1:
+                graph.unary[j] = graph.unary[j] + table[0]
+            elif table.shape[1] == 1:
+                graph.unary[i] = graph.unary[i] + table[:, 0]
+            else:
+                graph.pairs[i, j] = table
+        return graph
 
 
 def build_graph(problem: Problem, kept: Kept, sharing: Sharing | None = None) -> FactorGraph:

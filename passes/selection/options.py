@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import attrs
+
 from plait.passes.selection.elimination import DEFAULT_TABLE_LIMIT
 from plait.passes.selection.problem import Problem
 from plait.passes.selection.solution import Solution

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 import attrs
+
 from plait.passes.selection.conversion import SHARING_MODES, ConversionPlanner, Sharing
 
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
 from plait.passes.selection.conversion import FloatArray
 from plait.passes.selection.problem import Problem
 

@@ -11,6 +11,7 @@ import math
 
 import attrs
 import numpy as np
+
 from plait.passes.selection.conversion import FloatArray
 from plait.passes.selection.elimination import (
     Table,
@@ -80,6 +81,7 @@ def _runner_up(problem: Problem, solution: Solution, layer: int, kept: Kept, cos
 
 def min_marginals(graph: FactorGraph, options: SolveOptions = SolveOptions()) -> list[FloatArray]:
     """For every variable and state the optimum with that state; raises ``TooWideError``."""
+    graph = graph.detached()
     order = bounded_order(graph, table_limit=options.table_limit, tries=options.order_tries)
     position = positions(order)
     buckets = fill_buckets(graph, order)

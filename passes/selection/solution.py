@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import attrs
+
 from plait.passes.selection.problem import Problem
 
 Conversion: TypeAlias = tuple[int, int, int]
@@ -28,7 +29,8 @@ class Solution:
     empty when ``status`` is "infeasible" (proven: ``conflict`` names layers that can not be served
     together) or "unknown" (nothing found, nothing proven), and ``cost`` is infinite then.  ``bound`` is
     a proven lower bound on every plan's cost up to rounding of the solver's sums (relative 1e-12), or
-    None.  ``width`` is the largest number of neighbours a variable had when it was eliminated.
+    None.  ``width`` is the largest number of neighbours a variable had when it was eliminated, in the
+    elimination that gave the answer (of near-optimal states only, where the whole graph was too wide).
     """
 
     choice: tuple[int, ...]

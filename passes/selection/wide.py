@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import attrs
 import numpy as np
+
 from plait.passes.selection.conflict import consistent_states
 from plait.passes.selection.conversion import FloatArray
 from plait.passes.selection.elimination import TooWideError, eliminate

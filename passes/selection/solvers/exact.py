@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from plait.passes.selection.conflict import find_conflict
@@ -32,16 +33,11 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     if found.states is None:
         return _infeasible(problem, kept, options, started, width)
     choice = chosen(kept, found.states)
-    # The sums of elimination and the objective round differently; the optimum is the objective's float.
-    return priced(
-        problem,
-        choice,
-        solver=NAME,
-        started=started,
-        bound=evaluate(problem, choice)[0],
-        status="optimal",
-        width=width,
-    )
+    cost = evaluate(problem, choice)[0]
+    if not math.isclose(cost, found.optimum, rel_tol=1e-9, abs_tol=1e-9):
+        raise AssertionError(f"elimination promised {found.optimum!r}, its choice costs {cost!r}")
+    # The two sums round differently; the proven optimum is the objective's float.
+    return priced(problem, choice, solver=NAME, started=started, bound=cost, status="optimal", width=width)
 
 
 def chosen(kept: Kept, states: tuple[int, ...]) -> tuple[int, ...]:
@@ -64,12 +60,12 @@ def _solve_wide(
     best = min(starts, key=lambda s: s.cost, default=None)
     search = WideSearch(
         graph,
-        best.cost if best else float("inf"),
+        best.cost if best else math.inf,
         options.table_limit,
         lambda states: evaluate(problem, chosen(kept, states))[0],
     )
     result = search.run(options.dual_sweeps)
-    if result.proven and result.bound == float("inf"):
+    if result.proven and result.bound == math.inf:
         return _infeasible(problem, kept, options, started, result.width)
     if result.states is not None:
         choice = chosen(kept, result.states)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import pytest
+
 from plait.passes.selection import Adapts, Format, LayerSpec, Problem, Routine, RoutineTable, ValueSpec
 from plait.passes.selection.conversion import SHARING_MODES
 

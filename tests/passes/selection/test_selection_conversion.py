@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plait.passes.selection.conversion import ConversionPlanner, TooManyFormatsError
 
 Matrix = list[list[float]]

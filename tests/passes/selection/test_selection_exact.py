@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import attrs
 import pytest
+
 from plait.passes.selection import (
     Problem,
     ProblemBuilder,
@@ -216,6 +217,14 @@ def test_collapse_keeps_the_cheapest_of_each_signature() -> None:
 def test_brute_force_refuses_large_problems(make_chain: MakeProblem) -> None:
     with pytest.raises(ProblemError, match="brute force would try"):
         solver("brute_force")(make_chain(50))
+
+
+def test_more_neighbours_than_numpy_has_axes() -> None:
+    build = ProblemBuilder(["a"])
+    x = build.input("x", "a", build.adapts({}))
+    for number in range(70):
+        build.output(f"y{number}", x, "a")
+    assert solver("exact")(build.build()).status == "optimal"
 
 
 def test_too_many_formats_on_one_value_is_said() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import attrs
 import pytest
+
 from plait.passes.selection import Problem, RoutineTable, SolveOptions, solver
 from plait.passes.selection.sensitivity import runners_up
 
