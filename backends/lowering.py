@@ -5,6 +5,7 @@ Buffers have sizes and, once all calls are known, live ranges; addresses come la
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -79,11 +80,22 @@ class PythonCall:
 Step = KernelCall | PythonCall
 
 
+@functools.cache
+def kernel_field_names(kernel: str) -> frozenset[str]:
+    """Names of the argument fields of a compiled kernel."""
+    from plait.kernels_pyx import kernel_fields
+
+    return frozenset(name for name, _ in kernel_fields(kernel))
+
+
 class Lowering:
     """Collects the steps of a function. Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python` and `threads`."""
 
     def __init__(self, threads: int) -> None:
+        from plait.kernels_pyx import Plan
+
         self.threads = threads
+        self._sizer = Plan(threads)
         self.steps: list[Step] = []
         self.buffers: list[Buffer] = []
         self._of_value: dict[Value, Buffer] = {}
@@ -121,7 +133,15 @@ class Lowering:
         return True
 
     def call(self, kernel: str, **fields: Field) -> None:
-        """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`."""
+        """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`.
+
+        The field `work` of kernels that need scratch memory is filled here.
+        """
+        numbers = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
+        if nbytes := self._sizer.workspace_bytes(kernel, **numbers):
+            fields["work"] = self.workspace(nbytes)
+        elif "work" in kernel_field_names(kernel):
+            fields["work"] = None
         self.steps.append(KernelCall(kernel, fields, self._layer))
 
     def python(self, layer: Layer) -> None:

@@ -27,6 +27,7 @@ CODES: dict[str, str] = {
     "P401": "a run-time input does not fit the model",
     "P402": "a package is damaged or of an unsupported version",
     "P403": "no routine can run a layer",
+    "P501": "the profile database cannot be used",
     "P404": "a routine descriptor is malformed or matches nothing",
 }
 """Every diagnostic code with its meaning; each has a negative test."""

@@ -113,6 +113,12 @@ class Region:
                     setattr(user, operand.name, new)
             _add_uses(user)
 
+    def set_operand(self, layer: Layer, field: str, value: Value | tuple[Value, ...] | None) -> None:
+        """Change one operand field of an attached layer."""
+        _drop_uses(layer)
+        setattr(layer, field, value)
+        _add_uses(layer)
+
     def replace(self, old: Layer, new: Layer) -> Layer:
         """Put a detached layer in the place of an attached one; it takes over names and uses of the results."""
         self.insert(new, old, [r.name for r in old.results])

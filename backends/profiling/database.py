@@ -1,0 +1,107 @@
+"""The profile database: every sample ever taken, in one SQLite file.
+
+Rows are keyed by layer signature, routine with version, machine, threads and state, and are never updated: a repeated measurement is another
+row, failures are rows too. The write-ahead log lets several processes use one file.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.machine import Machine
+from plait.ir.diagnostics import Diagnostic, PlaitError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS machine (
+    instance TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT, isa TEXT, cores INTEGER, caches TEXT, host TEXT, system TEXT);
+CREATE TABLE IF NOT EXISTS profile (
+    id INTEGER PRIMARY KEY, signature TEXT NOT NULL, routine TEXT NOT NULL, version TEXT NOT NULL, threads INTEGER NOT NULL,
+    state TEXT NOT NULL, machine TEXT NOT NULL REFERENCES machine(instance), status TEXT NOT NULL, samples BLOB NOT NULL,
+    median_us REAL, message TEXT NOT NULL, taken REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS profile_key ON profile (signature, routine, version, threads, state, machine);
+"""
+_VERSION = 1
+
+
+class ProfileError(PlaitError):
+    """The profile database cannot be used."""
+
+
+def default_path() -> Path:
+    """`profile.sqlite` in the user's cache directory, or where `PLAIT_PROFILE_DB` says."""
+    if chosen := os.environ.get("PLAIT_PROFILE_DB"):
+        return Path(chosen)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "plait" / "profile.sqlite"
+
+
+class ProfileDatabase:
+    """Samples by key. Use as a context manager, or `close` it.
+
+    Raises:
+        ProfileError: the file is not a profile database, or of another version.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path is not None else default_path()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version not in (0, _VERSION):
+                raise ProfileError(Diagnostic("P501", f"profile database has version {version}, not {_VERSION}", where=str(self.path)))
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+        except (sqlite3.Error, OSError) as error:
+            raise ProfileError(Diagnostic("P501", f"cannot use the profile database: {error}", where=str(self.path),
+                                          hint="give another file with --db")) from None
+
+    def __enter__(self) -> ProfileDatabase:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the file."""
+        self._db.close()
+
+    def add(self, job: Job, machine: Machine, result: Result) -> None:
+        """Append one measurement; durable against a crash of this process when the call returns."""
+        self._db.execute("INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                         (machine.instance, machine.kind, machine.model, machine.isa, machine.cores, machine.caches, machine.host,
+                          machine.system))
+        self._db.execute("INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us, message,"
+                         " taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                         (*job.key, machine.instance, result.status, array.array("q", result.samples).tobytes(),
+                          result.cost_us if result.ok else None, result.message, time.time()))
+
+    def find(self, job: Job, machine: Machine) -> Result | None:
+        """The newest measurement of a job on this machine, or None."""
+        row = self._db.execute(
+            "SELECT status, samples, message FROM profile WHERE signature = ? AND routine = ? AND version = ? AND threads = ? AND state = ?"
+            " AND machine = ? ORDER BY id DESC LIMIT 1", (*job.key, machine.instance)).fetchone()
+        return None if row is None else _result(*row)
+
+    def find_all(self, jobs: Iterable[Job], machine: Machine) -> dict[Job, Result]:
+        """What is known of many jobs."""
+        return {job: found for job in jobs if (found := self.find(job, machine)) is not None}
+
+    def count(self) -> int:
+        """Number of measurements."""
+        (rows,) = self._db.execute("SELECT count(*) FROM profile").fetchone()
+        return int(rows)
+
+
+def _result(status: str, samples: bytes, message: str) -> Result:
+    unpacked = array.array("q")
+    unpacked.frombytes(samples)
+    return Result(status, tuple(unpacked), message)

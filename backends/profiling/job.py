@@ -1,0 +1,70 @@
+"""Jobs and results: what is to be measured, and what came of it. Plain records, so that they can travel to a worker as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Job:
+    """Measure one routine (variant included) on one layer.
+
+    `module` is the IR text of the layer alone, with formats and routine filled in; constants have no data (the worker makes some).
+    """
+
+    signature: str
+    routine: str
+    version: str
+    threads: int
+    module: str = attrs.field(repr=False, eq=False, hash=False)
+    state: str = "hot"
+
+    @property
+    def key(self) -> tuple[str, str, str, int, str]:
+        """What identifies the measurement, apart from the machine."""
+        return (self.signature, self.routine, self.version, self.threads, self.state)
+
+
+@attrs.frozen
+class Result:
+    """Samples in nanoseconds, or why there are none. `status`: ok, crashed, timeout, failed."""
+
+    status: str
+    samples: tuple[int, ...] = ()
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok" and bool(self.samples)
+
+    @property
+    def cost_us(self) -> float:
+        """Median in microseconds."""
+        return statistics.median(self.samples) / 1e3
+
+    @property
+    def spread_us(self) -> float:
+        """Median absolute deviation in microseconds."""
+        middle = statistics.median(self.samples)
+        return statistics.median([abs(s - middle) for s in self.samples]) / 1e3
+
+    def to_json(self) -> dict[str, Any]:
+        return attrs.asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Result:
+        return Result(data["status"], tuple(data["samples"]), data["message"])
+
+
+def enough(samples: Sequence[int], budget_ns: int) -> bool:
+    """Whether to stop: the budget is used up, or at least 10 samples agree (median absolute deviation under 1 % of the median)."""
+    if sum(samples) >= budget_ns:
+        return True
+    if len(samples) < 10:
+        return False
+    middle = statistics.median(samples)
+    return statistics.median([abs(s - middle) for s in samples]) < 0.01 * middle

@@ -1,0 +1,80 @@
+"""From a solution back to the IR: routines written on layers, formats into types, adapts inserted where they are first needed."""
+
+from __future__ import annotations
+
+import attrs
+
+from plait.ir.layer import Layer
+from plait.ir.layers.elementwise import Adapt
+from plait.ir.layout import Format
+from plait.ir.values import Constant, Value
+from plait.passes.selection.build import BuiltProblem, CostSource
+from plait.passes.selection.solution import Solution
+
+
+def apply_solution(built: BuiltProblem, solution: Solution, costs: CostSource) -> int:
+    """Write a solution into its function. Returns the number of adapts inserted.
+
+    Every layer gets `via` and `cost_us`, every value the chosen format. Shared conversions become one adapt.
+    """
+    return _Applier(built, solution, costs).run()
+
+
+@attrs.define(eq=False)
+class _Applier:
+    built: BuiltProblem
+    solution: Solution
+    costs: CostSource
+    made: dict[tuple[Value, Format], Value] = attrs.field(factory=dict)
+    source: dict[tuple[Value, Format], Format] = attrs.field(factory=dict)
+    adapts: int = 0
+
+    def run(self) -> int:
+        built, region = self.built, self.built.function.body
+        for value, source, target in self.solution.conversions:
+            self.source[built.values[value], built.formats[target]] = built.formats[source]
+        for argument in built.function.arguments:
+            self.made[argument, argument.type.format] = argument
+        for index, choice in enumerate(self.solution.choice):
+            layer, candidate = built.layers[index], built.candidate(index, choice)
+            if layer is None or candidate is None:
+                continue
+            layer.via, layer.cost_us = candidate.path, candidate.cost_us
+            for result, format in zip(layer.results, candidate.results, strict=True):
+                result.type = result.type.with_format(format)
+                self.made[result, format] = result
+            wanted = iter(candidate.operands)
+            for field in layer.spec.operands:
+                current = getattr(layer, field.name)
+                if field.variadic:
+                    new = tuple(v if isinstance(v, Constant) else self.get(v, next(wanted), layer) for v in current)
+                elif current is None or isinstance(current, Constant):
+                    continue
+                else:
+                    new = self.get(current, next(wanted), layer)
+                region.set_operand(layer, field.name, new)
+        outputs = []
+        for value, format in zip(built.function.outputs, built.outputs, strict=True):
+            outputs.append(value if isinstance(value, Constant) else self.output(value, format))
+        region.outputs = outputs
+        return self.adapts
+
+    def get(self, value: Value, format: Format, before: Layer | None) -> Value:
+        """`value` in `format`, converted before the given layer if it does not exist yet."""
+        if (value, format) not in self.made:
+            source = self.get(value, self.source[value, format], before)
+            cost = self.costs.adapt(value.type, source.type.format, format)
+            assert cost is not None
+            adapt = Adapt(source, via=cost.path, cost_us=cost.cost_us)
+            word = format.layout or format.dtype
+            self.built.function.body.insert(adapt, before, [f"{value.name}.{word}"], [value.type.with_format(format)])
+            self.adapts += 1
+            self.made[value, format] = adapt.result
+        return self.made[value, format]
+
+    def output(self, value: Value, format: Format) -> Value:
+        """An output; if it is an adapt of a value, it takes over the name that people know."""
+        converted = self.get(value, format, None)
+        if converted is not value and value.owner is not None and converted.name.startswith(f"{value.name}."):
+            value.name, converted.name = f"{value.name}.{value.type.layout}", value.name
+        return converted

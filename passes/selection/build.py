@@ -1,0 +1,131 @@
+"""From a function and the costs of its routines to a selection problem.
+
+Costs come through `CostSource`, so that this package sees no kernel and no clock.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+from plait.ir.isolate import signature
+from plait.ir.layer import Layer
+from plait.ir.layout import Format
+from plait.ir.module import Function
+from plait.ir.types import TensorType
+from plait.ir.values import Constant, Value
+from plait.passes.selection.builder import ProblemBuilder
+from plait.passes.selection.problem import Problem
+
+
+@attrs.frozen
+class Candidate:
+    """A routine that can run a layer: its path (variant included), formats of the non-constant operands and of the results, and cost."""
+
+    path: str
+    operands: tuple[Format, ...]
+    results: tuple[Format, ...]
+    cost_us: float
+    spread_us: float | None = None
+    samples: int | None = None
+
+
+class CostSource(Protocol):
+    """Where candidates and costs come from."""
+
+    def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
+        """Routines that can run the `index`-th layer, at most one variant each."""
+        ...
+
+    def adapt(self, type: TensorType, source: Format, target: Format) -> Candidate | None:
+        """The conversion of a tensor between two formats, or None if there is none."""
+        ...
+
+
+@attrs.frozen
+class BuiltProblem:
+    """A problem with the objects behind its numbers: problem layer -> IR layer (None for inputs and outputs), value -> IR value."""
+
+    problem: Problem
+    function: Function
+    layers: tuple[Layer | None, ...]
+    values: tuple[Value, ...]
+    candidates: dict[Layer, tuple[Candidate, ...]]
+    outputs: tuple[Format, ...]
+    formats: tuple[Format, ...]
+
+    def candidate(self, layer: int, choice: int) -> Candidate | None:
+        """The candidate chosen for a layer of the problem."""
+        ir_layer = self.layers[layer]
+        return None if ir_layer is None else self.candidates[ir_layer][choice]
+
+
+def build_problem(function: Function, costs: CostSource, *, name: str = "") -> BuiltProblem:
+    """State the choice of routines for a function. Arguments and outputs keep the formats that their types have.
+
+    A layer without candidates makes the problem infeasible, which the solver reports with the layer's name.
+    """
+    layers = list(function)
+    candidates = {layer: tuple(costs.candidates(layer, i)) for i, layer in enumerate(layers)}
+    output_formats = tuple(v.type.format for v in function.outputs)
+    wanted = _formats_of_values(function, candidates, output_formats)
+    formats = list(dict.fromkeys(itertools.chain.from_iterable(wanted.values())))
+    builder = ProblemBuilder([str(f) for f in formats], name=name or function.name)
+    number: dict[Value, int] = {}
+    order: list[Value] = []
+
+    def adapts(value: Value) -> int:
+        pairs = itertools.permutations(wanted[value], 2)
+        found = {(str(s), str(t)): c.cost_us for s, t in pairs if (c := costs.adapt(value.type, s, t)) is not None}
+        return builder.adapts(found)
+
+    def new_value(value: Value) -> int:
+        order.append(value)
+        number[value] = builder.value(adapts(value), elements=value.type.elements, name=value.name)
+        return number[value]
+
+    placed: list[Layer | None] = []
+    for argument in function.arguments:
+        out = str(argument.type.format)
+        builder.place(argument.name, builder.table(f"input {out}", [builder.routine(out, [], [out], 0.0)]), (),
+                      (new_value(argument),), op="input")
+        placed.append(None)
+    for layer in layers:
+        rows = [builder.routine(c.path, [str(f) for f in c.operands], [str(f) for f in c.results], c.cost_us, std=c.spread_us,
+                                samples=c.samples) for c in candidates[layer]]
+        table = builder.table(_table_key(layer, candidates[layer]), rows)
+        inputs = [number[v] for v in layer.operands if not isinstance(v, Constant)]
+        builder.place(layer.results[0].name, table, inputs, [new_value(r) for r in layer.results], op=layer.op)
+        placed.append(layer)
+    for value, format in zip(function.outputs, output_formats, strict=True):
+        if isinstance(value, Constant):
+            continue
+        builder.output(value.name, number[value], str(format))
+        placed.append(None)
+    return BuiltProblem(builder.build(), function, tuple(placed), tuple(order), candidates, output_formats, tuple(formats))
+
+
+def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candidate, ...]],
+                       outputs: Sequence[Format]) -> dict[Value, list[Format]]:
+    """Every format in which a value may be made or wanted, in a fixed order."""
+    found: dict[Value, dict[Format, None]] = {a: {a.type.format: None} for a in function.arguments}
+    for layer, options in candidates.items():
+        data = [v for v in layer.operands if not isinstance(v, Constant)]
+        for result in layer.results:
+            found.setdefault(result, {})
+        for option in options:
+            for value, format in itertools.chain(zip(data, option.operands, strict=True),
+                                                 zip(layer.results, option.results, strict=True)):
+                found[value][format] = None
+    for value, format in zip(function.outputs, outputs, strict=True):
+        if not isinstance(value, Constant):
+            found[value][format] = None
+    return {value: list(formats) for value, formats in found.items()}
+
+
+def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
+    # Layers of one signature may still differ in what is allowed (patterns for some layers), so the routines are part of the key.
+    return f"{signature(layer)} | {', '.join(c.path for c in options)}"

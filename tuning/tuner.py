@@ -1,0 +1,110 @@
+"""`tune`: candidates, profile, problem, solution, and back to the IR."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import attrs
+
+from plait.backends.descriptor import RoutinePattern
+from plait.backends.errors import RoutineError
+from plait.backends.profiling.machine import this_machine
+from plait.backends.profiling.profiler import Profiler, Progress
+from plait.ir.diagnostics import Diagnostic, IRError, join_names
+from plait.ir.layer import Layer
+from plait.ir.module import Module
+from plait.passes.selection import SolveOptions, runners_up, solver
+from plait.passes.selection.apply import apply_solution
+from plait.passes.selection.build import BuiltProblem, build_problem
+from plait.passes.selection.solution import Solution
+from plait.tuning.costs import MeasuredCosts
+from plait.tuning.report import LayerRow, TuningReport
+
+
+@attrs.frozen(eq=False)
+class Tuned:
+    """A tuned module with its report, the selection problem and solution behind it, and the best single-layout plan for comparison."""
+
+    module: Module
+    report: TuningReport
+    problem: BuiltProblem
+    solution: Solution
+    single_layout_module: Module
+
+
+def tune(module: Module, profiler: Profiler, *, threads: int = 1, routines: Sequence[str] = (), solver_name: str = "exact",
+         progress: Progress | None = None) -> Tuned:
+    """Choose a routine for each layer of an optimised module. The module itself is not changed.
+
+    Args:
+        module: static shapes, no routines yet (those that are there are chosen anew).
+        profiler: where times come from.
+        threads: number of threads that each layer may use; part of every measurement.
+        routines: descriptor patterns that restrict the choice; the last that names a layer decides for it.
+        solver_name: one of `plait.passes.selection.known_solvers()`.
+
+    Raises:
+        IRError: P104, dimensions are symbolic.
+        RoutineError: P403, a layer has no routine, or no conversions make the choices fit.
+        DescriptorError: P404, a pattern is malformed or matches nothing.
+    """
+    _check_static(module)
+    patterns = [RoutinePattern.parse(text) for text in routines]
+    work = module.clone()
+    started = time.perf_counter()
+    measured_before = getattr(profiler, "measured", 0)
+    costs = MeasuredCosts(work.main, profiler, threads=threads, patterns=patterns, progress=progress)
+    profiled = time.perf_counter()
+    problem = build_problem(work.main, costs)
+    _check_candidates(problem)
+    solution = solver(solver_name)(problem.problem)
+    if not solution.found:
+        raise RoutineError(Diagnostic("P403", f"no plan: {solution.describe()}"))
+    single = solver("single_format")(problem.problem)
+    alternatives = runners_up(problem.problem, solution) if solution.status == "optimal" else None
+    solved = time.perf_counter()
+
+    other = module.clone()
+    single_problem = build_problem(other.main, costs.for_copy(other.main))
+    apply_solution(single_problem, single, costs)
+    adapts = apply_solution(problem, solution, costs)
+    seconds: dict[Layer, tuple[str, float]] = {}
+    for row in alternatives or ():
+        layer = problem.layers[row.layer]
+        if layer is not None and row.routine is not None:
+            seconds[layer] = (problem.candidates[layer][row.routine].path, row.loss)
+    rows = []
+    for index, layer in enumerate(work.main):
+        runner_up, loss = seconds.get(layer, ("", None))
+        rows.append(LayerRow(index, layer.results[0].name, layer.op, layer.via or "", layer.cost_us or 0.0, runner_up, loss))
+    report = TuningReport(
+        rows=tuple(rows), predicted_us=solution.cost, bound_us=solution.bound, status=solution.status, solver=solution.solver,
+        width=solution.width, adapts=adapts, single_layout=_main_layout(other), single_layout_us=single.cost, threads=threads,
+        entries=costs.entries, measured=getattr(profiler, "measured", 0) - measured_before,
+        profile_seconds=profiled - started, solve_seconds=solved - profiled, device=this_machine().device_key(threads),
+        failures=tuple(f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()))
+    return Tuned(work, report, problem, solution, other)
+
+
+def _check_static(module: Module) -> None:
+    symbols = module.main.symbols()
+    if symbols:
+        raise IRError(Diagnostic("P104", f"dimensions {join_names(symbols)} are symbolic; tuning needs numbers",
+                                 hint=" ".join(f"--dim {s}=1" for s in symbols)))
+
+
+def _check_candidates(problem: BuiltProblem) -> None:
+    bare = [layer for layer, options in problem.candidates.items() if not options]
+    if bare:
+        raise RoutineError([Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span) for layer in bare])
+
+
+def _main_layout(module: Module) -> str:
+    """The layout that most images of a plan have."""
+    counts: dict[str, int] = {}
+    for layer in module.main:
+        for result in layer.results:
+            if result.type.rank == 4:
+                counts[result.type.layout.name] = counts.get(result.type.layout.name, 0) + 1
+    return max(counts, key=lambda name: counts[name]) if counts else "row"
