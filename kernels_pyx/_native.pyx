@@ -1,0 +1,455 @@
+# cython: language_level=3, binding=True, embedsignature=False
+"""The binding: plans, references, kernel tables.  Everything hot is C (src/); this file converts and checks."""
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING
+from libc.stdint cimport int32_t, int64_t, uintptr_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+
+cdef extern from "plait.h" nogil:
+    struct ref:
+        int32_t base
+        int64_t offset
+    struct field:
+        const char *name
+        char kind
+        int32_t offset
+    ctypedef void kernel_function(const void *args, char *const *bases, int tid, int nthreads)
+    ctypedef int64_t workspace_function(const void *args, int nthreads)
+    struct kernel:
+        const char *name
+        kernel_function *run
+        workspace_function *workspace
+        const field *fields
+        int32_t field_count
+        int32_t args_size
+    int BASE_NULL
+    int BASE_ARENA
+    int BASE_CONSTANT
+    int BASE_EXTERNAL
+
+cdef extern from "dispatch.h" nogil:
+    int ISA_LEVELS
+    const char *isa_name(int level)
+    const char *isa_refusal(int level)
+    int64_t kernel_count(int level)
+    const kernel *kernel_at(int level, int64_t index)
+
+cdef extern from "plan.h" nogil:
+    struct op:
+        kernel_function *run
+        void *args
+    struct plan_run_args "plan_run":
+        const op *ops
+        int64_t first
+        int64_t last
+        char *const *bases
+        int64_t repeats
+        int64_t *op_ns
+        int64_t *repeat_ns
+        char *flush
+        int64_t flush_bytes
+    int plan_run(plan_run_args *run, int nthreads)
+
+cdef extern from "pool.h" nogil:
+    void pool_shutdown()
+
+cdef extern from "version.h":
+    const char *PLAIT_KERNELS_HASH
+
+cdef extern from "<stdlib.h>" nogil:
+    int posix_memalign(void **memory, size_t alignment, size_t size)
+
+cdef extern from "<sys/mman.h>" nogil:
+    int madvise(void *address, size_t length, int advice)
+    int MADV_HUGEPAGE
+
+cdef extern from "Python.h":
+    int PyBuffer_FillInfo(Py_buffer *view, object exporter, void *data, Py_ssize_t length, int readonly,
+                          int flags) except -1
+
+
+class Ref(NamedTuple):
+    """A place in memory as a plan sees it: a base and an offset in bytes.  See `null`, `arena` and `external`."""
+
+    base: int
+    offset: int
+
+
+null = Ref(0, 0)
+
+
+
+def arena(offset):
+    """The place `offset` bytes into the plan's arena."""
+    return Ref(BASE_ARENA, offset)
+
+
+def external(index, offset=0):
+    """The place `offset` bytes into the plan's external buffer `index`."""
+    return Ref(BASE_EXTERNAL + index, offset)
+
+
+# ---------------------------------------------------------------- kernel tables
+
+cdef dict _levels = {}  # ISA name -> {kernel name -> KernelHandle}
+
+
+cdef class KernelHandle:
+    """A kernel of one ISA level."""
+
+    cdef const kernel *kernel
+    cdef readonly str name
+    cdef readonly str isa
+    cdef readonly tuple fields
+    cdef dict index
+
+    def __repr__(self):
+        return f"<kernel {self.name} ({self.isa})>"
+
+
+cdef KernelHandle _make_handle(const kernel *k, str isa):
+    cdef KernelHandle handle = KernelHandle.__new__(KernelHandle)
+    kinds = {"R": "ref", "I": "int", "F": "float"}
+    handle.kernel = k
+    handle.isa = isa
+    handle.name = k.name.decode()
+    handle.fields = tuple((k.fields[i].name.decode(), kinds[chr(k.fields[i].kind)]) for i in range(k.field_count))
+    handle.index = {name: i for i, (name, _) in enumerate(handle.fields)}
+    return handle
+
+
+def _load_levels():
+    names = [isa_name(level).decode() for level in range(ISA_LEVELS)]
+    cap = os.environ.get("PLAIT_MAX_ISA", names[-1])
+    if cap not in names:
+        raise ValueError(f"PLAIT_MAX_ISA is {cap!r}; known levels: {', '.join(names)}")
+    for level in range(names.index(cap) + 1):
+        if not isa_refusal(level):
+            handles = [_make_handle(kernel_at(level, i), names[level]) for i in range(kernel_count(level))]
+            _levels[names[level]] = {handle.name: handle for handle in handles}
+
+
+
+_load_levels()
+
+
+def available_isas():
+    """The ISA levels this process may use, lowest first."""
+    return list(_levels)
+
+
+def isa_level():
+    """The highest ISA level this process may use; the environment variable PLAIT_MAX_ISA caps it."""
+    return list(_levels)[-1]
+
+
+def kernel_names():
+    """The names of all kernels, sorted."""
+    return sorted(_levels["baseline"])
+
+
+def lookup(name, isa=None):
+    """The kernel `name` of level `isa` (default: the highest)."""
+    level = isa_level() if isa is None else isa
+    if level not in _levels:
+        raise ValueError(f"ISA level {level!r} is not available here; available: {', '.join(_levels)}")
+    try:
+        return _levels[level][name]
+    except KeyError:
+        raise ValueError(f"no kernel named {name!r}; known: {', '.join(kernel_names())}") from None
+
+
+def kernel_fields(name):
+    """The argument fields of a kernel: a list of (field, "ref" | "int" | "float")."""
+    return list(lookup(name).fields)
+
+
+def version_hash():
+    """A hash of the kernel sources this build was made of; part of the key of stored timings."""
+    return PLAIT_KERNELS_HASH.decode()
+
+
+def shutdown():
+    """Join all pool threads (also done at exit); a later run starts them again."""
+    with nogil:
+        pool_shutdown()
+
+
+# ---------------------------------------------------------------- memory
+
+cdef class Memory:
+    """A 64-byte aligned block of bytes, with the buffer protocol; huge pages are asked for above 2 MiB."""
+
+    cdef char *data
+    cdef readonly Py_ssize_t nbytes
+
+    def __cinit__(self, Py_ssize_t nbytes):
+        cdef size_t huge = 2 << 20
+        cdef void *data = <void *>0
+        if nbytes < 0:
+            raise ValueError(f"a buffer cannot have {nbytes} bytes")
+        if posix_memalign(&data, huge if <size_t>nbytes >= huge else 64, max(nbytes, 64)) != 0:
+            raise MemoryError(f"no memory for a buffer of {nbytes} bytes")
+        if <size_t>nbytes >= huge:
+            madvise(data, nbytes, MADV_HUGEPAGE)
+        memset(data, 0, max(nbytes, 64))
+        self.data = <char *>data
+        self.nbytes = nbytes
+
+    def __dealloc__(self):
+        free(self.data)
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        PyBuffer_FillInfo(buffer, self, self.data, self.nbytes, 0, flags)
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        pass
+
+
+def aligned_empty(shape, dtype=np.float32):
+    """A zeroed array whose data is 64-byte aligned."""
+    dtype = np.dtype(dtype)
+    count = int(np.prod(shape, dtype=np.int64))
+    return np.frombuffer(Memory(count * dtype.itemsize), dtype=dtype, count=count).reshape(shape)
+
+
+# ---------------------------------------------------------------- plan
+
+cdef class Plan:
+    """A list of kernel calls that one call runs, on `threads` threads.
+
+    A plan is built once (`add_constant`, `add_external`, `add`, then `arena_bytes`) and run often; `run` may be called
+    by several Python threads at once, each run taking an arena of its own.
+    """
+
+    cdef op *ops
+    cdef Py_ssize_t count, capacity
+    cdef readonly int threads
+    cdef Py_ssize_t _arena_bytes
+    cdef readonly list externals      # [(bytes, writable)]
+    cdef list _constants, _names, _arenas
+    cdef dict _constant_refs
+
+    def __cinit__(self, threads=1):
+        if not 1 <= threads <= 256:
+            raise ValueError(f"a plan runs on 1 to 256 threads, not {threads}")
+        self.threads = threads
+        self.externals = []
+        self._constants = []
+        self._constant_refs = {}
+        self._names = []
+        self._arenas = []
+
+    def __dealloc__(self):
+        for i in range(self.count):
+            free(self.ops[i].args)
+        free(self.ops)
+
+    def __len__(self):
+        return self.count
+
+    @property
+    def arena_bytes(self):
+        """Size of the arena each run gets."""
+        return self._arena_bytes
+
+    @arena_bytes.setter
+    def arena_bytes(self, nbytes):
+        if nbytes < 0:
+            raise ValueError(f"an arena cannot have {nbytes} bytes")
+        self._arena_bytes = nbytes
+        self._arenas = []
+
+    @property
+    def ops_names(self):
+        """The kernels of the plan, in order: [(kernel, isa)]."""
+        return list(self._names)
+
+    def add_external(self, nbytes, writable=False):
+        """Declare the next external buffer (inputs first, then outputs, in the order `run` gets them)."""
+        self.externals.append((int(nbytes), bool(writable)))
+        return external(len(self.externals) - 1)
+
+    def add_constant(self, array):
+        """A reference to the data of `array` (C-contiguous), which the plan keeps; copied when not 64-byte aligned."""
+        found = self._constant_refs.get(id(array))
+        if found is not None:
+            return found
+        kept = np.asarray(array)
+        if not kept.flags.c_contiguous:
+            raise ValueError(f"constants must be C-contiguous; got shape {kept.shape}, strides {kept.strides}")
+        if kept.ctypes.data % 64:
+            copy = aligned_empty(kept.shape, kept.dtype)
+            copy[...] = kept
+            kept = copy
+        self._constants.append((array, kept))
+        result = Ref(BASE_CONSTANT, kept.ctypes.data)
+        self._constant_refs[id(array)] = result
+        return result
+
+    cdef int _fill(self, KernelHandle handle, char *args, dict fields) except -1:
+        cdef const field *f
+        cdef ref *r
+        for name in fields:
+            if name not in handle.index:
+                known = ", ".join(n for n, _ in handle.fields)
+                raise ValueError(f"kernel {handle.name} has no field {name!r}; its fields are: {known}")
+        for i in range(handle.kernel.field_count):
+            f = &handle.kernel.fields[i]
+            name = handle.fields[i][0]
+            if name not in fields:
+                raise ValueError(f"kernel {handle.name} needs a value for its field {name!r}")
+            value = fields[name]
+            try:
+                if f.kind == b"I":
+                    (<int64_t *>(args + f.offset))[0] = value.__index__()
+                elif f.kind == b"F":
+                    (<float *>(args + f.offset))[0] = float(value)
+                else:
+                    if value is None:
+                        value = Ref(0, 0)
+                    elif isinstance(value, np.ndarray):
+                        value = self.add_constant(value)
+                    base, offset = value
+                    if base < 0 or base >= BASE_EXTERNAL + len(self.externals):
+                        raise ValueError(f"no such base: {base} (declare externals first)")
+                    if offset < 0 or (base == BASE_ARENA and offset % 4):
+                        raise ValueError(f"no such offset: {offset}")
+                    r = <ref *>(args + f.offset)
+                    r.base = base
+                    r.offset = offset
+            except (TypeError, AttributeError, OverflowError) as error:
+                kind = handle.fields[i][1]
+                raise ValueError(f"kernel {handle.name}: field {name!r} wants a {kind}, got {value!r}") from error
+            except ValueError as error:
+                raise ValueError(f"kernel {handle.name}: field {name!r}: {error}") from error
+        return 0
+
+    def add(self, kernel, *, isa=None, **fields):
+        """Append a kernel call; returns its index.
+
+        Every field wants a value: ints, floats, and for references a `Ref`, an array (kept as a constant) or None.
+        """
+        cdef KernelHandle handle = lookup(kernel, isa)
+        cdef char *args
+        if self.count == self.capacity:
+            capacity = max(16, 2 * self.capacity)
+            grown = <op *>realloc(self.ops, capacity * sizeof(op))
+            if not grown:
+                raise MemoryError()
+            self.ops = grown
+            self.capacity = capacity
+        args = <char *>calloc(1, handle.kernel.args_size)
+        if not args:
+            raise MemoryError()
+        try:
+            self._fill(handle, args, fields)
+        except BaseException:
+            free(args)
+            raise
+        self.ops[self.count].run = handle.kernel.run
+        self.ops[self.count].args = args
+        self._names.append((handle.name, handle.isa))
+        self.count += 1
+        return self.count - 1
+
+    def workspace_bytes(self, kernel, *, isa=None, **fields):
+        """How many bytes the kernel wants behind its field `work` on this plan's threads; 0: none.
+
+        Only integer and float fields count; references may be left out.
+        """
+        cdef KernelHandle handle = lookup(kernel, isa)
+        if not handle.kernel.workspace:
+            return 0
+        cdef bytes args = bytes(handle.kernel.args_size)
+        numbers = {n: fields.get(n, 0) if kind != "ref" else None for n, kind in handle.fields}
+        for name in fields:
+            if name not in numbers:
+                numbers[name] = fields[name]  # refused by name below
+        self._fill(handle, PyBytes_AS_STRING(args), numbers)
+        return handle.kernel.workspace(PyBytes_AS_STRING(args), self.threads)
+
+    cdef _execute(self, externals, arena, first, last, int64_t repeats, op_ns, repeat_ns, flush):
+        cdef plan_run_args run
+        cdef Py_ssize_t n = len(self.externals), acquired = 0
+        cdef Py_buffer *buffers = <Py_buffer *>calloc(n + 2, sizeof(Py_buffer))
+        cdef char **bases = <char **>calloc(BASE_EXTERNAL + n, sizeof(char *))
+        cdef int64_t[::1] op_view, repeat_view
+        cdef int threads = self.threads, status
+        own_arena = None
+        try:
+            if not buffers or not bases:
+                raise MemoryError()
+            if last is None:
+                last = self.count
+            if not 0 <= first <= last <= self.count:
+                raise ValueError(f"no ops [{first}, {last}) in a plan of {self.count}")
+            if len(externals) != n:
+                raise ValueError(f"this plan takes {n} external buffers, got {len(externals)}")
+            for i in range(n):
+                nbytes, writable = self.externals[i]
+                PyObject_GetBuffer(externals[i], &buffers[i], PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+                acquired += 1
+                if buffers[i].len != nbytes:
+                    raise ValueError(f"external buffer {i} has {buffers[i].len} bytes, the plan expects {nbytes}")
+                bases[BASE_EXTERNAL + i] = <char *>buffers[i].buf
+            if arena is None:
+                try:
+                    own_arena = self._arenas.pop()
+                except IndexError:
+                    own_arena = Memory(self._arena_bytes)
+                bases[BASE_ARENA] = (<Memory>own_arena).data
+            else:
+                PyObject_GetBuffer(arena, &buffers[n], PyBUF_WRITABLE)
+                acquired += 1
+                if buffers[n].len < self._arena_bytes or <uintptr_t>buffers[n].buf % 64:
+                    raise ValueError(f"an arena for this plan has {self._arena_bytes} bytes, 64-byte aligned")
+                bases[BASE_ARENA] = <char *>buffers[n].buf
+            memset(&run, 0, sizeof(run))
+            run.ops = self.ops
+            run.first = first
+            run.last = last
+            run.bases = bases
+            run.repeats = repeats
+            if op_ns is not None and op_ns.size:
+                run.op_ns = <int64_t *><uintptr_t>op_ns.ctypes.data
+            if repeat_ns is not None and repeat_ns.size:
+                run.repeat_ns = <int64_t *><uintptr_t>repeat_ns.ctypes.data
+            if flush is not None:
+                run.flush = (<Memory>flush).data
+                run.flush_bytes = (<Memory>flush).nbytes
+            with nogil:
+                status = plan_run(&run, threads)
+            if status:
+                raise RuntimeError(f"cannot start a pool of {threads} threads")
+        finally:
+            if own_arena is not None:
+                self._arenas.append(own_arena)
+            for i in range(acquired):
+                PyBuffer_Release(&buffers[i])
+            free(buffers)
+            free(bases)
+
+    def run(self, externals=(), arena=None, first=0, last=None):
+        """Run the ops [first, last) (default: all) over these buffers, in one call that holds no lock of Python's."""
+        self._execute(externals, arena, first, last, 1, None, None, None)
+
+    def run_timed(self, externals=(), arena=None, first=0, last=None):
+        """Run, and return the time of each op in nanoseconds (with 2 or more threads: its barrier included)."""
+        times = np.zeros((self.count if last is None else last) - first, np.int64)
+        self._execute(externals, arena, first, last, 1, times, None, None)
+        return times
+
+    def time_op(self, first, last, repeats, externals=(), arena=None, flush=False):
+        """Run the ops [first, last) `repeats` times and return the nanoseconds of each; flush: with cold caches."""
+        times = np.zeros(repeats, np.int64)
+        cold = Memory(128 << 20) if flush else None
+        self._execute(externals, arena, first, last, repeats, None, times, cold)
+        return times

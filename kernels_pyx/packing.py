@@ -1,0 +1,102 @@
+"""Weights in the order the kernels read them.  All take logical arrays (OIHW filters) and return float32 arrays.
+
+Blocks and panels are filled up with zeros, so kernels read whole vectors; biases that a kernel reads in whole blocks go
+through `pack_channels`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+BLOCK = 16
+GEMM_NCHW_PANEL = 12
+GEMM_NHWC_PANEL = 32
+FC_PANEL = 64
+
+
+def _padded(array: Array, axis: int, multiple: int) -> Array:
+    """`array` with zeros behind one axis, up to a multiple."""
+    missing = -array.shape[axis] % multiple
+    widths = [(0, missing if i == axis % array.ndim else 0) for i in range(array.ndim)]
+    return np.pad(array, widths) if missing else array
+
+
+def _contiguous(array: Array) -> Array:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def pack_channels(values: Array, multiple: int = BLOCK) -> Array:
+    """[c] -> [c rounded up]: biases, scales and shifts for NCHW16c kernels."""
+    return _contiguous(_padded(values, 0, multiple))
+
+
+def pack_conv_gemm_nchw(w: Array, groups: int = 1) -> Array:
+    """[oc][ic/g][kh][kw] -> [g][oc panel][ic/g * kh * kw][12]."""
+    oc = w.shape[0] // groups
+    rows = _padded(w.reshape(groups, oc, -1), 1, GEMM_NCHW_PANEL)
+    panels = rows.reshape(groups, -1, GEMM_NCHW_PANEL, rows.shape[2])
+    return _contiguous(panels.transpose(0, 1, 3, 2))
+
+
+def pack_conv_gemm_nhwc(w: Array, groups: int = 1) -> Array:
+    """[oc][ic/g][kh][kw] -> [g][oc panel][kh * kw * ic/g][32]."""
+    oc = w.shape[0] // groups
+    rows = _padded(w.transpose(0, 2, 3, 1).reshape(groups, oc, -1), 1, GEMM_NHWC_PANEL)
+    panels = rows.reshape(groups, -1, GEMM_NHWC_PANEL, rows.shape[2])
+    return _contiguous(panels.transpose(0, 1, 3, 2))
+
+
+def pack_conv_nchw16c(w: Array, tile_b: int, groups: int = 1) -> Array:
+    """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][16][tile_b * 16]."""
+    oc, ic, kh, kw = w.shape
+    full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * BLOCK), 2, BLOCK)
+    split = full.reshape(groups, -1, tile_b * BLOCK, full.shape[2] // BLOCK, BLOCK, kh, kw)
+    return _contiguous(split.transpose(0, 1, 3, 5, 6, 4, 2))
+
+
+def pack_conv_stem_nchw(w: Array, tile_b: int) -> Array:
+    """[oc][ic][kh][kw] -> [oc group][ic][kh][kw][tile_b * 16]."""
+    full = _padded(w, 0, tile_b * BLOCK)
+    return _contiguous(full.reshape(-1, tile_b * BLOCK, *w.shape[1:]).transpose(0, 2, 3, 4, 1))
+
+
+def pack_conv_stem_nhwc(w: Array, tile_b: int) -> Array:
+    """[oc][ic][kh][kw] -> [oc group][kh][kw][ic][tile_b * 16]."""
+    full = _padded(w, 0, tile_b * BLOCK)
+    return _contiguous(full.reshape(-1, tile_b * BLOCK, *w.shape[1:]).transpose(0, 3, 4, 2, 1))
+
+
+def pack_dwconv_nchw(w: Array) -> Array:
+    """[c][1][kh][kw] -> [c][kh][kw]."""
+    return _contiguous(w[:, 0])
+
+
+def pack_dwconv_nhwc(w: Array) -> Array:
+    """[c][1][kh][kw] -> [kh][kw][c]."""
+    return _contiguous(w[:, 0].transpose(1, 2, 0))
+
+
+def pack_dwconv_nchw16c(w: Array) -> Array:
+    """[c][1][kh][kw] -> [c block][kh][kw][16]."""
+    full = _padded(w[:, 0], 0, BLOCK)
+    return _contiguous(full.reshape(-1, BLOCK, *w.shape[2:]).transpose(0, 2, 3, 1))
+
+
+def pack_fc(w: Array) -> Array:
+    """[n][k] -> [n panel][k][64]."""
+    full = _padded(w, 0, FC_PANEL)
+    return _contiguous(full.reshape(-1, FC_PANEL, w.shape[1]).transpose(0, 2, 1))
+
+
+def to_nchw16c(x: Array) -> Array:
+    """NCHW -> [n][c block][h][w][16], lanes beyond the last channel zero."""
+    full = _padded(x, 1, BLOCK)
+    n, c, h, w = full.shape
+    return _contiguous(full.reshape(n, c // BLOCK, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
+
+
+def from_nchw16c(x: Array, channels: int) -> Array:
+    """[n][c block][h][w][16] -> NCHW."""
+    n, blocks, h, w, _ = x.shape
+    return _contiguous(x.transpose(0, 1, 4, 2, 3).reshape(n, blocks * BLOCK, h, w)[:, :channels])

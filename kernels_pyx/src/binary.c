@@ -1,0 +1,196 @@
+/* Two-operand arithmetic with broadcasting, and an activation behind it.
+ *
+ *   f32_binary_same        a and b alike, [outer][rows][row] (see unary.c for how layouts map to it)
+ *   f32_binary_scalar      b is one number
+ *   f32_binary_channel_*   b is one number per channel, [n or 1][c]: b_image is its step between images (0: shared);
+ *                          for NCHW16c b is NCHW16c too, [n or 1][c / 16][16]
+ *   f32_binary_nd          row-major y of 6 dimensions d0..d5, a and b with free steps (0 where broadcast)
+ *
+ * `swap` computes b op a.  a may be y.  Threads cut rows. */
+#include "act.h"
+
+/* The values of the field `op`; kernels_pyx/__init__.py has the same list. */
+enum { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_POW, OPS };
+
+INLINE float maximum(float a, float b)
+{
+    return a > b || a != a ? a : b; /* NaN wins, as in NumPy */
+}
+
+INLINE float minimum(float a, float b)
+{
+    return a < b || a != a ? a : b;
+}
+
+/* y[i] = a[i * a_step] op b[i * b_step]: loops for steps (1, 1), (1, 0), (0, 1) that vectorise, and any other. */
+typedef void row_function(float *y, const float *a, int64_t a_step, const float *b, int64_t b_step, int64_t count);
+
+#define ROW(name, expression)                                                                                   \
+    static void row_##name(float *y, const float *a, int64_t a_step, const float *b, int64_t b_step, int64_t count) \
+    {                                                                                                           \
+        if (a_step == 1 && b_step == 1)                                                                         \
+            for (int64_t i = 0; i < count; i++) {                                                               \
+                float p = a[i], q = b[i];                                                                       \
+                y[i] = expression;                                                                              \
+            }                                                                                                   \
+        else if (a_step == 1 && b_step == 0) {                                                                  \
+            float q = *b;                                                                                       \
+            for (int64_t i = 0; i < count; i++) {                                                               \
+                float p = a[i];                                                                                 \
+                y[i] = expression;                                                                              \
+            }                                                                                                   \
+        } else if (a_step == 0 && b_step == 1) {                                                                \
+            float p = *a;                                                                                       \
+            for (int64_t i = 0; i < count; i++) {                                                               \
+                float q = b[i];                                                                                 \
+                y[i] = expression;                                                                              \
+            }                                                                                                   \
+        } else                                                                                                  \
+            for (int64_t i = 0; i < count; i++) {                                                               \
+                float p = a[i * a_step], q = b[i * b_step];                                                     \
+                y[i] = expression;                                                                              \
+            }                                                                                                   \
+    }
+
+ROW(add, p + q)
+ROW(sub, p - q)
+ROW(mul, p *q)
+ROW(div, p / q)
+ROW(max, maximum(p, q))
+ROW(min, minimum(p, q))
+ROW(pow, powf(p, q))
+
+static row_function *const row_functions[OPS] = {row_add, row_sub, row_mul, row_div, row_max, row_min, row_pow};
+
+struct binary {
+    row_function *row;
+    int swap;
+    int64_t act;
+    float act_a, act_b;
+};
+
+#define BINARY(a) {row_functions[(a)->op], (a)->swap != 0, (a)->act, (a)->act_a, (a)->act_b}
+
+enum { CHUNK = 2048 }; /* floats that stay in L1 between the operation and the activation */
+
+static void binary_row(const struct binary *o, float *y, const float *a, int64_t a_step, const float *b,
+                       int64_t b_step, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += CHUNK) {
+        int64_t here = min64(CHUNK, count - i);
+        if (o->swap)
+            o->row(y + i, b + i * b_step, b_step, a + i * a_step, a_step, here);
+        else
+            o->row(y + i, a + i * a_step, a_step, b + i * b_step, b_step, here);
+        if (o->act != ACT_NONE)
+            act_apply(y + i, y + i, here, o->act, o->act_a, o->act_b);
+    }
+}
+
+#define OPERANDS(X, S) X(S, REF, a) X(S, REF, b) X(S, REF, y) X(S, INT, op) X(S, INT, swap)
+#define SAME_FIELDS(X, S) OPERANDS(X, S) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) ACT_FIELDS(X, S)
+KERNEL_ARGS(same, SAME_FIELDS)
+
+INLINE void binary_alike(const struct same *a, char *const *bases, int tid, int nthreads, int64_t b_step)
+{
+    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
+    float *y = RESOLVE(float, a->y);
+    struct binary o = BINARY(a);
+    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
+        binary_row(&o, y + at, x + at, 1, b + at * b_step, b_step, s.length);
+}
+
+static void binary_same(const void *args, char *const *bases, int tid, int nthreads)
+{
+    binary_alike(args, bases, tid, nthreads, 1);
+}
+
+static void binary_scalar(const void *args, char *const *bases, int tid, int nthreads)
+{
+    binary_alike(args, bases, tid, nthreads, 0);
+}
+
+#define CHANNEL_FIELDS(X, S) \
+    OPERANDS(X, S) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, INT, b_image) ACT_FIELDS(X, S)
+KERNEL_ARGS(channel, CHANNEL_FIELDS)
+
+static void binary_channel_nchw(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct channel *a = args;
+    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
+    float *y = RESOLVE(float, a->y);
+    struct binary o = BINARY(a);
+    struct block_range part = share_block(a->n * a->c, a->h, a->w, tid, nthreads);
+    int64_t whole = part.row.end - part.row.begin == a->w;
+    for (int64_t nc = part.outer.begin; nc < part.outer.end; nc++) {
+        const float *scalar = b + nc / a->c * a->b_image + nc % a->c;
+        if (whole) { /* whole rows lie side by side */
+            int64_t at = (nc * a->h + part.rows.begin) * a->w;
+            binary_row(&o, y + at, x + at, 1, scalar, 0, (part.rows.end - part.rows.begin) * a->w);
+            continue;
+        }
+        for (int64_t r = part.rows.begin; r < part.rows.end; r++) {
+            int64_t at = (nc * a->h + r) * a->w + part.row.begin;
+            binary_row(&o, y + at, x + at, 1, scalar, 0, part.row.end - part.row.begin);
+        }
+    }
+}
+
+/* Images of [h][w][lanes] and a row of lanes for each: NHWC, or the blocks of NCHW16c. */
+static void by_lanes(const struct channel *a, char *const *bases, int tid, int nthreads, int64_t blocks, int64_t lanes)
+{
+    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
+    float *y = RESOLVE(float, a->y);
+    struct binary o = BINARY(a);
+    struct block_range part = share_block(a->n * blocks, a->h, a->w, tid, nthreads);
+    for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
+        const float *vector = b + nb / blocks * a->b_image + nb % blocks * lanes;
+        for (int64_t r = part.rows.begin; r < part.rows.end; r++) {
+            for (int64_t w = part.row.begin; w < part.row.end; w++) {
+                int64_t at = ((nb * a->h + r) * a->w + w) * lanes;
+                binary_row(&o, y + at, x + at, 1, vector, 1, lanes);
+            }
+        }
+    }
+}
+
+static void binary_channel_nhwc(const void *args, char *const *bases, int tid, int nthreads)
+{
+    by_lanes(args, bases, tid, nthreads, 1, ((const struct channel *)args)->c);
+}
+
+static void binary_channel_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+{
+    by_lanes(args, bases, tid, nthreads, ceil_div(((const struct channel *)args)->c, BLOCK), BLOCK);
+}
+
+#define DIMS(X, S, p) X(S, INT, p##0) X(S, INT, p##1) X(S, INT, p##2) X(S, INT, p##3) X(S, INT, p##4) X(S, INT, p##5)
+#define ND_FIELDS(X, S) OPERANDS(X, S) DIMS(X, S, d) DIMS(X, S, a_step) DIMS(X, S, b_step) ACT_FIELDS(X, S)
+KERNEL_ARGS(nd, ND_FIELDS)
+
+static void binary_nd(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct nd *a = args;
+    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
+    float *y = RESOLVE(float, a->y);
+    struct binary o = BINARY(a);
+    struct range rows = share(a->d0 * a->d1 * a->d2 * a->d3 * a->d4, tid, nthreads);
+    for (int64_t r = rows.begin; r < rows.end; r++) {
+        int64_t i4 = r % a->d4, i3 = r / a->d4 % a->d3, i2 = r / (a->d4 * a->d3) % a->d2;
+        int64_t i1 = r / (a->d4 * a->d3 * a->d2) % a->d1, i0 = r / (a->d4 * a->d3 * a->d2 * a->d1);
+        const float *from_a = x + i0 * a->a_step0 + i1 * a->a_step1 + i2 * a->a_step2 + i3 * a->a_step3 + i4 * a->a_step4;
+        const float *from_b = b + i0 * a->b_step0 + i1 * a->b_step1 + i2 * a->b_step2 + i3 * a->b_step3 + i4 * a->b_step4;
+        binary_row(&o, y + r * a->d5, from_a, a->a_step5, from_b, a->b_step5, a->d5);
+    }
+}
+
+static const struct kernel kernels[] = {
+    KERNEL("f32_binary_same", binary_same, NULL, same),
+    KERNEL("f32_binary_scalar", binary_scalar, NULL, same),
+    KERNEL("f32_binary_channel_nchw", binary_channel_nchw, NULL, channel),
+    KERNEL("f32_binary_channel_nhwc", binary_channel_nhwc, NULL, channel),
+    KERNEL("f32_binary_channel_nchw16c", binary_channel_nchw16c, NULL, channel),
+    KERNEL("f32_binary_nd", binary_nd, NULL, nd),
+};
+FAMILY(binary, kernels)

@@ -1,0 +1,26 @@
+/* Fields and small helpers that all convolutions share. */
+#ifndef PLAIT_CONV_H
+#define PLAIT_CONV_H
+
+#include "act.h"
+
+/* Bottom and right padding follow from the sizes of the result. */
+#define CONV_GEOMETRY(X, S)                                                                  \
+    X(S, INT, n) X(S, INT, ic) X(S, INT, ih) X(S, INT, iw) X(S, INT, oc) X(S, INT, oh) X(S, INT, ow) \
+    X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l) \
+    X(S, INT, dil_h) X(S, INT, dil_w)
+
+/* res (or NULL) has the layout of y and is added before the activation. */
+#define CONV_OPERANDS(X, S) X(S, REF, x) X(S, REF, w) X(S, REF, bias) X(S, REF, res) X(S, REF, y)
+
+/* The positions o of an output axis for which o * stride - pad + tap lies inside [0, size). */
+INLINE struct range valid_outputs(int64_t out, int64_t size, int64_t stride, int64_t pad, int64_t tap)
+{
+    int64_t shift = pad - tap; /* o * stride >= shift and o * stride <= size - 1 + shift */
+    int64_t begin = shift > 0 ? ceil_div(shift, stride) : 0;
+    int64_t end = size - 1 + shift < 0 ? 0 : (size - 1 + shift) / stride + 1;
+    begin = min64(begin, out);
+    return (struct range){begin, max64(begin, min64(end, out))};
+}
+
+#endif

@@ -1,0 +1,215 @@
+/* Direct convolution whose result is NCHW16c: [n][oc / 16][oh][ow][16].
+ *
+ * Three kernels differ only in where they read: NCHW16c, or (stems: few channels) plain NCHW or NHWC.
+ * Weights are packed in groups of tile_b output blocks, zero beyond the last channel:
+ *     NCHW16c  [oc group][ic block][kh][kw][16][tile_b * 16]   (per convolution group)
+ *     NCHW     [oc group][ic][kh][kw][tile_b * 16]
+ *     NHWC     [oc group][kh][kw][ic][tile_b * 16]
+ * A tile makes up to tile_w pixels of a row times some blocks, walking the whole reduction in registers; the last input
+ * block stops at the last logical channel.  Bias is padded to whole blocks.
+ *
+ * Rows are done in bands whose input fits L2; where the convolution pads, the band is first copied, with its zeros,
+ * into per-thread workspace.  A 1x1 convolution of stride 1 takes the plane as one long row.
+ * Threads cut output rows, or groups of output channels where rows are few. */
+#include "conv.h"
+#include "conv_tiles.h"
+
+#define CONV_DIRECT_FIELDS(X, S)                                                                      \
+    CONV_OPERANDS(X, S) X(S, REF, work) CONV_GEOMETRY(X, S) X(S, INT, groups) ACT_FIELDS(X, S) \
+    X(S, INT, tile_w) X(S, INT, tile_b)
+KERNEL_ARGS(conv_direct, CONV_DIRECT_FIELDS)
+
+enum { BAND_BYTES = 320 << 10 };
+enum source_layout { FROM_NCHW16C, FROM_NCHW, FROM_NHWC };
+
+/* The input of one convolution group: [blocks][ih][iw][unit], and which lanes of a unit count. */
+struct source {
+    int64_t unit, blocks, lanes, last_lanes;
+    int64_t kw;         /* taps per kernel row that are steps of their own; 1 when a row of taps is contiguous */
+    int64_t w_step;     /* rows of weights per step */
+    int64_t image, group; /* floats from one image, one group to the next */
+};
+
+static struct source source_of(const struct conv_direct *a, enum source_layout layout)
+{
+    int64_t ic = a->ic / a->groups, plane = a->ih * a->iw;
+    if (layout == FROM_NCHW16C) {
+        int64_t blocks = ceil_div(ic, BLOCK);
+        return (struct source){BLOCK, blocks, BLOCK, ic - (blocks - 1) * BLOCK, a->kw, BLOCK,
+                               ceil_div(a->ic, BLOCK) * plane * BLOCK, blocks * plane * BLOCK};
+    }
+    int64_t unit = layout == FROM_NCHW ? 1 : ic, blocks = layout == FROM_NCHW ? ic : 1;
+    int64_t lanes = a->dil_w == 1 ? a->kw * unit : unit;
+    return (struct source){unit, blocks, lanes, lanes, a->dil_w == 1 ? 1 : a->kw, lanes, ic * plane, 0};
+}
+
+static int needs_padding(const struct conv_direct *a)
+{
+    return a->pad_t > 0 || a->pad_l > 0 || (a->oh - 1) * a->stride_h + (a->kh - 1) * a->dil_h >= a->ih ||
+           (a->ow - 1) * a->stride_w + (a->kw - 1) * a->dil_w >= a->iw;
+}
+
+static int64_t band_columns(const struct conv_direct *a)
+{
+    return (a->ow - 1) * a->stride_w + (a->kw - 1) * a->dil_w + 1;
+}
+
+static int64_t band_input_rows(const struct conv_direct *a, int64_t rows)
+{
+    return (rows - 1) * a->stride_h + (a->kh - 1) * a->dil_h + 1;
+}
+
+/* Output rows per band: as many as keep the input in cache, at least one. */
+static int64_t band_rows(const struct conv_direct *a, const struct source *s)
+{
+    int64_t row = s->blocks * s->unit * band_columns(a) * (int64_t)sizeof(float);
+    int64_t beyond_first = (BAND_BYTES / row - band_input_rows(a, 1)) / a->stride_h;
+    return min64(a->oh, 1 + max64(0, beyond_first));
+}
+
+static int64_t thread_floats(const struct conv_direct *a, const struct source *s)
+{
+    if (!needs_padding(a))
+        return 0;
+    return round_up(s->blocks * s->unit * band_columns(a) * band_input_rows(a, band_rows(a, s)), 16);
+}
+
+/* Input rows [top, top + rows) with their padding, as [block][rows][columns][unit]. */
+static void copy_band(float *to, const float *x, const struct conv_direct *a, const struct source *s, int64_t top,
+                      int64_t rows)
+{
+    int64_t columns = band_columns(a), unit = s->unit;
+    int64_t left = min64(a->pad_l, columns), inside = max64(0, min64(columns - left, a->iw));
+    for (int64_t block = 0; block < s->blocks; block++) {
+        for (int64_t row = top; row < top + rows; row++, to += columns * unit) {
+            if (row < 0 || row >= a->ih) {
+                zero_floats(to, columns * unit);
+                continue;
+            }
+            zero_floats(to, left * unit);
+            copy_floats(to + left * unit, x + (block * a->ih + row) * a->iw * unit, inside * unit);
+            zero_floats(to + (left + inside) * unit, (columns - left - inside) * unit);
+        }
+    }
+}
+
+static conv_tile *const *tiles_for(const struct conv_direct *a, const struct source *s, int64_t blocks)
+{
+    if (s->unit == BLOCK && a->stride_w == 1)
+        return conv_tiles_s1[blocks];
+    if (s->unit == BLOCK && a->stride_w == 2)
+        return conv_tiles_s2[blocks];
+    return conv_tiles_s0[blocks];
+}
+
+/* What one call of convolve_band works on; weights, bias, res and y are those of the convolution group. */
+struct band {
+    const float *x;
+    int64_t rows, width;
+    int64_t x_row, y_row; /* from one output row to the next, in floats */
+    const float *w, *bias, *res;
+    float *y;
+    struct range oc_groups;
+};
+
+static void convolve_band(const struct conv_direct *a, const struct source *s, struct conv_walk *l, const struct band *b)
+{
+    int64_t oc_blocks = ceil_div(a->oc / a->groups, BLOCK), tile_b = a->tile_b;
+    int64_t group_floats = s->blocks * a->kh * s->kw * s->w_step * tile_b * BLOCK;
+    for (int64_t group = b->oc_groups.begin; group < b->oc_groups.end; group++) {
+        int64_t end = min64(oc_blocks, (group + 1) * tile_b);
+        for (int64_t block = group * tile_b, here; block < end; block += here) {
+            here = next_blocks(end - block);
+            conv_tile *const *tiles = tiles_for(a, s, here);
+            int64_t most = a->tile_w > 0 ? min64(a->tile_w, conv_most_rows[here]) : conv_most_rows[here];
+            const float *w = b->w + group * group_floats + (block - group * tile_b) * BLOCK;
+            const float *bias = b->bias ? b->bias + block * BLOCK : no_bias;
+            for (int64_t row = 0; row < b->rows; row++) {
+                int64_t at = block * l->y_block + row * b->y_row;
+                conv_row(tiles, l, b->width, most, here, b->x + row * b->x_row, w, bias, b->res ? b->res + at : NULL,
+                         b->y + at);
+            }
+        }
+    }
+}
+
+static void conv_direct(const void *args, char *const *bases, int tid, int nthreads, enum source_layout layout)
+{
+    const struct conv_direct *a = args;
+    struct source s = source_of(a, layout);
+    const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
+    const float *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
+    float *y = RESOLVE(float, a->y), *work = RESOLVE(float, a->work) + thread_floats(a, &s) * tid;
+    int64_t oc = a->oc / a->groups, oc_blocks = ceil_div(oc, BLOCK), oc_groups = ceil_div(oc_blocks, a->tile_b);
+    int64_t ldw = a->tile_b * BLOCK, group_weights = oc_groups * s.blocks * a->kh * s.kw * s.w_step * ldw;
+    int64_t y_plane = a->oh * a->ow * BLOCK;
+    int padded = needs_padding(a);
+    int flat = !padded && s.unit == BLOCK && a->kh == 1 && a->kw == 1 && a->stride_h == 1 && a->stride_w == 1 &&
+               a->ow == a->iw;
+    struct conv_walk l = {
+        .blocks = s.blocks, .kh = a->kh, .kw = s.kw, .lanes = s.lanes, .last_lanes = s.last_lanes,
+        .x_block = a->ih * a->iw * s.unit, .x_row = a->dil_h * a->iw * s.unit, .x_col = a->dil_w * s.unit,
+        .pixel_step = a->stride_w * s.unit, .ldw = ldw, .w_step = s.w_step * ldw, .y_block = y_plane,
+        .e = epilogue_make(a->act, a->act_a, a->act_b),
+    };
+
+    struct range rows = {0, a->oh}, groups = {0, oc_groups};
+    if (rows_suffice(a->oh, nthreads))
+        rows = share(a->oh, tid, nthreads);
+    else
+        groups = share(oc_groups, tid, nthreads);
+    int64_t height = rows.end - rows.begin;
+    if (height == 0)
+        return;
+    int64_t per_band = ceil_div(height, ceil_div(height, band_rows(a, &s)));
+
+    for (int64_t ng = 0; ng < a->n * a->groups; ng++) {
+        int64_t image = ng / a->groups, g = ng % a->groups;
+        const float *x_group = x + image * s.image + g * s.group;
+        int64_t y_group = (image * ceil_div(a->oc, BLOCK) + g * oc_blocks) * y_plane;
+        for (int64_t row = rows.begin; row < rows.end; row += per_band) {
+            int64_t count = min64(per_band, rows.end - row);
+            int64_t at = y_group + row * a->ow * BLOCK;
+            struct band b = {
+                .x = x_group + row * a->stride_h * a->iw * s.unit, .rows = count, .width = a->ow,
+                .x_row = a->stride_h * a->iw * s.unit, .y_row = a->ow * BLOCK, .w = w + g * group_weights,
+                .bias = bias ? bias + g * oc : NULL, .res = res ? res + at : NULL, .y = y + at, .oc_groups = groups,
+            };
+            if (flat) {
+                b.width = count * a->ow;
+                b.rows = 1;
+            }
+            if (padded) {
+                int64_t input_rows = band_input_rows(a, count), row_floats = band_columns(a) * s.unit;
+                copy_band(work, x_group, a, &s, row * a->stride_h - a->pad_t, input_rows);
+                b.x = work;
+                b.x_row = a->stride_h * row_floats;
+                l.x_row = a->dil_h * row_floats;
+                l.x_block = input_rows * row_floats;
+            }
+            convolve_band(a, &s, &l, &b);
+        }
+    }
+}
+
+#define CONV_DIRECT(name, layout)                                                          \
+    static void name(const void *args, char *const *bases, int tid, int nthreads)          \
+    {                                                                                      \
+        conv_direct(args, bases, tid, nthreads, layout);                                   \
+    }                                                                                      \
+    static int64_t name##_workspace(const void *args, int nthreads)                        \
+    {                                                                                      \
+        struct source s = source_of(args, layout);                                         \
+        return thread_floats(args, &s) * (int64_t)sizeof(float) * nthreads;                \
+    }
+
+CONV_DIRECT(conv_nchw16c, FROM_NCHW16C)
+CONV_DIRECT(conv_stem_nchw, FROM_NCHW)
+CONV_DIRECT(conv_stem_nhwc, FROM_NHWC)
+
+static const struct kernel kernels[] = {
+    KERNEL("f32_conv_nchw16c", conv_nchw16c, conv_nchw16c_workspace, conv_direct),
+    KERNEL("f32_conv_stem_nchw_nchw16c", conv_stem_nchw, conv_stem_nchw_workspace, conv_direct),
+    KERNEL("f32_conv_stem_nhwc_nchw16c", conv_stem_nhwc, conv_stem_nhwc_workspace, conv_direct),
+};
+FAMILY(conv_direct, kernels)

@@ -1,0 +1,72 @@
+/* ISA levels: what was compiled, and what this processor runs. */
+#include "dispatch.h"
+#include "families.h"
+
+#include <stddef.h>
+
+#define DECLARE_BASELINE(name) extern const struct family plait_##name##__baseline;
+#define DECLARE_AVX2(name) extern const struct family plait_##name##__avx2;
+#define DECLARE_AVX512(name) extern const struct family plait_##name##__avx512;
+#define ENTRY_BASELINE(name) &plait_##name##__baseline,
+#define ENTRY_AVX2(name) &plait_##name##__avx2,
+#define ENTRY_AVX512(name) &plait_##name##__avx512,
+
+FOR_EACH_FAMILY(DECLARE_BASELINE)
+static const struct family *const baseline_families[] = {FOR_EACH_FAMILY(ENTRY_BASELINE) NULL};
+#ifdef PLAIT_HAS_AVX2
+FOR_EACH_FAMILY(DECLARE_AVX2)
+static const struct family *const avx2_families[] = {FOR_EACH_FAMILY(ENTRY_AVX2) NULL};
+#endif
+#ifdef PLAIT_HAS_AVX512
+FOR_EACH_FAMILY(DECLARE_AVX512)
+static const struct family *const avx512_families[] = {FOR_EACH_FAMILY(ENTRY_AVX512) NULL};
+#endif
+
+static const struct family *const *const levels[ISA_LEVELS] = {
+    baseline_families,
+#ifdef PLAIT_HAS_AVX2
+    [1] = avx2_families,
+#endif
+#ifdef PLAIT_HAS_AVX512
+    [2] = avx512_families,
+#endif
+};
+
+const char *isa_name(int level)
+{
+    static const char *const names[ISA_LEVELS] = {"baseline", "avx2", "avx512"};
+    return names[level];
+}
+
+const char *isa_refusal(int level)
+{
+    if (!levels[level])
+        return "not compiled into this build";
+#if defined __x86_64__ || defined __i386__
+    __builtin_cpu_init();
+    if (level == 1 && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")))
+        return "the processor lacks AVX2 or FMA";
+    if (level == 2 && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")))
+        return "the processor lacks AVX-512 F, VL, BW or DQ";
+#endif
+    return NULL;
+}
+
+int64_t kernel_count(int level)
+{
+    int64_t count = 0;
+    for (const struct family *const *family = levels[level]; family && *family; family++)
+        count += (*family)->count;
+    return count;
+}
+
+const struct kernel *kernel_at(int level, int64_t index)
+{
+    for (const struct family *const *family = levels[level]; *family; family++) {
+        if (index < (*family)->count)
+            return &(*family)->kernels[index];
+        index -= (*family)->count;
+    }
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/* The list of kernel files; meson.build compiles the same list once per ISA level. */
+#define FOR_EACH_FAMILY(X) \
+    X(conv_naive)          \
+    X(conv_gemm_nchw)      \
+    X(conv_gemm_nhwc)      \
+    X(conv_direct)         \
+    X(dwconv)              \
+    X(dwconv_nchw)         \
+    X(matmul)              \
+    X(pooling)             \
+    X(unary)               \
+    X(binary)              \
+    X(norm)                \
+    X(reduce)              \
+    X(layout)              \
+    X(copy)

@@ -1,0 +1,221 @@
+/* Vectors of one ISA level, and how work is cut among threads.  Included by every per-ISA source.
+ *
+ * VF floats make a vector: 4, 8 or 16.  GCC vector extensions carry all arithmetic, so one source serves every level;
+ * intrinsics appear only where the extensions have no word (minimum, maximum, square root). */
+#ifndef PLAIT_ISA_H
+#define PLAIT_ISA_H
+
+#include "plait.h"
+
+#include <math.h>
+#include <string.h>
+
+#if defined __AVX512F__
+#define VF 16
+#elif defined __AVX2__
+#define VF 8
+#else
+#define VF 4
+#endif
+#if defined __SSE2__
+#include <immintrin.h>
+#endif
+
+/* A 16-channel block of the layout nchw16c is VB vectors. */
+enum { BLOCK = 16, VB = BLOCK / VF };
+
+/* A kernel file rarely needs all of these. */
+#define INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(VF * 4)));
+typedef int32_t vi __attribute__((vector_size(VF * 4)));
+typedef float vf_unaligned __attribute__((vector_size(VF * 4), aligned(4), may_alias));
+
+INLINE vf vload(const float *p)
+{
+    return *(const vf_unaligned *)p;
+}
+
+INLINE void vstore(float *p, vf v)
+{
+    *(vf_unaligned *)p = v;
+}
+
+INLINE vf vset(float s)
+{
+    return s - (vf){};
+}
+
+INLINE vf vzero(void)
+{
+    return (vf){};
+}
+
+INLINE vf vselect(vi mask, vf yes, vf no)
+{
+    return (vf)(((vi)yes & mask) | ((vi)no & ~mask));
+}
+
+/* x86 semantics, kept everywhere: with a NaN in either operand the result is the second one.  So a bound goes first
+ * and the data second, and NaN passes through. */
+INLINE vf vmax(vf bound, vf x)
+{
+#if VF == 16
+    return _mm512_max_ps(bound, x);
+#elif VF == 8
+    return _mm256_max_ps(bound, x);
+#elif defined __SSE2__
+    return _mm_max_ps(bound, x);
+#else
+    return vselect(bound > x, bound, x);
+#endif
+}
+
+INLINE vf vmin(vf bound, vf x)
+{
+#if VF == 16
+    return _mm512_min_ps(bound, x);
+#elif VF == 8
+    return _mm256_min_ps(bound, x);
+#elif defined __SSE2__
+    return _mm_min_ps(bound, x);
+#else
+    return vselect(bound < x, bound, x);
+#endif
+}
+
+INLINE vf vsqrt(vf x)
+{
+#if VF == 16
+    return _mm512_sqrt_ps(x);
+#elif VF == 8
+    return _mm256_sqrt_ps(x);
+#elif defined __SSE2__
+    return _mm_sqrt_ps(x);
+#else
+    for (int i = 0; i < VF; i++)
+        x[i] = sqrtf(x[i]);
+    return x;
+#endif
+}
+
+INLINE vf vabs(vf x)
+{
+    return (vf)((vi)x & 0x7fffffff);
+}
+
+/* The first `count` < VF floats; the other lanes are zero. */
+INLINE vf vload_part(const float *p, int64_t count)
+{
+    vf v = vzero();
+    memcpy(&v, p, count * sizeof(float));
+    return v;
+}
+
+INLINE void vstore_part(float *p, vf v, int64_t count)
+{
+    memcpy(p, &v, count * sizeof(float));
+}
+
+INLINE float vsum(vf v)
+{
+    float s = 0;
+    for (int i = 0; i < VF; i++)
+        s += v[i];
+    return s;
+}
+
+INLINE int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+INLINE int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+INLINE int64_t ceil_div(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+INLINE int64_t round_up(int64_t a, int64_t b)
+{
+    return ceil_div(a, b) * b;
+}
+
+struct range {
+    int64_t begin, end;
+};
+
+/* The part of [0, total) that thread `tid` does.  Every kernel cuts rows by this one rule, so that a thread finds in
+ * its own cache the rows it wrote in the op before. */
+INLINE struct range share(int64_t total, int tid, int nthreads)
+{
+    return (struct range){total * tid / nthreads, total * (tid + 1) / nthreads};
+}
+
+/* Few rows would leave threads idle (7 rows, 2 threads: 4 and 3); then channels are cut instead. */
+INLINE int rows_suffice(int64_t rows, int nthreads)
+{
+    return nthreads == 1 || rows >= 7 * nthreads || (rows % nthreads == 0 && rows > 0);
+}
+
+/* Work of the shape [outer][rows][row]: cut by rows if there are enough of them, else by outer, else inside the row.
+ * Cutting never changes what is computed for an element, so results do not depend on the number of threads. */
+struct block_range {
+    struct range outer, rows, row;
+};
+
+INLINE struct block_range share_block(int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
+{
+    struct block_range r = {{0, outer}, {0, rows}, {0, row}};
+    if (rows_suffice(rows, nthreads) || (outer < nthreads && rows >= nthreads))
+        r.rows = share(rows, tid, nthreads);
+    else if (outer >= nthreads)
+        r.outer = share(outer, tid, nthreads);
+    else
+        r.row = share(row, tid, nthreads);
+    return r;
+}
+
+INLINE void copy_floats(float *to, const float *from, int64_t count)
+{
+    int64_t i = 0;
+    for (; i + VF <= count; i += VF)
+        vstore(to + i, vload(from + i));
+#if VF == 16
+    if (i < count) {
+        __mmask16 part = (__mmask16)((1u << (count - i)) - 1);
+        _mm512_mask_storeu_ps(to + i, part, _mm512_maskz_loadu_ps(part, from + i));
+    }
+#else
+    for (; i < count; i++)
+        to[i] = from[i];
+#endif
+}
+
+INLINE void zero_floats(float *to, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = 0;
+}
+
+/* The same cut for kernels that treat every element alike: `count` contiguous spans of `length` floats, `step` apart. */
+struct spans {
+    int64_t count, first, step, length;
+};
+
+INLINE struct spans share_spans(int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
+{
+    if (rows_suffice(rows, nthreads) || (outer < nthreads && rows >= nthreads)) {
+        struct range r = share(rows, tid, nthreads);
+        return (struct spans){outer, r.begin * row, rows * row, (r.end - r.begin) * row};
+    }
+    int64_t unit = outer >= nthreads ? rows * row : 1;
+    struct range r = share(outer * rows * row / unit, tid, nthreads);
+    return (struct spans){1, r.begin * unit, 0, (r.end - r.begin) * unit};
+}
+
+#endif

@@ -1,0 +1,187 @@
+/* Thread pool: bounded spin, then sleep.
+ *
+ * Spinning alone collapses when a core is taken away (a 1 ms layer takes 40 ms), sleeping alone costs microseconds per
+ * op.  So both waits, for a job and at a barrier, spin a bounded number of times, yield a few times, then sleep on a
+ * futex; a barrier between two awake threads costs tens of nanoseconds. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MAX_THREADS = 256, SPINS = 4000, YIELDS = 64, CACHE_LINE = 64 };
+
+/* A word that threads wait on to change. */
+struct event {
+    _Alignas(CACHE_LINE) _Atomic uint32_t value;
+    _Atomic int32_t sleepers;
+};
+
+struct pool {
+    int nthreads;
+    pthread_mutex_t use; /* one job at a time */
+    pool_job *job;
+    void *argument;
+    struct event started;  /* counts jobs */
+    struct event released; /* counts barriers */
+    _Alignas(CACHE_LINE) _Atomic int32_t arrived;
+    _Atomic int stop;
+    int workers;
+    pthread_t threads[MAX_THREADS];
+    struct worker {
+        struct pool *pool;
+        int tid;
+        uint32_t seen;
+    } worker[MAX_THREADS];
+};
+
+static struct pool *pools[MAX_THREADS + 1];
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t fork_handler = PTHREAD_ONCE_INIT;
+
+static inline void cpu_relax(void)
+{
+#if defined __x86_64__
+    __builtin_ia32_pause();
+#endif
+}
+
+static void event_wait(struct event *event, uint32_t old)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (atomic_load_explicit(&event->value, memory_order_acquire) != old)
+            return;
+        cpu_relax();
+    }
+    for (int i = 0; i < YIELDS; i++) {
+        if (atomic_load_explicit(&event->value, memory_order_acquire) != old)
+            return;
+        sched_yield();
+    }
+    atomic_fetch_add(&event->sleepers, 1);
+    while (atomic_load(&event->value) == old)
+        syscall(SYS_futex, &event->value, FUTEX_WAIT_PRIVATE, old, NULL, NULL, 0);
+    atomic_fetch_sub(&event->sleepers, 1);
+}
+
+/* Sequentially consistent on purpose: either the sleeper sees the new value, or we see the sleeper. */
+static void event_advance(struct event *event)
+{
+    atomic_fetch_add(&event->value, 1);
+    if (atomic_load(&event->sleepers) > 0)
+        syscall(SYS_futex, &event->value, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
+}
+
+void pool_barrier(struct pool *pool)
+{
+    if (!pool)
+        return;
+    uint32_t round = atomic_load_explicit(&pool->released.value, memory_order_relaxed);
+    if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->nthreads) {
+        atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+        event_advance(&pool->released);
+    } else {
+        event_wait(&pool->released, round);
+    }
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *self = argument;
+    struct pool *pool = self->pool;
+    for (;;) {
+        event_wait(&pool->started, self->seen);
+        self->seen++;
+        if (atomic_load(&pool->stop))
+            return NULL;
+        pool->job(pool->argument, self->tid, pool->nthreads, pool);
+        pool_barrier(pool);
+    }
+}
+
+void pool_run(struct pool *pool, pool_job *job, void *argument)
+{
+    if (!pool) {
+        job(argument, 0, 1, NULL);
+        return;
+    }
+    pthread_mutex_lock(&pool->use);
+    pool->job = job;
+    pool->argument = argument;
+    event_advance(&pool->started);
+    job(argument, 0, pool->nthreads, pool);
+    pool_barrier(pool);
+    pthread_mutex_unlock(&pool->use);
+}
+
+static void pool_free(struct pool *pool)
+{
+    pthread_mutex_lock(&pool->use);
+    atomic_store(&pool->stop, 1);
+    event_advance(&pool->started);
+    for (int i = 0; i < pool->workers; i++)
+        pthread_join(pool->threads[i], NULL);
+    pthread_mutex_unlock(&pool->use);
+    pthread_mutex_destroy(&pool->use);
+    free(pool);
+}
+
+/* Threads do not survive a fork.  Their stacks and pool records are left behind: nobody knows in what state. */
+static void forget_pools(void)
+{
+    for (int i = 0; i <= MAX_THREADS; i++)
+        pools[i] = NULL;
+    pthread_mutex_init(&pools_lock, NULL);
+}
+
+static void install_fork_handler(void)
+{
+    pthread_atfork(NULL, NULL, forget_pools);
+}
+
+static struct pool *pool_create(int nthreads)
+{
+    struct pool *pool = aligned_alloc(CACHE_LINE, (sizeof *pool + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE);
+    if (!pool)
+        return NULL;
+    *pool = (struct pool){.nthreads = nthreads};
+    pthread_mutex_init(&pool->use, NULL);
+    for (int i = 0; i < nthreads - 1; i++) {
+        pool->worker[i] = (struct worker){pool, i + 1, 0};
+        if (pthread_create(&pool->threads[i], NULL, worker_main, &pool->worker[i])) {
+            pool_free(pool);
+            return NULL;
+        }
+        pool->workers++;
+    }
+    return pool;
+}
+
+struct pool *pool_get(int nthreads)
+{
+    if (nthreads <= 1 || nthreads > MAX_THREADS)
+        return NULL;
+    pthread_once(&fork_handler, install_fork_handler);
+    pthread_mutex_lock(&pools_lock);
+    if (!pools[nthreads])
+        pools[nthreads] = pool_create(nthreads);
+    struct pool *pool = pools[nthreads];
+    pthread_mutex_unlock(&pools_lock);
+    return pool;
+}
+
+void pool_shutdown(void)
+{
+    pthread_mutex_lock(&pools_lock);
+    for (int i = 0; i <= MAX_THREADS; i++) {
+        if (pools[i])
+            pool_free(pools[i]);
+        pools[i] = NULL;
+    }
+    pthread_mutex_unlock(&pools_lock);
+}

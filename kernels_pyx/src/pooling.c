@@ -1,0 +1,185 @@
+/* Maximum and average pooling, and global average pooling, in NCHW, NHWC and NCHW16c.
+ *
+ * Averages count the taps inside the image, or with count_include_pad those inside the padded image (so a window that
+ * `ceil` lets hang over the bottom padding is clipped there).  Threads cut rows of the result, or channels where rows
+ * are few; global pooling cuts channels. */
+#include "isa.h"
+
+#define POOL_FIELDS(X, S)                                                                                     \
+    X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow) \
+    X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l)     \
+    X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) X(S, INT, count_include_pad)
+KERNEL_ARGS(pool, POOL_FIELDS)
+
+enum reduction { MAXIMUM, AVERAGE };
+
+/* The taps of the window at `start` that lie in [0, size), and how many an average divides by on this axis. */
+static struct range window(int64_t start, int64_t size, int64_t taps, int64_t dilation, int64_t pad_end,
+                           int include_pad, int64_t *counted)
+{
+    int64_t begin = start < 0 ? ceil_div(-start, dilation) : 0;
+    int64_t end = start >= size ? 0 : min64(taps, (size - 1 - start) / dilation + 1);
+    struct range r = {begin, max64(begin, end)};
+    *counted = include_pad ? min64(taps, (size + pad_end - 1 - start) / dilation + 1) : r.end - r.begin;
+    return r;
+}
+
+INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+                      int64_t x_column, float scale)
+{
+    vf acc = vset(reduction == MAXIMUM ? -INFINITY : 0.0f);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < columns; j++) {
+            vf v = vload(x + i * x_row + j * x_column);
+            acc = reduction == MAXIMUM ? vmax(acc, v) : acc + v;
+        }
+    }
+    return reduction == MAXIMUM ? acc : acc * scale;
+}
+
+/* One output pixel of `lanes` channels side by side. */
+INLINE void pool_pixel(enum reduction reduction, const float *x, int64_t lanes, int64_t rows, int64_t columns,
+                       int64_t x_row, int64_t x_column, float scale, float *y)
+{
+    int64_t c = 0;
+    for (; c + VF <= lanes; c += VF)
+        vstore(y + c, pool_vector(reduction, x + c, rows, columns, x_row, x_column, scale));
+    for (; c < lanes; c++) {
+        float acc = reduction == MAXIMUM ? -INFINITY : 0;
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t j = 0; j < columns; j++) {
+                float v = x[c + i * x_row + j * x_column];
+                acc = reduction == AVERAGE ? acc + v : acc > v ? acc : v;
+            }
+        }
+        y[c] = reduction == AVERAGE ? acc * scale : acc;
+    }
+}
+
+/* Images of [ih][iw][lanes]: all of NHWC, one block of NCHW16c, or (lanes = 1) one plane of NCHW. */
+INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
+                        enum reduction reduction, int tid, int nthreads)
+{
+    struct block_range part = share_block(images, a->oh, 1, tid, nthreads);
+    if (part.row.begin == part.row.end)
+        return;
+    int64_t x_column = a->dil_w * lanes, x_row = a->dil_h * a->iw * lanes, high, wide;
+    for (int64_t image = part.outer.begin; image < part.outer.end; image++) {
+        for (int64_t row = part.rows.begin; row < part.rows.end; row++) {
+            int64_t top = row * a->stride_h - a->pad_t;
+            struct range rows = window(top, a->ih, a->kh, a->dil_h, a->pad_b, a->count_include_pad, &high);
+            for (int64_t o = 0; o < a->ow; o++) {
+                int64_t left = o * a->stride_w - a->pad_l;
+                struct range columns = window(left, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
+                int64_t h = top + rows.begin * a->dil_h, w = left + columns.begin * a->dil_w;
+                int64_t count_h = rows.end - rows.begin, count_w = columns.end - columns.begin;
+                const float *from = count_h && count_w ? x + ((image * a->ih + h) * a->iw + w) * lanes : x;
+                pool_pixel(reduction, from, lanes, count_h, count_w, x_row, x_column,
+                           1.0f / (float)max64(1, high * wide), y + ((image * a->oh + row) * a->ow + o) * lanes);
+            }
+        }
+    }
+}
+
+#define POOL(name, reduction, images, lanes)                                                                 \
+    static void name(const void *args, char *const *bases, int tid, int nthreads)                            \
+    {                                                                                                        \
+        const struct pool *a = args;                                                                         \
+        pool_images(a, RESOLVE(const float, a->x), RESOLVE(float, a->y), images, lanes, reduction, tid, nthreads); \
+    }
+
+POOL(maxpool_nchw, MAXIMUM, a->n *a->c, 1)
+POOL(avgpool_nchw, AVERAGE, a->n *a->c, 1)
+POOL(maxpool_nhwc, MAXIMUM, a->n, a->c)
+POOL(avgpool_nhwc, AVERAGE, a->n, a->c)
+POOL(maxpool_nchw16c, MAXIMUM, a->n *ceil_div(a->c, BLOCK), BLOCK)
+POOL(avgpool_nchw16c, AVERAGE, a->n *ceil_div(a->c, BLOCK), BLOCK)
+
+#define GLOBAL_POOL_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w)
+KERNEL_ARGS(global_pool, GLOBAL_POOL_FIELDS)
+
+/* The mean of `count` contiguous floats. */
+static float mean_of(const float *x, int64_t count)
+{
+    vf s0 = vzero(), s1 = vzero();
+    int64_t i = 0;
+    for (; i + 2 * VF <= count; i += 2 * VF) {
+        s0 += vload(x + i);
+        s1 += vload(x + i + VF);
+    }
+    float sum = vsum(s0 + s1);
+    for (; i < count; i++)
+        sum += x[i];
+    return sum / (float)count;
+}
+
+/* Means over `count` pixels, step apart, of the channels [begin, end) side by side. */
+static __attribute__((noinline)) void means_of_pixels(const float *x, int64_t count, int64_t step, int64_t begin, int64_t end, float *y)
+{
+    int64_t c = begin;
+    float scale = 1.0f / (float)count;
+    for (; c + VF <= end; c += VF) {
+        vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
+        int64_t i = 0;
+        for (; i + 4 <= count; i += 4) {
+            s0 += vload(x + i * step + c);
+            s1 += vload(x + (i + 1) * step + c);
+            s2 += vload(x + (i + 2) * step + c);
+            s3 += vload(x + (i + 3) * step + c);
+        }
+        for (; i < count; i++)
+            s0 += vload(x + i * step + c);
+        vstore(y + c, ((s0 + s1) + (s2 + s3)) * scale);
+    }
+    for (; c < end; c++) {
+        float s = 0;
+        for (int64_t i = 0; i < count; i++)
+            s += x[i * step + c];
+        y[c] = s * scale;
+    }
+}
+
+static void global_avgpool_nchw(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct global_pool *a = args;
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    struct range planes = share(a->n * a->c, tid, nthreads);
+    for (int64_t p = planes.begin; p < planes.end; p++)
+        y[p] = mean_of(x + p * a->h * a->w, a->h * a->w);
+}
+
+static void global_avgpool_nhwc(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct global_pool *a = args;
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    /* Whole vectors, so that the sum of a channel does not depend on the cut. */
+    struct range vectors = share(ceil_div(a->c, BLOCK), tid, nthreads);
+    for (int64_t image = 0; image < a->n; image++)
+        means_of_pixels(x + image * a->h * a->w * a->c, a->h * a->w, a->c, vectors.begin * BLOCK,
+                        min64(vectors.end * BLOCK, a->c), y + image * a->c);
+}
+
+static void global_avgpool_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct global_pool *a = args;
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    struct range blocks = share(a->n * ceil_div(a->c, BLOCK), tid, nthreads);
+    for (int64_t b = blocks.begin; b < blocks.end; b++)
+        means_of_pixels(x + b * a->h * a->w * BLOCK, a->h * a->w, BLOCK, 0, BLOCK, y + b * BLOCK);
+}
+
+static const struct kernel kernels[] = {
+    KERNEL("f32_maxpool_nchw", maxpool_nchw, NULL, pool),
+    KERNEL("f32_maxpool_nhwc", maxpool_nhwc, NULL, pool),
+    KERNEL("f32_maxpool_nchw16c", maxpool_nchw16c, NULL, pool),
+    KERNEL("f32_avgpool_nchw", avgpool_nchw, NULL, pool),
+    KERNEL("f32_avgpool_nhwc", avgpool_nhwc, NULL, pool),
+    KERNEL("f32_avgpool_nchw16c", avgpool_nchw16c, NULL, pool),
+    KERNEL("f32_global_avgpool_nchw", global_avgpool_nchw, NULL, global_pool),
+    KERNEL("f32_global_avgpool_nhwc", global_avgpool_nhwc, NULL, global_pool),
+    KERNEL("f32_global_avgpool_nchw16c", global_avgpool_nchw16c, NULL, global_pool),
+};
+FAMILY(pooling, kernels)

@@ -1,0 +1,76 @@
+/* One-operand functions of every element: activations (f32_act) and mathematical functions (f32_unary).
+ *
+ * Any layout: the buffer is [outer][rows][row] floats, where naming the image rows lets threads cut the work as the
+ * convolutions do (NCHW: outer n * c, rows h, row w; NHWC: n, h, w * c; NCHW16c: n * c / 16, h, w * 16). x may be y. */
+#include "act.h"
+
+#define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row)
+#define ACT_KERNEL_FIELDS(X, S) ROWS_FIELDS(X, S) ACT_FIELDS(X, S)
+#define UNARY_FIELDS(X, S) ROWS_FIELDS(X, S) X(S, INT, function)
+KERNEL_ARGS(act_args, ACT_KERNEL_FIELDS)
+KERNEL_ARGS(unary_args, UNARY_FIELDS)
+
+/* The values of the field `function`; kernels_pyx/__init__.py has the same list. */
+enum { FN_EXP, FN_SQRT, FN_NEG, FN_ABS, FN_LOG, FN_ERF, FN_RECIPROCAL, FN_FLOOR, FN_CEIL };
+
+#define VECTOR_LOOP(expression)                              \
+    for (; i + VF <= count; i += VF) {                       \
+        vf v = vload(x + i);                                 \
+        vstore(y + i, expression);                           \
+    }                                                        \
+    if (i < count) {                                         \
+        vf v = vload_part(x + i, count - i);                 \
+        vstore_part(y + i, expression, count - i);           \
+    }                                                        \
+    break;
+
+static void unary_apply(float *y, const float *x, int64_t count, int64_t function)
+{
+    int64_t i = 0;
+    switch (function) {
+    case FN_EXP: VECTOR_LOOP(vexp(v))
+    case FN_SQRT: VECTOR_LOOP(vsqrt(v))
+    case FN_NEG: VECTOR_LOOP(-v)
+    case FN_ABS: VECTOR_LOOP(vabs(v))
+    case FN_ERF: VECTOR_LOOP(verf(v))
+    case FN_RECIPROCAL: VECTOR_LOOP(1.0f / v)
+    case FN_LOG:
+        for (; i < count; i++)
+            y[i] = logf(x[i]);
+        break;
+    case FN_FLOOR:
+        for (; i < count; i++)
+            y[i] = floorf(x[i]);
+        break;
+    case FN_CEIL:
+        for (; i < count; i++)
+            y[i] = ceilf(x[i]);
+        break;
+    }
+}
+
+static void act_run(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct act_args *a = args;
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
+        act_apply(y + at, x + at, s.length, a->act, a->act_a, a->act_b);
+}
+
+static void unary_run(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct unary_args *a = args;
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
+        unary_apply(y + at, x + at, s.length, a->function);
+}
+
+static const struct kernel kernels[] = {
+    KERNEL("f32_act", act_run, NULL, act_args),
+    KERNEL("f32_unary", unary_run, NULL, unary_args),
+};
+FAMILY(unary, kernels)

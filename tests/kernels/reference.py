@@ -1,0 +1,176 @@
+"""Small NumPy references, and a harness that runs one kernel with poisoned memory around every buffer.
+
+Oracles compute in float64.  They are written for clarity: one loop over the taps, everything else array arithmetic.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from plait import kernels_pyx as kernels
+from plait.kernels_pyx import Act, BinaryOp, Plan, UnaryFunction
+
+F32 = NDArray[np.float32]
+BLOCK = 16
+GUARD = 64  # floats of poison on either side of a result
+
+erf = np.vectorize(math.erf, otypes=[float])
+
+
+def random(shape: tuple[int, ...], seed: int = 0) -> F32:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def activate(x: NDArray, act: Act, a: float = 0.0, b: float = 0.0) -> NDArray:
+    x = np.asarray(x, np.float64)
+    with np.errstate(over="ignore"):
+        match act:
+            case Act.NONE:
+                return x
+            case Act.RELU:
+                return np.maximum(x, 0)
+            case Act.CLIP:
+                return np.clip(x, a, b)
+            case Act.HARD_SWISH:
+                return x * np.clip(x / 6 + 0.5, 0, 1)
+            case Act.HARD_SIGMOID:
+                return np.clip(a * x + b, 0, 1)
+            case Act.SIGMOID:
+                return 1 / (1 + np.exp(-x))
+            case Act.SILU:
+                return x / (1 + np.exp(-x))
+            case Act.LEAKY_RELU:
+                return np.where(x < 0, a * x, x)
+            case Act.TANH:
+                return np.tanh(x)
+            case Act.ELU:
+                return np.where(x < 0, a * np.expm1(x), x)
+            case Act.GELU:
+                return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+
+
+UNARY = {
+    UnaryFunction.EXP: np.exp,
+    UnaryFunction.SQRT: np.sqrt,
+    UnaryFunction.NEG: np.negative,
+    UnaryFunction.ABS: np.abs,
+    UnaryFunction.LOG: np.log,
+    UnaryFunction.ERF: erf,
+    UnaryFunction.RECIPROCAL: np.reciprocal,
+    UnaryFunction.FLOOR: np.floor,
+    UnaryFunction.CEIL: np.ceil,
+}
+
+BINARY = {
+    BinaryOp.ADD: np.add,
+    BinaryOp.SUB: np.subtract,
+    BinaryOp.MUL: np.multiply,
+    BinaryOp.DIV: np.divide,
+    BinaryOp.MAX: np.maximum,
+    BinaryOp.MIN: np.minimum,
+    BinaryOp.POW: np.power,
+}
+
+
+def conv(x: F32, w: F32, stride=(1, 1), pads=(0, 0, 0, 0), dilation=(1, 1), groups: int = 1) -> NDArray:
+    """Convolution of NCHW x with OIHW w; pads are top, left, bottom, right."""
+    n, ic, _, _ = x.shape
+    oc, icg, kh, kw = w.shape
+    top, left, bottom, right = pads
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    oh = (padded.shape[2] - (kh - 1) * dilation[0] - 1) // stride[0] + 1
+    ow = (padded.shape[3] - (kw - 1) * dilation[1] - 1) // stride[1] + 1
+    y = np.zeros((n, groups, oc // groups, oh, ow))
+    grouped = padded.reshape(n, groups, icg, *padded.shape[2:])
+    filters = w.astype(np.float64).reshape(groups, oc // groups, icg, kh, kw)
+    for i in range(kh):
+        for j in range(kw):
+            h, v = i * dilation[0], j * dilation[1]
+            window = grouped[:, :, :, h : h + oh * stride[0] : stride[0], v : v + ow * stride[1] : stride[1]]
+            y += np.einsum("ngchw,goc->ngohw", window[:, :, :, :oh, :ow], filters[:, :, :, i, j])
+    return y.reshape(n, oc, oh, ow)
+
+
+def pool(x: F32, kind: str, kernel, stride, pads, out, dilation=(1, 1), include_pad=False) -> NDArray:
+    """Pooling of NCHW x, window by window; pads are top, left, bottom, right."""
+    n, c, ih, iw = x.shape
+    y = np.zeros((n, c, *out))
+    for oh in range(out[0]):
+        for ow in range(out[1]):
+            rows = [oh * stride[0] - pads[0] + i * dilation[0] for i in range(kernel[0])]
+            columns = [ow * stride[1] - pads[1] + j * dilation[1] for j in range(kernel[1])]
+            inside = [(r, s) for r in rows for s in columns if 0 <= r < ih and 0 <= s < iw]
+            counted = [(r, s) for r in rows for s in columns if r < ih + pads[2] and s < iw + pads[3]]
+            values = np.stack([x[:, :, r, s] for r, s in inside]).astype(np.float64)
+            if kind == "max":
+                y[:, :, oh, ow] = values.max(0)
+            else:
+                y[:, :, oh, ow] = values.sum(0) / (len(counted) if include_pad else len(inside))
+    return y
+
+
+def to_layout(x: F32, layout: str) -> F32:
+    """NCHW to a layout; the lanes of NCHW16c beyond the last channel hold NaN, which no kernel may let out."""
+    if layout == "nhwc":
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+    if layout == "nchw":
+        return np.ascontiguousarray(x)
+    n, c, h, w = x.shape
+    full = np.full((n, -(-c // BLOCK) * BLOCK, h, w), np.nan, np.float32)
+    full[:, :c] = x
+    return np.ascontiguousarray(full.reshape(n, -1, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
+
+
+def from_layout(x: F32, layout: str, shape: tuple[int, ...]) -> F32:
+    n, c, h, w = shape
+    if layout == "nhwc":
+        return x.reshape(n, h, w, c).transpose(0, 3, 1, 2)
+    if layout == "nchw":
+        return x.reshape(shape)
+    blocked = x.reshape(n, -(-c // BLOCK), h, w, BLOCK)
+    return blocked.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
+
+
+def size_in(layout: str, shape: tuple[int, ...]) -> int:
+    n, c, h, w = shape
+    return n * (-(-c // BLOCK) * BLOCK if layout == "nchw16c" else c) * h * w
+
+
+def run(kernel: str, inputs: Mapping[str, F32 | None], y_size: int, isa: str, threads: int = 1, **fields) -> F32:
+    """Run one kernel over inputs at unaligned addresses; check that nothing outside of the result was written."""
+    plan = Plan(threads)
+    buffers: list[F32] = []
+    refs = {}
+    for name, array in inputs.items():
+        if array is None:
+            refs[name] = None
+            continue
+        shifted = np.empty(array.size + 1, np.float32)[1:]  # 4-byte aligned, no more
+        shifted[:] = array.ravel()
+        refs[name] = plan.add_external(shifted.nbytes)
+        buffers.append(shifted)
+    workspace = plan.workspace_bytes(kernel, isa=isa, **fields)
+    y_at, work_at = GUARD * 4, (2 * GUARD + -(-y_size // BLOCK) * BLOCK) * 4
+    names = [name for name, _ in kernels.kernel_fields(kernel)]
+    if "work" in names:
+        refs["work"] = kernels.arena(work_at)
+    plan.arena_bytes = work_at + workspace + GUARD * 4
+    plan.add(kernel, isa=isa, y=kernels.arena(y_at), **refs, **fields)
+    memory = kernels.aligned_empty(plan.arena_bytes // 4)
+    memory[:] = np.nan
+    memory.view(np.int32)[:] = 0x7FC0BEEF  # a NaN of our own, to tell a written NaN from an untouched one
+    plan.run(buffers, arena=memory)
+    bits = memory.view(np.int32)
+    outside = np.concatenate([bits[:GUARD], bits[GUARD + y_size : work_at // 4], bits[(work_at + workspace) // 4 :]])
+    assert (outside == 0x7FC0BEEF).all(), f"{kernel} ({isa}) wrote outside of its result"
+    return memory[GUARD : GUARD + y_size].copy()
+
+
+def assert_close(got: NDArray, want: NDArray, tolerance: float = 2e-5) -> None:
+    """Equal within `tolerance` of the result's scale."""
+    assert got.shape == want.shape
+    scale = max(1.0, float(np.abs(want).max(initial=0)))
+    error = np.abs(got - want)
+    assert not np.isnan(error).any(), f"{int(np.isnan(error).sum())} of {error.size} results are NaN"
+    assert error.max(initial=0) <= tolerance * scale, f"error {error.max():.3g} at {np.unravel_index(error.argmax(), error.shape)}"

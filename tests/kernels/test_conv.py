@@ -1,0 +1,137 @@
+"""Convolutions in every layout against the NumPy oracle: tails, padding, stride, dilation, groups, epilogues."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import reference as ref
+from plait.kernels_pyx import Act, packing
+
+
+class Case(NamedTuple):
+    ic: int
+    oc: int
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    n: int = 1
+
+    def __str__(self):
+        return "-".join(str(v).replace(" ", "") for v in self)
+
+
+CASES = [
+    Case(16, 16, (5, 7), (1, 1)),
+    Case(32, 64, (14, 14), (1, 1)),
+    Case(20, 40, (9, 5), (1, 1), n=2),
+    Case(48, 33, (7, 31), (1, 1)),
+    Case(16, 32, (8, 8), (1, 1), stride=(2, 2)),
+    Case(3, 5, (6, 6), (3, 3), pads=(1, 1, 1, 1)),
+    Case(16, 32, (7, 7), (3, 3), pads=(1, 1, 1, 1)),
+    Case(24, 48, (14, 15), (3, 3), pads=(1, 1, 1, 1), n=2),
+    Case(18, 80, (13, 29), (3, 3), pads=(1, 0, 0, 2)),
+    Case(32, 16, (15, 15), (3, 3), stride=(2, 2), pads=(0, 0, 1, 1)),
+    Case(16, 16, (12, 10), (3, 2), stride=(1, 3), pads=(2, 1, 0, 1)),
+    Case(16, 32, (11, 11), (3, 3), pads=(2, 2, 2, 2), dilation=(2, 2)),
+    Case(17, 16, (12, 9), (5, 3), stride=(2, 1), pads=(3, 1, 2, 1), dilation=(1, 3)),
+    Case(64, 64, (40, 44), (3, 3), pads=(1, 1, 1, 1)),
+    Case(3, 64, (37, 41), (7, 7), stride=(2, 2), pads=(3, 3, 3, 3)),
+    Case(16, 32, (2, 2), (5, 5), pads=(4, 4, 4, 4)),
+]
+GROUPED = [
+    Case(32, 64, (8, 9), (3, 3), pads=(1, 1, 1, 1), groups=2),
+    Case(48, 48, (7, 7), (1, 1), groups=3, n=2),
+]
+NARROW_GROUPS = [
+    Case(12, 18, (8, 9), (3, 3), stride=(2, 1), pads=(1, 1, 1, 1), groups=3),
+    Case(8, 8, (5, 5), (3, 3), pads=(1, 1, 1, 1), groups=8, n=2),
+]
+KERNELS = {
+    "f32_conv_naive_nchw": ("nchw", "nchw", CASES + GROUPED + NARROW_GROUPS),
+    "f32_conv_gemm_nchw": ("nchw", "nchw", CASES + GROUPED + NARROW_GROUPS),
+    "f32_conv_gemm_nhwc": ("nhwc", "nhwc", CASES + GROUPED + NARROW_GROUPS),
+    "f32_conv_nchw16c": ("nchw16c", "nchw16c", CASES + GROUPED),
+    "f32_conv_stem_nchw_nchw16c": ("nchw", "nchw16c", CASES),
+    "f32_conv_stem_nhwc_nchw16c": ("nhwc", "nchw16c", CASES),
+}
+
+
+def pack(kernel: str, w: np.ndarray, groups: int, tile_b: int) -> np.ndarray:
+    match kernel:
+        case "f32_conv_naive_nchw":
+            return w
+        case "f32_conv_gemm_nchw":
+            return packing.pack_conv_gemm_nchw(w, groups)
+        case "f32_conv_gemm_nhwc":
+            return packing.pack_conv_gemm_nhwc(w, groups)
+        case "f32_conv_nchw16c":
+            return packing.pack_conv_nchw16c(w, tile_b, groups)
+        case "f32_conv_stem_nchw_nchw16c":
+            return packing.pack_conv_stem_nchw(w, tile_b)
+        case _:
+            return packing.pack_conv_stem_nhwc(w, tile_b)
+
+
+def geometry(case: Case, shape: tuple[int, ...]) -> dict[str, int]:
+    n, oc, oh, ow = shape
+    return {
+        "n": n, "ic": case.ic, "ih": case.size[0], "iw": case.size[1], "oc": oc, "oh": oh, "ow": ow,
+        "kh": case.kernel[0], "kw": case.kernel[1], "stride_h": case.stride[0], "stride_w": case.stride[1],
+        "pad_t": case.pads[0], "pad_l": case.pads[1], "dil_h": case.dilation[0], "dil_w": case.dilation[1],
+    }  # fmt: skip
+
+
+def convolve(kernel, case, isa, threads, act=(Act.NONE, 0.0, 0.0), bias=True, res=True, tile_b=2, tile_w=0):
+    """(result of the kernel, oracle), both NCHW."""
+    x_layout, y_layout, _ = KERNELS[kernel]
+    x = ref.random((case.n, case.ic, *case.size), 1)
+    w = ref.random((case.oc, case.ic // case.groups, *case.kernel), 2)
+    want = ref.conv(x, w, case.stride, case.pads, case.dilation, case.groups)
+    b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
+    inputs = {
+        "x": ref.to_layout(x, x_layout),
+        "w": pack(kernel, w, case.groups, tile_b),
+        "bias": (packing.pack_channels(b) if y_layout == "nchw16c" else b) if bias else None,
+        "res": ref.to_layout(r, y_layout) if res else None,
+    }
+    fields = geometry(case, want.shape) | {"act": act[0], "act_a": act[1], "act_b": act[2], "groups": case.groups}
+    if y_layout == "nchw16c":
+        fields |= {"tile_w": tile_w, "tile_b": tile_b}
+    got = ref.run(kernel, inputs, ref.size_in(y_layout, want.shape), isa, threads, **fields)
+    want = want + (b[:, None, None] if bias else 0) + (r if res else 0)
+    return ref.from_layout(got, y_layout, want.shape), ref.activate(want, *act)
+
+
+@pytest.mark.parametrize(("kernel", "case"), [(k, c) for k, (_, _, cases) in KERNELS.items() for c in cases], ids=str)
+def test_against_oracle(kernel, case, isa):
+    got, want = convolve(kernel, case, isa, threads=1, act=(Act.CLIP, -2.0, 6.0))
+    ref.assert_close(got, want)
+    again, _ = convolve(kernel, case, isa, threads=2, act=(Act.CLIP, -2.0, 6.0))
+    assert np.array_equal(got, again), "one and two threads differ"
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("act", [(Act.NONE, 0.0, 0.0), (Act.RELU, 0.0, 0.0), (Act.HARD_SWISH, 0.0, 0.0), (Act.SILU, 0.0, 0.0)])
+@pytest.mark.parametrize(("bias", "res"), [(False, False), (True, False), (False, True)])
+def test_epilogue(kernel, act, bias, res, isa):
+    case = Case(16, 24, (6, 9), (3, 3), pads=(1, 1, 1, 1))
+    ref.assert_close(*convolve(kernel, case, isa, 1, act, bias, res))
+
+
+@pytest.mark.parametrize("tile_b", [1, 2, 4])
+@pytest.mark.parametrize("tile_w", [1, 5, 14])
+@pytest.mark.parametrize("kernel", ["f32_conv_nchw16c", "f32_conv_stem_nchw_nchw16c", "f32_conv_stem_nhwc_nchw16c"])
+def test_tiles(kernel, tile_b, tile_w, isa):
+    case = Case(19, 112, (9, 17), (3, 3), pads=(1, 1, 1, 1))
+    ref.assert_close(*convolve(kernel, case, isa, 1, tile_b=tile_b, tile_w=tile_w))
+
+
+@pytest.mark.parametrize("width", range(1, 18))
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_every_width(width, stride, isa):
+    for oc in (16, 32, 64):
+        case = Case(16, oc, (3, width * stride), (1, 1), stride=(1, stride))
+        ref.assert_close(*convolve("f32_conv_nchw16c", case, isa, 1, tile_b=oc // 16))

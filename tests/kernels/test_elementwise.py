@@ -1,0 +1,134 @@
+"""Element-wise kernels: activations, unary functions, arithmetic with broadcasting, affine."""
+
+import numpy as np
+import pytest
+import reference as ref
+from plait.kernels_pyx import Act, BinaryOp, UnaryFunction, packing
+
+LAYOUTS = ["nchw", "nhwc", "nchw16c"]
+ACT_PARAMETERS = {
+    Act.CLIP: (-0.5, 1.5),
+    Act.HARD_SIGMOID: (0.2, 0.5),
+    Act.LEAKY_RELU: (0.1, 0.0),
+    Act.ELU: (1.25, 0.0),
+}
+
+
+def sweep() -> np.ndarray:
+    """Numbers of all sizes, both signs."""
+    dense = np.linspace(-12, 12, 5003)
+    tiny = np.logspace(-8, -1, 500)
+    return np.concatenate([dense, tiny, -tiny, [0.0, 80.0, -80.0, 100.0, -100.0]]).astype(np.float32)
+
+
+@pytest.mark.parametrize("act", list(Act))
+def test_act(act, isa):
+    x, (a, b) = sweep(), ACT_PARAMETERS.get(act, (0.0, 0.0))
+    got = ref.run("f32_act", {"x": x}, x.size, isa, 2, outer=1, rows=1, row=x.size, act=act, act_a=a, act_b=b)
+    want = ref.activate(x, act, a, b)
+    if act in (Act.SIGMOID, Act.TANH):
+        relative = np.abs(got - want) / np.maximum(np.abs(want), 1e-30)
+        assert relative.max() <= 1e-6
+    error = np.abs(got - want) / np.maximum(1, np.abs(want))
+    assert error.max() <= 1e-6
+
+
+@pytest.mark.parametrize("act", [Act.RELU, Act.CLIP, Act.SIGMOID, Act.SILU, Act.TANH, Act.GELU, Act.ELU])
+def test_act_passes_nan(act, isa):
+    x = np.full(37, np.nan, np.float32)
+    got = ref.run("f32_act", {"x": x}, x.size, isa, outer=1, rows=1, row=x.size, act=act, act_a=0.0, act_b=6.0)
+    assert np.isnan(got).all()
+
+
+@pytest.mark.parametrize("function", list(UnaryFunction))
+def test_unary(function, isa):
+    x = sweep()
+    if function in (UnaryFunction.SQRT, UnaryFunction.LOG, UnaryFunction.RECIPROCAL):
+        x = np.abs(x) + np.float32(1e-6)
+    if function == UnaryFunction.EXP:
+        x = np.clip(x, -80, 80)
+    got = ref.run("f32_unary", {"x": x}, x.size, isa, 2, outer=1, rows=x.size, row=1, function=function)
+    want = ref.UNARY[function](x.astype(np.float64))
+    error = np.abs(got - want) / np.maximum(np.abs(want), 1e-30)
+    assert error[want != 0].max() <= 1e-6
+    assert (got[want == 0] == 0).all()
+
+
+def test_exp_reaches_infinity_and_zero(isa):
+    x = np.array([89.0, 1000.0, np.inf, -104.0, -1000.0, -np.inf, 88.5, -87.0], np.float32)
+    got = ref.run("f32_unary", {"x": x}, x.size, isa, outer=1, rows=1, row=8, function=UnaryFunction.EXP)
+    assert np.isinf(got[:3]).all() and (got[3:6] <= 1e-44).all()
+    assert np.allclose(got[6:], np.exp(x[6:].astype(np.float64)), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("op", list(BinaryOp))
+@pytest.mark.parametrize("swap", [0, 1])
+def test_binary_same_and_scalar(op, swap, isa):
+    a = np.abs(ref.random((3, 5, 7), 1)) + np.float32(0.1)
+    b = ref.random((3, 5, 7), 2)
+    if swap:  # a power wants a positive base
+        a, b = b, a
+    common = dict(op=op, swap=swap, act=Act.LEAKY_RELU, act_a=0.5, act_b=0.0)
+    for name, second in (("same", b), ("scalar", b[:1, :1, :1])):
+        operands = (second, a) if swap else (a, second)
+        want = ref.activate(ref.BINARY[op](*(v.astype(np.float64) for v in operands)), Act.LEAKY_RELU, 0.5)
+        if name == "scalar" and op == BinaryOp.POW and swap:
+            continue
+        for threads in (1, 2):
+            got = ref.run(f"f32_binary_{name}", {"a": a, "b": second}, a.size, isa, threads, outer=3, rows=5, row=7, **common)
+            ref.assert_close(got.reshape(a.shape), want)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("per_image", [False, True])
+@pytest.mark.parametrize(("c", "h", "w"), [(16, 5, 7), (21, 14, 3), (3, 1, 9)])
+def test_binary_channel(layout, per_image, c, h, w, isa):
+    a, b = ref.random((2, c, h, w), 1), ref.random((2 if per_image else 1, c, 1, 1), 2)
+    shaped = ref.to_layout(b, layout)
+    step = shaped.size // 2 if per_image else 0
+    for threads in (1, 2):
+        got = ref.run(
+            f"f32_binary_channel_{layout}", {"a": ref.to_layout(a, layout), "b": shaped}, ref.size_in(layout, a.shape),
+            isa, threads, op=BinaryOp.SUB, swap=1, n=2, c=c, h=h, w=w, b_image=step, act=Act.RELU, act_a=0.0, act_b=0.0,
+        )  # fmt: skip
+        ref.assert_close(ref.from_layout(got, layout, a.shape), np.maximum(b.astype(np.float64) - a, 0))
+
+
+def steps_of(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]:
+    """Element steps of `shape` broadcast to the 6 dimensions of `out`."""
+    full = (1,) * (6 - len(shape)) + shape
+    strides = np.empty(full, np.float32).strides
+    return [0 if d == 1 else s // 4 for d, s in zip(full, strides, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("a_shape", "b_shape"),
+    [((2, 3, 4, 5), (2, 3, 4, 5)), ((3, 1, 5), (2, 1, 4, 1)), ((7,), (2, 3, 1, 1, 2, 7)), ((1,), (6, 5)), ((4, 1), (9,))],
+)
+def test_binary_nd(a_shape, b_shape, isa):
+    a, b = ref.random(a_shape, 1), ref.random(b_shape, 2)
+    want = a.astype(np.float64) * b
+    out = (1,) * (6 - want.ndim) + want.shape
+    fields = {f"d{i}": d for i, d in enumerate(out)}
+    fields |= {f"a_step{i}": s for i, s in enumerate(steps_of(a_shape, out))}
+    fields |= {f"b_step{i}": s for i, s in enumerate(steps_of(b_shape, out))}
+    for threads in (1, 2):
+        got = ref.run(
+            "f32_binary_nd", {"a": a, "b": b}, want.size, isa, threads, op=BinaryOp.MUL, swap=0, act=Act.NONE,
+            act_a=0.0, act_b=0.0, **fields,
+        )  # fmt: skip
+        ref.assert_close(got.reshape(want.shape), want)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("c", "h", "w"), [(16, 5, 7), (21, 14, 3)])
+def test_affine(layout, c, h, w, isa):
+    x, scale, shift = ref.random((2, c, h, w), 1), ref.random((c,), 2), ref.random((c,), 3)
+    want = ref.activate(x.astype(np.float64) * scale[:, None, None] + shift[:, None, None], Act.SILU)
+    pack = packing.pack_channels if layout == "nchw16c" else np.ascontiguousarray
+    for threads in (1, 2):
+        got = ref.run(
+            f"f32_affine_{layout}", {"x": ref.to_layout(x, layout), "scale": pack(scale), "shift": pack(shift)},
+            ref.size_in(layout, x.shape), isa, threads, n=2, c=c, h=h, w=w, act=Act.SILU, act_a=0.0, act_b=0.0,
+        )  # fmt: skip
+        ref.assert_close(ref.from_layout(got, layout, x.shape), want)

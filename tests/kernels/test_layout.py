@@ -1,0 +1,83 @@
+"""Layout changes, strided copies, fills and channel copies move every element, and only those."""
+
+import numpy as np
+import pytest
+import reference as ref
+from plait.kernels_pyx import Plan, aligned_empty
+
+LAYOUTS = ["nchw", "nhwc", "nchw16c"]
+
+
+@pytest.mark.parametrize(("source", "target"), [(a, b) for a in LAYOUTS for b in LAYOUTS if a != b])
+@pytest.mark.parametrize("shape", [(1, 16, 4, 4), (2, 3, 5, 7), (1, 37, 9, 13), (1, 64, 1, 1), (2, 20, 1, 5)])
+def test_adapt(source, target, shape, isa):
+    x = ref.random(shape)
+    n, c, h, w = shape
+    for threads in (1, 2):
+        got = ref.run(
+            f"f32_{source}_to_{target}", {"x": ref.to_layout(x, source)}, ref.size_in(target, shape), isa, threads,
+            n=n, c=c, h=h, w=w,
+        )  # fmt: skip
+        assert np.array_equal(ref.from_layout(got, target, shape), x)
+
+
+def copy_fields(d, x_step, y_step, elem_size):
+    fields = {"elem_size": elem_size}
+    for name, values, fill in (("d", d, 1), ("x_step", x_step, 0), ("y_step", y_step, 0)):
+        padded = [fill] * (6 - len(values)) + list(values)
+        fields |= {f"{name}{i}": v for i, v in enumerate(padded)}
+    return fields
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.int64])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 2, 1, 0)])
+def test_transpose(dtype, order, isa):
+    x = np.arange(2 * 3 * 4 * 5).astype(dtype).reshape(2, 3, 4, 5)
+    y = np.zeros([x.shape[i] for i in order], dtype)
+    x_step = [x.strides[i] // x.itemsize for i in order]
+    y_step = [s // y.itemsize for s in y.strides]
+    for threads in (1, 2):
+        plan = Plan(threads)
+        a, b = plan.add_external(x.nbytes), plan.add_external(y.nbytes, writable=True)
+        plan.add("copy_nd", isa=isa, x=a, y=b, **copy_fields(y.shape, x_step, y_step, x.itemsize))
+        y[...] = 0
+        plan.run([x, y])
+        assert np.array_equal(y, x.transpose(order))
+
+
+def test_reversed_slice(isa):
+    x = ref.random((6, 10))
+    plan = Plan()
+    y = np.zeros((3, 10), np.float32)
+    a, b = plan.add_external(x.nbytes), plan.add_external(y.nbytes, writable=True)
+    start = type(a)(a.base, 5 * 40)
+    plan.add("copy_nd", isa=isa, x=start, y=b, **copy_fields((3, 10), (-20, 1), (10, 1), 4))
+    plan.run([x, y])
+    assert np.array_equal(y, x[::-2])
+
+
+def test_fill(isa):
+    for threads in (1, 2):
+        got = ref.run("f32_fill", {}, 37, isa, threads, count=37, value=2.5)
+        assert (got == 2.5).all()
+
+
+@pytest.mark.parametrize(("x_first", "y_first", "channels"), [(0, 0, 40), (0, 5, 40), (3, 0, 17), (7, 30, 33), (16, 16, 16)])
+def test_channels_between_blocks(x_first, y_first, channels, isa):
+    x, base = ref.random((2, 40, 5, 3), 1), ref.random((2, 70, 5, 3), 2)
+    want = base.copy()
+    want[:, y_first : y_first + channels] = x[:, x_first : x_first + channels]
+    for threads in (1, 2):
+        plan = Plan(threads)
+        blocked = ref.to_layout(base, "nchw16c")
+        y = aligned_empty(blocked.shape)
+        y[...] = blocked
+        source = ref.to_layout(x, "nchw16c")
+        a, b = plan.add_external(source.nbytes), plan.add_external(y.nbytes, writable=True)
+        plan.add(
+            "f32_concat_part_nchw16c", isa=isa, x=a, y=b, n=2, h=5, w=3, channels=channels, x_c=40, x_first=x_first,
+            y_c=70, y_first=y_first,
+        )  # fmt: skip
+        plan.run([source, y])
+        assert np.array_equal(ref.from_layout(y, "nchw16c", want.shape), want)
+        assert np.isnan(y.reshape(2, 5, 15, 16)[:, 4, :, 6:]).all(), "a lane beyond the last channel was written"

@@ -1,0 +1,73 @@
+"""Fully connected layers, matrix products, softmax, reductions, local response normalisation."""
+
+import numpy as np
+import pytest
+import reference as ref
+from plait.kernels_pyx import Act, ReduceOp, packing
+
+
+@pytest.mark.parametrize("m", [1, 2, 7, 15, 30])
+@pytest.mark.parametrize(("k", "n"), [(1, 1), (16, 64), (100, 70), (37, 1000), (257, 15)])
+def test_fc(m, k, n, isa):
+    x, w, b, r = ref.random((m, k), 1), ref.random((n, k), 2), ref.random((n,), 3), ref.random((m, n), 4)
+    want = ref.activate(x.astype(np.float64) @ w.T + b + r, Act.RELU)
+    results = [
+        ref.run(
+            "f32_fc", {"x": x, "w": packing.pack_fc(w), "bias": b, "res": r}, m * n, isa, threads, m=m, k=k, n=n,
+            act=Act.RELU, act_a=0.0, act_b=0.0,
+        )  # fmt: skip
+        for threads in (1, 2)
+    ]
+    ref.assert_close(results[0].reshape(m, n), want)
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize(("m", "k", "n"), [(1, 9, 64), (5, 16, 130), (33, 20, 47), (50, 64, 17), (3, 7, 3)])
+def test_matmul(transpose_a, transpose_b, m, k, n, isa):
+    a = ref.random((2, 3, k, m) if transpose_a else (2, 3, m, k), 1)
+    b = ref.random((3, n, k) if transpose_b else (3, k, n), 2)
+    bias = ref.random((n,), 3)
+    want = (a.swapaxes(2, 3) if transpose_a else a).astype(np.float64) @ (b.swapaxes(1, 2) if transpose_b else b) + bias
+    fields = dict(
+        batch0=2, batch1=3, m=m, k=k, n=n, a_batch0=3 * m * k, a_batch1=m * k, b_batch0=0, b_batch1=k * n,
+        a_row=1 if transpose_a else k, a_col=m if transpose_a else 1, b_row=1 if transpose_b else n,
+        b_col=k if transpose_b else 1, act=Act.NONE, act_a=0.0, act_b=0.0,
+    )  # fmt: skip
+    results = [ref.run("f32_matmul", {"a": a, "b": b, "bias": bias}, want.size, isa, t, **fields) for t in (1, 2)]
+    ref.assert_close(results[0].reshape(want.shape), want)
+    assert np.array_equal(*results)
+
+
+@pytest.mark.parametrize(("outer", "n", "inner"), [(1, 1000, 1), (5, 7, 1), (2, 9, 35), (3, 16, 2), (1, 1, 1)])
+def test_softmax(outer, n, inner, isa):
+    x = ref.random((outer, n, inner)) * 5
+    e = np.exp(x.astype(np.float64) - x.max(1, keepdims=True))
+    for threads in (1, 2):
+        got = ref.run("f32_softmax", {"x": x}, x.size, isa, threads, outer=outer, n=n, inner=inner)
+        ref.assert_close(got.reshape(x.shape), e / e.sum(1, keepdims=True), 1e-6)
+
+
+@pytest.mark.parametrize("op", list(ReduceOp))
+@pytest.mark.parametrize(("outer", "n", "inner"), [(1, 1000, 1), (5, 7, 1), (2, 9, 35), (3, 16, 2), (4, 33, 1)])
+def test_reduce(op, outer, n, inner, isa):
+    x = ref.random((outer, n, inner))
+    function = {ReduceOp.SUM: np.sum, ReduceOp.MEAN: np.mean, ReduceOp.MAX: np.max, ReduceOp.MIN: np.min}[op]
+    for threads in (1, 2):
+        got = ref.run("f32_reduce", {"x": x}, outer * inner, isa, threads, outer=outer, n=n, inner=inner, op=op)
+        ref.assert_close(got.reshape(outer, inner), function(x.astype(np.float64), axis=1))
+
+
+@pytest.mark.parametrize("size", [1, 4, 5])
+def test_lrn(size, isa):
+    x = ref.random((2, 9, 4, 5))
+    squares = np.zeros(x.shape)
+    for c in range(9):
+        first, last = max(0, c - (size - 1) // 2), min(8, c + size // 2)
+        squares[:, c] = (x[:, first : last + 1].astype(np.float64) ** 2).sum(1)
+    want = x / (2 + 0.1 / size * squares) ** 0.75
+    for threads in (1, 2):
+        got = ref.run(
+            "f32_lrn_nchw", {"x": x}, x.size, isa, threads, n=2, c=9, h=4, w=5, size=size, alpha=0.1, beta=0.75, bias=2.0
+        )
+        ref.assert_close(got.reshape(x.shape), want)

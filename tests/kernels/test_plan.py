@@ -1,0 +1,193 @@
+"""The plan: fields, references, arenas, threads, forks, timings."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import reference as ref
+from plait import kernels_pyx as kernels
+from plait.kernels_pyx import Act, BinaryOp, Plan
+
+
+def relu_plan(count: int, threads: int = 1, ops: int = 1) -> Plan:
+    """Externals x, y; x + 1 `ops` times through the arena, then ReLU."""
+    plan = Plan(threads)
+    x, y = plan.add_external(count * 4), plan.add_external(count * 4, writable=True)
+    one = np.ones(1, np.float32)
+    plan.arena_bytes = count * 4
+    source = x
+    for _ in range(ops):
+        plan.add(
+            "f32_binary_scalar", a=source, b=one, y=kernels.arena(0), op=BinaryOp.ADD, swap=0, outer=1, rows=1,
+            row=count, act=Act.NONE, act_a=0, act_b=0,
+        )  # fmt: skip
+        source = kernels.arena(0)
+    plan.add("f32_act", x=source, y=y, outer=1, rows=1, row=count, act=Act.RELU, act_a=0, act_b=0)
+    return plan
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_runs_ops_in_order(threads):
+    x, y = ref.random((1001,)), np.empty(1001, np.float32)
+    plan = relu_plan(1001, threads, ops=50)
+    want = x
+    for _ in range(50):
+        want = want + np.float32(1)
+    for _ in range(20):
+        y[:] = np.nan
+        plan.run([x, y])
+        assert np.array_equal(y, np.maximum(want, 0))
+
+
+def test_a_plan_serves_several_python_threads():
+    plan = relu_plan(5000, threads=2, ops=10)
+    failures = []
+
+    def work(seed: int) -> None:
+        x, y = ref.random((5000,), seed), np.empty(5000, np.float32)
+        want = x
+        for _ in range(10):
+            want = want + np.float32(1)
+        for _ in range(50):
+            plan.run([x, y])
+            if not np.array_equal(y, np.maximum(want, 0)):
+                failures.append(seed)
+
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not failures
+
+
+def test_a_range_of_ops_can_be_run():
+    x, y = np.full(8, 5, np.float32), np.zeros(8, np.float32)
+    plan = relu_plan(8, ops=3)
+    arena = kernels.aligned_empty(8)
+    plan.run([x, y], arena=arena, first=0, last=2)
+    assert (arena == 7).all() and (y == 0).all()
+    plan.run([x, y], arena=arena, first=3)
+    assert (y == 7).all()
+    with pytest.raises(ValueError, match=r"no ops \[3, 9\) in a plan of 4"):
+        plan.run([x, y], first=3, last=9)
+
+
+def test_timings():
+    plan = relu_plan(1000, threads=2, ops=3)
+    x, y = ref.random((1000,)), np.empty(1000, np.float32)
+    times = plan.run_timed([x, y])
+    assert times.shape == (4,) and (times > 0).all()
+    repeats = plan.time_op(1, 3, 7, [x, y])
+    assert repeats.shape == (7,) and (repeats > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"count": 3, "value": 1.0, "colour": 1}, "no field 'colour'"),
+        ({"count": 3}, "needs a value for its field 'value'"),
+        ({"count": 1.5, "value": 1.0}, "field 'count' wants a int, got 1.5"),
+        ({"count": 3, "value": "red"}, "field 'value'"),
+    ],
+)
+def test_fields_are_checked(fields, message):
+    plan = Plan()
+    with pytest.raises(ValueError, match=message):
+        plan.add("f32_fill", y=kernels.arena(0), **fields)
+    assert len(plan) == 0
+
+
+def test_references_are_checked():
+    plan = Plan()
+    with pytest.raises(ValueError, match="no such base"):
+        plan.add("f32_fill", y=kernels.external(0), count=1, value=0.0)
+    with pytest.raises(ValueError, match="no such offset"):
+        plan.add("f32_fill", y=kernels.arena(-4), count=1, value=0.0)
+    with pytest.raises(ValueError, match="field 'y' wants a ref"):
+        plan.add("f32_fill", y=3, count=1, value=0.0)
+
+
+def test_buffers_are_checked():
+    plan = relu_plan(8)
+    x, y = np.zeros(8, np.float32), np.zeros(8, np.float32)
+    with pytest.raises(ValueError, match="takes 2 external buffers, got 1"):
+        plan.run([x])
+    with pytest.raises(ValueError, match="has 28 bytes, the plan expects 32"):
+        plan.run([x[1:], y])
+    with pytest.raises(ValueError, match="contiguous"):
+        plan.run([np.zeros(16, np.float32)[::2], y])
+    y.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only|not writable|writable"):
+        plan.run([x, y])
+    x.flags.writeable = False
+    plan.run([x, np.zeros(8, np.float32)])
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="no kernel named 'f32_conv_magic'"):
+        Plan().add("f32_conv_magic")
+    with pytest.raises(ValueError, match="ISA level 'avx9000' is not available"):
+        kernels.lookup("f32_fill", "avx9000")
+    with pytest.raises(ValueError, match="1 to 256 threads"):
+        Plan(0)
+
+
+def test_every_level_has_every_kernel():
+    for isa in kernels.available_isas():
+        for name in kernels.kernel_names():
+            handle = kernels.lookup(name, isa)
+            assert handle.isa == isa and handle.fields == kernels.lookup(name).fields
+
+
+def test_constants_are_kept_alive_and_shared():
+    plan = Plan()
+    values = np.arange(8, dtype=np.float32)
+    first = plan.add_constant(values)
+    assert plan.add_constant(values) == first
+    y = plan.add_external(32, writable=True)
+    plan.add("f32_act", x=first, y=y, outer=1, rows=1, row=8, act=Act.NONE, act_a=0, act_b=0)
+    del values
+    out = np.zeros(8, np.float32)
+    plan.run([out])
+    assert np.array_equal(out, np.arange(8))
+
+
+def test_max_isa_caps_the_level():
+    code = "from plait import kernels_pyx as k; print(k.isa_level(), k.available_isas())"
+    env = os.environ | {"PLAIT_MAX_ISA": "baseline"}
+    result = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["baseline", "['baseline']"]
+
+
+def test_pools_survive_fork_and_shutdown():
+    code = """
+import os, sys
+import numpy as np
+from plait import kernels_pyx as kernels
+plan = kernels.Plan(2)
+y = plan.add_external(4000, writable=True)
+plan.add("f32_fill", y=y, count=1000, value=1.0)
+out = np.zeros(1000, np.float32)
+plan.run([out])
+pid = os.fork()
+if pid == 0:
+    out[:] = 0
+    plan.run([out])
+    sys.exit(0 if (out == 1).all() else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+kernels.shutdown()
+out[:] = 0
+plan.run([out])
+assert (out == 1).all()
+print("fine")
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert result.stdout.strip() == "fine"
+
+
+def test_version_hash():
+    assert len(kernels.version_hash()) == 16
