@@ -1,0 +1,1 @@
+"""The rewrites of the pass `canonicalize`, one file per family."""

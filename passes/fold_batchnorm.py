@@ -1,0 +1,137 @@
+"""Fold multiplication and addition for each channel into the layer before.
+
+    batch_norm(x) = x * s + t,   s = scale / sqrt(variance + epsilon),   t = bias - mean * s
+    (conv(x, W) + b) * s + t = conv(x, s W) + (b s + t)
+
+All arithmetic on weights is done in float64 and rounded once. A batch_norm that nothing absorbs becomes a scale_shift.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from plait.ir.layer import Layer
+from plait.ir.layers.conv import Conv2d
+from plait.ir.layers.elementwise import Binary
+from plait.ir.layers.linear import FullyConnected
+from plait.ir.layers.normalization import BatchNorm, ScaleShift
+from plait.ir.module import Module
+from plait.ir.values import Value
+from plait.passes.affine import Affine, affine_of, constant_data
+from plait.passes.base import Pass, PassContext
+from plait.passes.registry import register_pass
+from plait.passes.rewrite import Builder, No, has_one_use, rewrite, rewrite_module
+
+
+@rewrite(BatchNorm, ScaleShift, Binary)
+def affine_into_weights(layer: Layer, builder: Builder) -> Layer | No:
+    """(conv2d(x, W) + b) * s + t -> conv2d(x, s W) + (b s + t), and so for fully_connected"""
+    affine = affine_of(layer)
+    if isinstance(affine, No):
+        return affine
+    if np.all(affine.scale == 1) and isinstance(layer, Binary):
+        return No("only adds; see fold-bias")
+    target = affine.x.owner
+    if not isinstance(target, (Conv2d, FullyConnected)):
+        return No("the operand is not made by conv2d or fully_connected")
+    if not has_one_use(affine.x):
+        return No(f"%{affine.x.name} has other uses")
+    if target.act:
+        return No(f"{target.op} applies {target.act} first")
+    if isinstance(target, Conv2d) and target.residual is not None:
+        return No("the residual would be scaled too")
+    return fold(target, affine, builder)
+
+
+def fold(target: Conv2d | FullyConnected, affine: Affine, builder: Builder) -> Layer | No:
+    """`target` followed by `affine` as one layer, or why that is not possible."""
+    weight = constant_data(target.weight)
+    bias = np.zeros(()) if target.bias is None else constant_data(target.bias)
+    if weight is None or bias is None:
+        return No("weight or bias is not a constant")
+    with np.errstate(over="ignore"):
+        scaled = (weight * affine.scale.reshape(-1, *[1] * (weight.ndim - 1))).astype(weight.dtype)
+        shifted = (bias * affine.scale + affine.shift).astype(weight.dtype)
+    if not (np.isfinite(scaled).all() and np.isfinite(shifted).all()):
+        return No("the folded weights would not be finite")
+    changes: dict[str, Any] = {"act": affine.act}
+    if np.any(affine.scale != 1):
+        changes["weight"] = builder.constant(folded_name(target.weight), scaled)
+    changes["bias"] = builder.constant(bias_name(target), shifted)
+    return attrs.evolve(target, **changes)
+
+
+def folded_name(constant: Value) -> str:
+    """Name of what folding makes of a constant: `w` -> `w.folded`, once."""
+    return f"{constant.name.removesuffix('.folded')}.folded"
+
+
+def bias_name(target: Conv2d | FullyConnected) -> str:
+    """Name of the folded bias of a layer."""
+    return folded_name(target.bias) if target.bias is not None else f"{target.weight.name.removesuffix('.folded')}.bias.folded"
+
+
+@rewrite(BatchNorm, ScaleShift, Binary)
+def affine_chain(layer: Layer, builder: Builder) -> Layer | No:
+    """(x * s1 + t1) * s2 + t2 -> scale_shift(x, s1 s2, t1 s2 + t2)"""
+    outer = affine_of(layer)
+    if isinstance(outer, No):
+        return outer
+    inner = affine_of(outer.x.owner)
+    if isinstance(inner, No):
+        return No(f"the operand: {inner.reason}")
+    if not has_one_use(outer.x):
+        return No(f"%{outer.x.name} has other uses")
+    if inner.act:
+        return No(f"the operand applies {inner.act} first")
+    both = outer.after(inner)
+    if not both.per_channel:
+        return No("only scalars, which belong to no channel")
+    return scale_shift(both, layer, builder)
+
+
+@rewrite(BatchNorm)
+def batch_norm_to_scale_shift(layer: BatchNorm, builder: Builder) -> Layer | No:
+    """batch_norm(x) -> scale_shift(x, s, t)"""
+    affine = affine_of(layer)
+    return affine if isinstance(affine, No) else scale_shift(affine, layer, builder)
+
+
+@rewrite(ScaleShift)
+def scale_shift_by_one(layer: ScaleShift) -> Value | No:
+    """scale_shift(x, 1, 0) -> x"""
+    affine = affine_of(layer)
+    if isinstance(affine, No):
+        return affine
+    if affine.act or np.any(affine.scale != 1) or np.any(affine.shift != 0):
+        return No("it changes its operand")
+    return layer.x
+
+
+def scale_shift(affine: Affine, layer: Layer, builder: Builder) -> Layer | No:
+    """An affine function as a layer; `layer` gives the constants their names."""
+    dtype, name = affine.x.type.dtype.numpy, layer.results[0].name
+    with np.errstate(over="ignore"):
+        scale, shift = affine.scale.astype(dtype), affine.shift.astype(dtype)
+    if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+        return No("a scale or shift would not be finite")
+    return ScaleShift(affine.x, builder.constant(f"{name}.scale", scale), builder.constant(f"{name}.shift", shift),
+                      act=affine.act)
+
+
+
+RULES = (affine_into_weights, affine_chain, batch_norm_to_scale_shift, scale_shift_by_one)
+
+
+@register_pass
+@attrs.frozen
+class FoldBatchNorm(Pass):
+    """Fold batch_norm, scale_shift and per-channel arithmetic into conv2d and fully_connected; what remains becomes scale_shift."""
+
+    name = "fold-batchnorm"
+
+    def run(self, module: Module, context: PassContext) -> bool:
+        return rewrite_module(module, RULES, context)

@@ -1,0 +1,49 @@
+"""Fold the addition of a number for each channel into the bias of the layer before.
+
+    (conv(x, W) + b) + t = conv(x, W) + (b + t)
+"""
+
+from __future__ import annotations
+
+import attrs
+import numpy as np
+
+from plait.ir.layer import Layer
+from plait.ir.layers.conv import Conv2d
+from plait.ir.layers.elementwise import Add, Binary, Sub
+from plait.ir.layers.linear import FullyConnected
+from plait.ir.module import Module
+from plait.passes.affine import affine_of
+from plait.passes.base import Pass, PassContext
+from plait.passes.fold_batchnorm import fold
+from plait.passes.registry import register_pass
+from plait.passes.rewrite import Builder, No, has_one_use, rewrite, rewrite_module
+
+
+@rewrite(Add, Sub)
+def add_into_bias(layer: Binary, builder: Builder) -> Layer | No:
+    """conv2d(x, W, b) + t -> conv2d(x, W, b + t), and so for fully_connected"""
+    affine = affine_of(layer)
+    if isinstance(affine, No):
+        return affine
+    if np.any(affine.scale != 1):
+        return No("the operand is subtracted, not added to")
+    target = affine.x.owner
+    if not isinstance(target, (Conv2d, FullyConnected)):
+        return No("the operand is not made by conv2d or fully_connected")
+    if not has_one_use(affine.x):
+        return No(f"%{affine.x.name} has other uses")
+    if target.act:
+        return No(f"{target.op} applies {target.act} first")
+    return fold(target, affine, builder)
+
+
+@register_pass
+@attrs.frozen
+class FoldBias(Pass):
+    """Fold the addition of a constant for each channel into the bias of conv2d and fully_connected."""
+
+    name = "fold-bias"
+
+    def run(self, module: Module, context: PassContext) -> bool:
+        return rewrite_module(module, (add_into_bias,), context)

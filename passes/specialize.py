@@ -1,0 +1,86 @@
+"""Bind symbolic dimensions.
+
+    bind-dims{N=1, H=2*S}:   f32[NxCxHxW]   ->   f32[1xCx2*SxW]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import attrs
+
+from plait.ir.diagnostics import did_you_mean
+from plait.ir.dims import Dim, Dimension, parse_dim
+from plait.ir.layer import OpaqueLayer
+from plait.ir.module import Function, Module
+from plait.passes.base import OptionError, Pass, PassContext, Refusal, pass_error
+from plait.passes.registry import register_pass
+
+
+@register_pass
+@attrs.frozen
+class BindDims(Pass):
+    """Replace dimension symbols in the whole module. Options: `symbol=size`, an integer or a dimension in quotes."""
+
+    name = "bind-dims"
+
+    bindings: tuple[tuple[str, Dimension], ...] = ()
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        if not options:
+            raise OptionError("", "pass bind-dims needs at least one symbol", "write bind-dims{N=1}")
+        bindings = tuple((name, _dimension(name, value)) for name, value in options.items())
+        for name, size in bindings:
+            if isinstance(size, Dim) and (again := size.symbols() & options.keys()):
+                raise OptionError(name, f"dimension {name} is bound to {size}, but {min(again)} is bound too")
+        return cls(bindings)
+
+    def options(self) -> dict[str, Any]:
+        return {name: size if isinstance(size, int) else str(size) for name, size in self.bindings}
+
+    def run(self, module: Module, context: PassContext) -> bool:
+        bindings = dict(self.bindings)
+        known = {s for f in module.functions.values() for s in _symbols(f)}
+        for name in bindings:
+            if name in known:
+                continue
+            # A symbol bound by an earlier run is gone, so its absence is no error by itself; a similar one tells of a slip.
+            if hint := did_you_mean(name, known) or did_you_mean(name.swapcase(), known):
+                raise pass_error(f"the module has no dimension {name!r}", hint)
+            context.refuse(Refusal(self.name, "bind", name, "the module has no such dimension"))
+        changed = [_bind(f, bindings) for f in module.functions.values()]
+        return any(changed)
+
+
+def _dimension(name: str, value: Any) -> Dimension:
+    try:
+        size = value if isinstance(value, int) and not isinstance(value, bool) else parse_dim(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(name, f"dimension {name} is bound to {value!r}, which is no dimension ({error})") from None
+    if isinstance(size, int) and size < 1:
+        raise OptionError(name, f"dimension {name} is bound to {size}, but sizes are at least 1")
+    return size
+
+
+def _symbols(function: Function) -> set[str]:
+    values = [*function.arguments, *(r for layer in function for r in layer.results)]
+    return {s for v in values for s in v.type.symbols()}
+
+
+def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:
+    changed = False
+    for argument in function.arguments:
+        new = argument.type.substitute(bindings)
+        changed |= new != argument.type
+        argument.type = new
+    for layer in function:
+        if isinstance(layer, OpaqueLayer):
+            layer.types = tuple(t.substitute(bindings) for t in layer.types)
+        # Inferred again rather than substituted: rules may be sharper for known sizes (a partial window of `ceil`).
+        for result, inferred in zip(layer.results, layer.result_types(), strict=True):
+            new = attrs.evolve(inferred, layout=result.type.layout, device=result.type.device)
+            changed |= new != result.type
+            result.type = new
+    return changed
