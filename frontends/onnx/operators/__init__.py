@@ -1,0 +1,1 @@
+"""Converters, one file per operator family. Importing a file registers its converters."""

@@ -1,0 +1,180 @@
+"""TensorProtos to constants. Sizes are checked against the bytes that are there before anything is allocated."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+from plait.frontends.errors import InconsistentModel, ModelError
+from plait.frontends.onnx.unsupported import Unsupported
+from plait.ir.types import DType, TensorType
+from plait.ir.values import Array, Constant
+
+DTYPES: dict[int, DType] = {
+    TensorProto.FLOAT: DType.F32,
+    TensorProto.DOUBLE: DType.F64,
+    TensorProto.FLOAT16: DType.F16,
+    TensorProto.BFLOAT16: DType.BF16,
+    TensorProto.INT64: DType.I64,
+    TensorProto.INT32: DType.I32,
+    TensorProto.INT16: DType.I16,
+    TensorProto.INT8: DType.I8,
+    TensorProto.UINT64: DType.U64,
+    TensorProto.UINT32: DType.U32,
+    TensorProto.UINT16: DType.U16,
+    TensorProto.UINT8: DType.U8,
+    TensorProto.BOOL: DType.BOOL,
+}
+
+# Which repeated field holds the elements when they are not in `raw_data` (onnx.proto, TensorProto).
+_FIELDS = {
+    DType.F32: "float_data",
+    DType.F64: "double_data",
+    DType.I64: "int64_data",
+    DType.U64: "uint64_data",
+    DType.U32: "uint64_data",
+}
+
+
+def dtype_of(code: int) -> DType:
+    """The element type of an ONNX type code.
+
+    Raises:
+        Unsupported: there is none (strings, complex numbers, 8-bit and smaller floats, ...).
+        ValueError: ONNX has no such code.
+    """
+    if code in DTYPES:
+        return DTYPES[code]
+    known = {number: name for name, number in TensorProto.DataType.items()}
+    if code == TensorProto.UNDEFINED or code not in known:
+        raise ValueError(f"unknown element type {code}")
+    raise Unsupported(f"element type {known[code].lower()}")
+
+
+class TensorReader:
+    """Makes constants of tensors; external files are mapped once."""
+
+    def __init__(self, folder: Path | None, where: str) -> None:
+        self.folder = folder
+        self.where = where
+        self._maps: dict[Path, memoryview] = {}
+
+    def constant(self, tensor: onnx.TensorProto, name: str, owner: str = "") -> Constant:
+        """A constant whose elements are read at the first use, as a view on the proto or the external file.
+
+        Raises:
+            InconsistentModel: element type, dimensions and data do not fit together.
+            ModelError: external data cannot be read.
+            Unsupported: the element type is not supported.
+        """
+        what = owner or f"tensor {name!r}"
+        try:
+            dtype = dtype_of(tensor.data_type)
+        except ValueError as error:
+            raise self._wrong(f"{what} has {error}") from None
+        except Unsupported as error:
+            raise Unsupported(f"{what} has {error.reason}") from None
+        shape = tuple(tensor.dims)
+        elements = 1
+        for dim in shape:
+            if dim < 0:
+                raise self._wrong(f"{what} has a negative dimension: {list(shape)}")
+            elements *= dim
+        if tensor.HasField("segment"):
+            raise self._wrong(f"{what} is stored in segments, which ONNX does not define")
+        if tensor.data_location == TensorProto.EXTERNAL:
+            load = self._external(tensor, what, dtype, shape, elements)
+        else:
+            load = self._inline(tensor, what, dtype, shape, elements)
+        return Constant(name, type=TensorType(dtype, shape), load=load)
+
+    def _inline(
+        self, tensor: onnx.TensorProto, what: str, dtype: DType, shape: tuple[int, ...], elements: int
+    ) -> Callable[[], Array]:
+        if tensor.HasField("raw_data"):
+            if (size := len(tensor.raw_data)) != elements * dtype.size:
+                raise self._wrong(
+                    f"{what} is {dtype}{list(shape)}, {elements * dtype.size} bytes, but {size} bytes of data"
+                )
+            return lambda: np.frombuffer(tensor.raw_data, dtype.numpy).reshape(shape)
+        field = _FIELDS.get(dtype, "int32_data")
+        if (count := len(getattr(tensor, field))) != elements:
+            raise self._wrong(f"{what} is {dtype}{list(shape)}, {elements} elements, but {count} in {field}")
+
+        def load() -> Array:
+            data: Array = np.array(getattr(tensor, field), dtype=_wide(dtype))
+            # Halves are stored as their bits.
+            data = (
+                data.astype(np.uint16).view(dtype.numpy)
+                if dtype in (DType.F16, DType.BF16)
+                else data.astype(dtype.numpy)
+            )
+            return data.reshape(shape)
+
+        return load
+
+    def _external(
+        self, tensor: onnx.TensorProto, what: str, dtype: DType, shape: tuple[int, ...], elements: int
+    ) -> Callable[[], Array]:
+        fields = {entry.key: entry.value for entry in tensor.external_data}
+        try:
+            offset, length = int(fields.get("offset", 0) or 0), int(fields.get("length", -1) or -1)
+        except ValueError:
+            raise self._wrong(f"{what}: offset and length of its external data must be integers") from None
+        size = elements * dtype.size
+        if size == 0:
+            return lambda: np.zeros(shape, dtype.numpy)
+        data = self._map(fields.get("location", ""), what)
+        if length not in (-1, size):
+            raise self._wrong(
+                f"{what} is {dtype}{list(shape)}, {size} bytes, but states {length} bytes of external data"
+            )
+        if offset < 0 or offset + size > len(data):
+            raise self._wrong(
+                f"{what}: external data {fields['location']!r} has {len(data)} bytes, too few for {size} at {offset}",
+                "the data file may be truncated",
+            )
+        return lambda: np.frombuffer(data, dtype.numpy, elements, offset).reshape(shape)
+
+    def _map(self, location: str, what: str) -> memoryview:
+        if self.folder is None:
+            raise ModelError(
+                f"{what} has its data in the file {location!r}",
+                self.where,
+                "import from the path of the model, not from bytes",
+            )
+        try:
+            root = self.folder.resolve()
+            path = (root / location).resolve()
+            if not location or Path(location).is_absolute() or root not in path.parents:
+                raise ModelError(
+                    f"{what}: external data {location!r} is outside the folder of the model; refused", self.where
+                )
+            if path in self._maps:
+                return self._maps[path]
+            if not path.is_file():
+                raise ModelError(f"{what}: external data {location!r} is missing", self.where, f"expected at {path}")
+            with open(path, "rb") as file:
+                if path.stat().st_size == 0:
+                    return memoryview(b"")
+                view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{what}: cannot read external data {location!r}: {error}", self.where) from None
+        self._maps[path] = view
+        return view
+
+    def _wrong(self, message: str, hint: str = "") -> InconsistentModel:
+        return InconsistentModel(message, self.where, hint)
+
+
+def _wide(dtype: DType) -> np.dtype[Any]:
+    """NumPy dtype of the proto field that holds elements of `dtype`."""
+    name = _FIELDS.get(dtype, "int32_data")
+    return np.dtype(
+        {"float_data": "f4", "double_data": "f8", "int64_data": "i8", "uint64_data": "u8", "int32_data": "i4"}[name]
+    )
