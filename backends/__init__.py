@@ -1,0 +1,1 @@
+"""What runs modules: the NumPy reference, the routines of each backend, lowering, profiling, packages."""

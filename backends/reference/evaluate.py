@@ -1,0 +1,143 @@
+"""Runs a function layer by layer through `Layer.reference`: slow, exact, the measure of all kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from plait.backends.errors import RunError
+from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
+from plait.ir.dims import substitute
+from plait.ir.layer import Layer
+from plait.ir.module import Function, Module
+from plait.ir.types import TensorType
+from plait.ir.values import Array, Constant, Value
+
+Inputs = Mapping[str, Any] | Sequence[Any]
+Observer = Callable[[Value, Array], None]
+
+
+def evaluate(
+    network: Module | Function, inputs: Inputs, *, keep: Iterable[str] | None = None, values: Observer | None = None
+) -> dict[str, Array]:
+    """Run a network.
+
+    Args:
+        network: a module, whose `main` is run, or a function.
+        inputs: arrays by argument name, or in the order of the arguments.
+        keep: names of further values to return beside the outputs.
+        values: called with each result of each layer as soon as it is computed.
+
+    Returns:
+        Arrays by output name, then by the names in `keep`.
+
+    Raises:
+        RunError: P401, an input is missing, unknown, or of the wrong dtype or shape, or `keep` names no value.
+    """
+    function = network.main if isinstance(network, Module) else network
+    arrays = bind_inputs(function, inputs)
+    live: dict[Value, Array] = dict(zip(function.arguments, arrays, strict=True))
+    wanted = set(keep or ())
+    kept: dict[str, Array] = {a.name: live[a] for a in function.arguments if a.name in wanted}
+    symbolic = bool(function.symbols())
+    layers = list(function)
+    last_use = {value: layer for layer in layers for value in layer.operands}
+    outputs = set(function.outputs)
+    for layer in layers:
+        for value, array in zip(layer.results, _run(layer, live, symbolic), strict=True):
+            live[value] = array
+            if value.name in wanted:
+                kept[value.name] = array
+            if values is not None:
+                values(value, array)
+        for value in {*layer.operands, *layer.results}:
+            if last_use.get(value, layer) is layer and value not in outputs:
+                live.pop(value, None)
+    if missing := sorted(wanted - set(kept)):
+        names = [v.name for layer in layers for v in layer.results]
+        raise _error(f"there is no value {missing[0]!r} to keep", did_you_mean(missing[0], names))
+    results = {name: _data(v, live) for name, v in zip(function.output_names, function.outputs, strict=True)}
+    return {**results, **kept}
+
+
+def bind_inputs(function: Function, inputs: Inputs) -> list[Array]:
+    """The inputs as arrays in the order of the arguments, checked against their types.
+
+    Raises:
+        RunError: P401.
+    """
+    named = _by_name(function, inputs)
+    sizes: dict[str, int] = {}
+    arrays = []
+    for argument in function.arguments:
+        array = np.asarray(named[argument.name])
+        _check(argument, array, sizes)
+        arrays.append(array)
+    return arrays
+
+
+def _by_name(function: Function, inputs: Inputs) -> Mapping[str, Any]:
+    names = [a.name for a in function.arguments]
+    if not isinstance(inputs, Mapping):
+        if len(inputs) != len(names):
+            raise _error(f"{len(inputs)} inputs given, but there are {len(names)}: {', '.join(names)}")
+        return dict(zip(names, inputs, strict=True))
+    if strange := [name for name in inputs if name not in names]:
+        raise _error(
+            f"there is no input {strange[0]!r}; inputs are {', '.join(names) or 'none'}",
+            did_you_mean(strange[0], names),
+        )
+    if missing := [name for name in names if name not in inputs]:
+        raise _error(f"input {missing[0]!r} is missing")
+    return inputs
+
+
+def _check(argument: Value, array: Array, sizes: dict[str, int]) -> None:
+    """Compare an array with the type of an argument; `sizes` collects what the symbols stand for."""
+    wanted = argument.type
+    if array.dtype != wanted.dtype.numpy:
+        raise _error(
+            f"input {argument.name!r} must be {wanted.dtype} ({wanted.dtype.numpy}), got {array.dtype}",
+            f"convert it: x.astype(numpy.{wanted.dtype.numpy})",
+        )
+    fits = array.ndim == wanted.rank
+    if fits:
+        for dim, size in zip(wanted.shape, array.shape, strict=True):
+            name = str(dim)
+            if not isinstance(dim, int) and name not in sizes and dim.symbols() == {name}:
+                sizes[name] = size
+            fits &= substitute(dim, sizes) == size
+    if not fits:
+        stated = "".join(f", {n} = {s}" for n, s in sizes.items() if n in wanted.symbols())
+        shape = ", ".join(map(str, wanted.shape))
+        raise _error(f"input {argument.name!r} must have the shape ({shape}){stated}, got {array.shape}")
+
+
+def _run(layer: Layer, live: Mapping[Value, Array], symbolic: bool) -> tuple[Array, ...]:
+    operands = [None if v is None else _data(v, live) for v in layer.operand_slots()]
+    if symbolic:
+        # Some layers look at their operands' types: let these be the types of the arrays at hand.
+        layer = layer.with_operands({v: _concrete(v, live) for v in layer.operands})
+    try:
+        with np.errstate(all="ignore"):
+            results: Any = layer.reference(*operands)
+    except PlaitError:
+        raise
+    except (ValueError, IndexError, MemoryError) as error:
+        raise _error(f"{layer.describe()}: {error}") from error
+    return results if isinstance(results, tuple) else (results,)
+
+
+def _data(value: Value, live: Mapping[Value, Array]) -> Array:
+    return value.data if isinstance(value, Constant) else live[value]
+
+
+def _concrete(value: Value, live: Mapping[Value, Array]) -> Value:
+    if isinstance(value, Constant):
+        return value
+    return Value(value.name, TensorType(value.type.dtype, live[value].shape))
+
+
+def _error(message: str, hint: str = "") -> RunError:
+    return RunError(Diagnostic("P401", message, hint=hint))
