@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 NEWEST_OPSET = 28
 """The newest version of the default domain whose semantics the converters follow."""
 
-Result = "Value | Sequence[Value | None]"
 Function = Callable[["Context"], "Value | Sequence[Value | None]"]
 F = TypeVar("F", bound=Function)
 

@@ -19,7 +19,6 @@ DTYPES: dict[int, DType] = {
     TensorProto.FLOAT: DType.F32,
     TensorProto.DOUBLE: DType.F64,
     TensorProto.FLOAT16: DType.F16,
-    TensorProto.BFLOAT16: DType.BF16,
     TensorProto.INT64: DType.I64,
     TensorProto.INT32: DType.I32,
     TensorProto.INT16: DType.I16,
@@ -45,7 +44,7 @@ def dtype_of(code: int) -> DType:
     """The element type of an ONNX type code.
 
     Raises:
-        Unsupported: there is none (strings, complex numbers, 8-bit and smaller floats, ...).
+        Unsupported: there is none that anything computes with (bfloat16, strings, complex numbers, 8-bit floats, ...).
         ValueError: ONNX has no such code.
     """
     if code in DTYPES:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.diagnostics import ShapeError
 from plait.ir.layers import activations as act
 from plait.ir.layers.elementwise import Add, Div, Maximum, Minimum, Mul, Unary
+from plait.ir.types import DType, TensorType
 from plait.ir.values import Constant, Value
 
 
@@ -155,9 +158,16 @@ def _clip(ctx: Context, low: float, high: float) -> Value:
 
 
 @converter("Dropout")
-def dropout(ctx: Context) -> Value:
-    """Nothing at inference. The mask, output 1, is refused by the importer if anything reads it."""
+def dropout(ctx: Context) -> Sequence[Value]:
+    """Nothing at inference; the mask, output 1, is true everywhere."""
     training = ctx.optional(2)
     if training is not None and not (isinstance(training, Constant) and not training.data.any()):
         raise Unsupported("Dropout in training mode")
-    return ctx.value()
+    x = ctx.value()
+    if not ctx.wants(1):
+        return [x]
+    if not x.type.is_static:
+        raise Unsupported("a mask with symbolic dimensions; pin them with dims=")
+    # The mask has been boolean since opset 10.
+    type = TensorType(DType.BOOL if ctx.opset >= 10 else x.type.dtype, x.type.shape)
+    return [x, ctx.lazy(type, lambda: np.ones(type.static_shape, type.dtype.numpy))]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.diagnostics import ShapeError
 from plait.ir.layers._rules import axis_in
-from plait.ir.layers.elementwise import Sub, Unary
-from plait.ir.layers.normalization import BatchNorm, LayerNorm, LocalResponseNorm, Softmax
+from plait.ir.layers.elementwise import Add, Mul, Sub, Unary
+from plait.ir.layers.normalization import BatchNorm, LayerNorm, LocalResponseNorm, ScaleShift, Softmax
 from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Reshape
 from plait.ir.values import Value
@@ -29,10 +31,18 @@ def batch_norm(ctx: Context) -> Value:
 
 
 @converter("LayerNormalization", since=17)
-def layer_norm(ctx: Context) -> Value:
+def layer_norm(ctx: Context) -> Sequence[Value]:
     x, scale = ctx.value(0), ctx.value(1)
-    axis = axis_in(ctx.int_attr("axis"), x.type.rank)
-    return ctx.emit(LayerNorm(x, scale, ctx.optional(2), axis=axis - x.type.rank, epsilon=ctx.float_attr("epsilon")))
+    axis, epsilon = axis_in(ctx.int_attr("axis"), x.type.rank), ctx.float_attr("epsilon")
+    y = ctx.emit(LayerNorm(x, scale, ctx.optional(2), axis=axis - x.type.rank, epsilon=epsilon))
+    if not ctx.wants(1) and not ctx.wants(2):
+        return [y]
+    axes = tuple(range(axis, x.type.rank))
+    mean = ctx.emit(Reduce(x, fn="mean", axes=axes))
+    centred = ctx.emit(Sub(x, mean))
+    variance = ctx.emit(Reduce(ctx.emit(Mul(centred, centred)), fn="mean", axes=axes))
+    deviation = ctx.emit(Unary(ctx.emit(Add(variance, ctx.like(x, epsilon))), fn="sqrt"))
+    return [y, mean, ctx.emit(Unary(deviation, fn="reciprocal"))]
 
 
 @converter("LRN")
@@ -84,8 +94,6 @@ def _softmax(ctx: Context, x: Value, axis: int) -> Value:
 @converter("InstanceNormalization")
 def instance_norm(ctx: Context) -> Value:
     """Each channel of each image by its own mean and variance: a layer_norm over space, then scale and shift."""
-    import numpy as np
-    from plait.ir.layers.normalization import ScaleShift
 
     x = ctx.value(0)
     if x.type.rank < 3:

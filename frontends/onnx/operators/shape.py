@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.unsupported import Unsupported
@@ -14,6 +15,8 @@ from plait.ir.layers import shape as sh
 from plait.ir.layers._rules import axis_in
 from plait.ir.values import Value
 
+_PADDED = 1 << 16
+"""Longest axis that `Pad` writes as a gather."""
 _TILES = 64
 """Most copies along one axis that `Tile` writes as a concat."""
 
@@ -155,8 +158,6 @@ def _slice(
 def pad(ctx: Context) -> Value:
     x = ctx.value()
     mode = ctx.text_attr("mode", "constant")
-    if mode != "constant":
-        raise Unsupported(f"mode = {mode}")
     name = "paddings" if ctx.opset < 2 else "pads"
     counts = ctx.ints_from(name, 1, "pads") or ()
     value = ctx.number(2, "the value") if ctx.opset >= 11 else ctx.float_attr("value", 0.0)
@@ -170,7 +171,26 @@ def pad(ctx: Context) -> Value:
         before[axis], after[axis] = counts[i], counts[i + len(axes)]
     if not any(before) and not any(after):
         return x
+    if mode != "constant":
+        return _pad_by_gather(ctx, before, after, mode)
     return ctx.emit(sh.Pad(x, before=before, after=after, value=value or 0.0))
+
+
+def _pad_by_gather(ctx: Context, before: Sequence[int], after: Sequence[int], mode: str) -> Value:
+    """Padding with elements of the tensor itself: one gather along each padded axis."""
+    x = ctx.value()
+    if mode not in ("edge", "reflect", "wrap"):
+        raise ShapeError(f"unknown mode {mode!r}")
+    for axis, (b, a) in enumerate(zip(before, after, strict=True)):
+        size = x.type.shape[axis]
+        if b == a == 0:
+            continue
+        if not isinstance(size, int) or size + max(a, 0) + max(b, 0) > _PADDED:
+            raise Unsupported(f"mode = {mode} over {size} with {b} and {a} more")
+        kept = np.arange(size)[max(-b, 0) : size - max(-a, 0)]
+        places = np.pad(kept, (max(b, 0), max(a, 0)), mode=mode)  # type: ignore[call-overload]
+        x = ctx.emit(sh.Gather(x, ctx.constant(places.astype(np.int64), f"pad{axis}"), axis=axis))
+    return x
 
 
 @converter("Gather")
@@ -225,7 +245,9 @@ def depth_to_space(ctx: Context) -> Value:
 def space_to_depth(ctx: Context) -> Value:
     x, b = ctx.value(), ctx.int_attr("blocksize")
     n, c, h, w = _image(x)
-    parts = ctx.emit(sh.Transpose(ctx.reshape(x, (n, c, h // b, b, w // b, b)), perm=(0, 3, 5, 1, 2, 4)))
+    first = ctx.text_attr("mode", "DCR") == "DCR"
+    perm = (0, 3, 5, 1, 2, 4) if first else (0, 1, 3, 5, 2, 4)
+    parts = ctx.emit(sh.Transpose(ctx.reshape(x, (n, c, h // b, b, w // b, b)), perm=perm))
     return ctx.reshape(parts, (n, c * b * b, h // b, w // b))
 
 
