@@ -60,7 +60,8 @@ def fold(target: Conv2d | FullyConnected, affine: Affine, builder: Builder) -> L
     changes: dict[str, Any] = {"act": affine.act}
     if np.any(affine.scale != 1):
         changes["weight"] = builder.constant(folded_name(target.weight), scaled)
-    changes["bias"] = builder.constant(bias_name(target), shifted)
+    if target.bias is not None or np.any(shifted != 0):
+        changes["bias"] = builder.constant(bias_name(target), shifted)
     return attrs.evolve(target, **changes)
 
 
