@@ -82,12 +82,16 @@ class Dim:
     def __mod__(self, other: Dimension) -> Dimension:
         return _divide("%", self, other)
 
+    def __rmod__(self, other: int) -> Dimension:
+        return _make({(Quotient("%", _as_dim(other), self),): 1})
+
     def __str__(self) -> str:
         text = ""
         for monomial, coefficient in self.terms:
-            factors = [str(a) for a in monomial]
-            if abs(coefficient) != 1 or not factors:
-                factors.insert(0, str(abs(coefficient)))
+            factors = [] if abs(coefficient) == 1 and monomial else [str(abs(coefficient))]
+            for atom in monomial:
+                # Operators of one level read from the left: 2*(H)/2 is H, unlike 2*((H)/2).
+                factors.append(f"({atom})" if factors and isinstance(atom, Quotient) else str(atom))
             sign = "-" if coefficient < 0 else "+" if text else ""
             text += sign + "*".join(factors)
         return text

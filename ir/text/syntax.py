@@ -96,7 +96,7 @@ def read(text: str, source: Source, start: str = "module") -> Any:
         IRError: P001 (grammar) or P006 (malformed type or literal), at the place.
     """
     try:
-        return _parser(start).parse(text)
+        return _parser().parse(text, start=start)
     except lark.exceptions.VisitError as error:
         if isinstance(error.orig_exc, _BadToken):
             bad = error.orig_exc
@@ -115,20 +115,9 @@ class _BadToken(Exception):
 
 
 @functools.cache
-def _parser(start: str) -> lark.Lark:
+def _parser() -> lark.Lark:
     return lark.Lark.open("grammar.lark", rel_to=__file__, parser="lalr", start=["module", "attributes"],
-                          transformer=_ToSyntax(), maybe_placeholders=True, propagate_positions=False) if start == "" \
-        else _OneStart(start)  # type: ignore[return-value]
-
-
-class _OneStart:
-    """The shared LALR parser, entered at one start rule."""
-
-    def __init__(self, start: str) -> None:
-        self.start = start
-
-    def parse(self, text: str) -> Any:
-        return _parser("").parse(text, start=self.start)
+                          transformer=_ToSyntax(), maybe_placeholders=True, propagate_positions=False)
 
 
 _PEOPLE = {
@@ -136,8 +125,13 @@ _PEOPLE = {
     "ROUTINE": "a routine path such as cpu/f32/nchw/gemm", "STRING": '"text"', "INT": "an integer", "FLOAT": "a number",
     "HASH": "sha256:<digits>", "$END": "the end of the file",
 }
-_SYMBOLS = {"LPAR": "(", "RPAR": ")", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]", "COMMA": ",", "COLON": ":",
-            "EQUAL": "=", "PLUS": "+", "__ANON_0": "->"}
+
+
+@functools.cache
+def _spellings() -> dict[str, str]:
+    """How messages call each terminal: fixed ones by their text in quotes, the others in words."""
+    fixed = {t.name: repr(t.pattern.value) for t in _parser().terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
+    return {**fixed, **_PEOPLE}
 
 
 def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
@@ -158,7 +152,7 @@ def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
         found = repr(error.char)
         wanted = error.allowed or set()
         span = Span(source.file, error.line, error.column, error.column + 1, line)
-    names = sorted({_PEOPLE.get(w) or repr(_SYMBOLS.get(w, w.lower())) for w in wanted})
+    names = sorted({_spellings().get(w, w) for w in wanted})
     return Diagnostic("P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span)
 
 
@@ -226,10 +220,10 @@ class _ToSyntax(lark.Transformer[Any, Any]):
     def types(self, c: list[Any]) -> list[Any]:
         return c
 
-    def via(self, c: list[Any]) -> lark.Token:
+    def via(self, c: list[Any]) -> Any:
         return c[0]
 
-    def cost(self, c: list[Any]) -> lark.Token:
+    def cost(self, c: list[Any]) -> Any:
         return c[0]
 
     def loc(self, c: list[Any]) -> list[Any]:
@@ -269,11 +263,11 @@ class _ToSyntax(lark.Transformer[Any, Any]):
     def call(self, c: list[Any]) -> Call:
         return Call(str(c[0]), tuple(a for a in c[1:] if a is not None))
 
-    def list(self, c: list[Any]) -> tuple[Any, ...]:
-        return tuple(a for a in c if a is not None)
-
     def literal(self, c: list[Any]) -> Any:
         return c[0]
+
+    def list(self, c: list[Any]) -> tuple[Any, ...]:
+        return tuple(a for a in c if a is not None)
 
 
 def plain(value: Any) -> Any:
