@@ -36,7 +36,7 @@ class Program:
     """An executable function. Thread-safe: each running call has an arena of its own.
 
     Args:
-        module: its function `main` must have a routine (`via`) on each layer, or one is missing that `fallback` may fill.
+        module: each layer of its function `main` must have a routine (`via`).
         threads: number of threads that share the work of each layer.
 
     Raises:
@@ -50,13 +50,14 @@ class Program:
         self.output_names = tuple(function.output_names)
         self.layers: tuple[Layer, ...] = tuple(function)
         self.threads = threads
+        from plait.backends.cpu.movement import copy
+
         lowering = Lowering(threads)
         self._copies = _bind_externals(lowering, function)
         _lower_layers(lowering, self.layers)
         for output, place in self._copies:
             lowering.start_layer(-1)
-            source = lowering.place(output)
-            lowering.call("copy_bytes", x=source, y=place, nbytes=output.type.nbytes)
+            copy(lowering, lowering.place(output), place, 1, (output.type.nbytes,), (1,), (1,))
         self._steps: list[Step] = lowering.steps
         self.buffers = lowering.buffers
         set_live_ranges(self._steps)

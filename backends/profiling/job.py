@@ -60,9 +60,9 @@ class Result:
         return Result(data["status"], tuple(data["samples"]), data["message"])
 
 
-def enough(samples: Sequence[int], budget_ns: int) -> bool:
-    """Whether to stop: the budget is used up, or at least 10 samples agree (median absolute deviation under 1 % of the median)."""
-    if sum(samples) >= budget_ns:
+def enough(samples: Sequence[int], budget_ns: int, most: int = 40) -> bool:
+    """Whether to stop: time or number of samples is used up, or at least 10 agree (median absolute deviation under 1 % of the median)."""
+    if sum(samples) >= budget_ns or len(samples) >= most:
         return True
     if len(samples) < 10:
         return False

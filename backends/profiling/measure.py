@@ -13,7 +13,7 @@ from plait.ir.text.parser import parse_module
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array
 
-BUDGET_NS = 60_000_000
+BUDGET_NS = 40_000_000
 """Time spent on samples of one routine, at most (the first run included)."""
 HOPELESS = 3.0
 """A routine whose first runs take this many times the best known time of its layer gets no more samples."""
@@ -34,7 +34,7 @@ def measure(job: Job, best_ns: int | None = None) -> Result:
     if first > BUDGET_NS or (best_ns is not None and first > 2 * HOPELESS * best_ns):
         # A cold first run is slower; one more tells.
         return Result("ok", (int(program.time(inputs, 1)[0]),))
-    batch = max(1, min(5, BUDGET_NS // max(first, 1) // 4))
+    batch = max(1, min(10, BUDGET_NS // max(first, 1) // 4))
     while not enough(samples, BUDGET_NS):
         samples += program.time(inputs, batch).tolist()
         if best_ns is not None and len(samples) >= 3 and sorted(samples)[1] > HOPELESS * best_ns:

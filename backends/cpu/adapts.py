@@ -1,0 +1,42 @@
+"""Routines of `adapt`: one for each ordered pair of layouts."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from plait.backends.cpu.common import LAYOUTS, cpu, image
+from plait.backends.lowering import Lowering
+from plait.backends.routine import Formats
+from plait.ir.layer import Layer
+from plait.ir.layers.elementwise import Adapt
+from plait.ir.layout import Format
+
+
+def _convert(source: str, target: str) -> Any:
+    def lower(layer: Adapt, lowering: Lowering, variant: str) -> None:
+        n, c, h, w = image(layer.x.type)
+        lowering.call(f"f32_{source}_to_{target}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, h=h, w=w)
+
+    lower.__qualname__ = f"from_{source}"
+    return lower
+
+
+def _formats(source: str, target: str) -> Formats:
+    def formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+        return (Format("f32", source),), (Format("f32", target),)
+
+    return formats
+
+
+def _refuse(source: str, target: str) -> Any:
+    def refuse(layer: Layer) -> str | None:
+        found = (layer.operands[0].type.layout.name, layer.results[0].type.layout.name)
+        return None if found == (source, target) else f"converts {source} to {target}, not {found[0]} to {found[1]}"
+
+    return refuse
+
+
+for _source, _target in itertools.permutations(LAYOUTS, 2):
+    cpu("adapt", _target, f"from_{_source}", _convert(_source, _target), refuse=_refuse(_source, _target),
+        formats=_formats(_source, _target), summary=f"{_source} to {_target} at memory bandwidth")

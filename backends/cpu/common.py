@@ -1,0 +1,105 @@
+"""What the routine families share: registration, refusals, and the fields that many kernels have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.backends.descriptor import RoutinePath
+from plait.backends.lowering import Lowering, Place
+from plait.backends.routine import Formats, Lower, Refusal, Routine, data_operands, register_routine, uniform
+from plait.ir.activation import Activation
+from plait.ir.layer import Layer
+from plait.ir.layout import NCHW16C, ROW_WORD
+from plait.ir.types import DType, TensorType
+from plait.ir.values import Array, Constant, Value
+from plait.kernels_pyx import Act
+from plait.kernels_pyx.packing import pack_channels
+
+LAYOUTS = ("nchw", "nhwc", "nchw16c")
+BLOCK = NCHW16C.block
+
+
+def cpu(layer: str, layout: str, algorithm: str, lower: Lower, *, dtype: str = "f32", refuse: Refusal | None = None,
+        formats: Formats | None = None, variants: Callable[[Any], Sequence[str]] | None = None, version: str = "1",
+        summary: str = "") -> Routine:
+    """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer. Layers whose dtype is another are refused."""
+
+    def refusal(candidate: Layer) -> str | None:
+        wrong = [v for v in (*candidate.operands, *candidate.results) if v.type.dtype.value != dtype] if dtype != "any" else []
+        if wrong:
+            return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}"
+        if layout != ROW_WORD and layout != "nchw" and not any(v.type.rank == 4 for v in (*candidate.operands, *candidate.results)):
+            return f"no operand or result is an image, so there is no {layout}"
+        return refuse(candidate) if refuse is not None else None
+
+    return register_routine(Routine(
+        RoutinePath("cpu", dtype, layout, algorithm), layer, formats or uniform(layout), lower, refusal,
+        variants or (lambda candidate: ("",)), version, summary, f"{lower.__module__}.{lower.__qualname__}:{layout}"))
+
+
+def act_fields(activation: Activation) -> dict[str, Any]:
+    """The fields `act`, `act_a`, `act_b` of kernels with an epilogue."""
+    a, b = (*activation.params, 0.0, 0.0)[:2]
+    # Kernels take float32; infinite bounds are its largest number.
+    limit = float(np.finfo(np.float32).max)
+    return {"act": int(Act[activation.kind.upper()]), "act_a": min(max(a, -limit), limit), "act_b": min(max(b, -limit), limit)}
+
+
+def image(type: TensorType) -> tuple[int, int, int, int]:
+    """N, C, H, W of an image."""
+    n, c, h, w = type.static_shape
+    return n, c, h, w
+
+
+def flat_rows(type: TensorType, layout: str) -> dict[str, int]:
+    """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this layout."""
+    if type.rank != 4:
+        shape = type.static_shape
+        return {"outer": 1, "rows": math.prod(shape[:-1]), "row": shape[-1] if shape else 1}
+    n, c, h, w = image(type)
+    if layout == "nhwc":
+        return {"outer": n, "rows": h, "row": w * c}
+    if layout == "nchw16c":
+        return {"outer": n * -(-c // BLOCK), "rows": h, "row": w * BLOCK}
+    return {"outer": n * c, "rows": h, "row": w}
+
+
+def data(value: Value | None, what: str) -> Array:
+    """The elements of a constant operand."""
+    assert isinstance(value, Constant), f"{what} is not constant; the routine should have refused"
+    return value.data
+
+
+def channel_constant(lowering: Lowering, value: Value | None, layout: str) -> Place | None:
+    """One number for each channel, padded to whole blocks for blocked layouts; None stays None."""
+    if value is None:
+        return None
+    values = data(value, "a channel vector").reshape(-1).astype(np.float32)
+    return lowering.constant(pack_channels(values) if layout == "nchw16c" else values)
+
+
+def refuse_unless_constant(*names: str) -> Refusal:
+    """Refuse layers in which one of these operands is computed."""
+
+    def refuse(layer: Layer) -> str | None:
+        for name in names:
+            value = getattr(layer, name)
+            if value is not None and not isinstance(value, Constant):
+                return f"{name} is not constant"
+        return None
+
+    return refuse
+
+
+def is_f32(value: Value) -> bool:
+    return value.type.dtype is DType.F32
+
+
+__all__ = [
+    "BLOCK", "LAYOUTS", "act_fields", "channel_constant", "cpu", "data", "data_operands", "flat_rows", "image", "is_f32",
+    "refuse_unless_constant",
+]

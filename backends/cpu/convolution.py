@@ -1,0 +1,115 @@
+"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct on nchw16c, and the direct stem from plain images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.backends.cpu.common import BLOCK, act_fields, channel_constant, cpu, data, image, refuse_unless_constant
+from plait.backends.lowering import Lowering
+from plait.backends.routine import Formats, format_in
+from plait.ir.layer import Layer
+from plait.ir.layers.conv import Conv2d
+from plait.ir.layout import Format
+from plait.kernels_pyx import packing
+
+_constant_weights = refuse_unless_constant("weight", "bias")
+
+
+def geometry(conv: Conv2d) -> dict[str, int]:
+    """The fields that all convolution kernels share. Trailing padding follows from the sizes."""
+    n, ic, ih, iw = image(conv.x.type)
+    _, oc, oh, ow = image(conv.result.type)
+    kh, kw = conv.kernel
+    return {"n": n, "ic": ic, "ih": ih, "iw": iw, "oc": oc, "oh": oh, "ow": ow, "kh": kh, "kw": kw,
+            "stride_h": conv.stride[0], "stride_w": conv.stride[1], "pad_t": conv.pad[0], "pad_l": conv.pad[1],
+            "dil_h": conv.dilation[0], "dil_w": conv.dilation[1]}
+
+
+def operands(conv: Conv2d, lowering: Lowering, weight: Any, layout: str) -> dict[str, Any]:
+    """The fields x, w, bias, res, y and the activation."""
+    return {"x": lowering.place(conv.x), "w": lowering.constant(weight), "bias": channel_constant(lowering, conv.bias, layout),
+            "res": None if conv.residual is None else lowering.place(conv.residual), "y": lowering.place(conv.result),
+            **act_fields(conv.act)}
+
+
+def _naive(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    lowering.call("f32_conv_naive_nchw", **geometry(conv), **operands(conv, lowering, data(conv.weight, "weight"), "nchw"),
+                  groups=conv.groups)
+
+
+def _gemm_nchw(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    packed = packing.pack_conv_gemm_nchw(data(conv.weight, "weight"), conv.groups)
+    lowering.call("f32_conv_gemm_nchw", **geometry(conv), **operands(conv, lowering, packed, "nchw"), groups=conv.groups)
+
+
+def _gemm_nhwc(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    packed = packing.pack_conv_gemm_nhwc(data(conv.weight, "weight"), conv.groups)
+    lowering.call("f32_conv_gemm_nhwc", **geometry(conv), **operands(conv, lowering, packed, "nhwc"), groups=conv.groups)
+
+
+def tile(variant: str) -> tuple[int, int]:
+    """Pixels and blocks of `tile=14x2`; 0 pixels lets the kernel choose."""
+    width, blocks = variant.removeprefix("tile=").split("x")
+    return int(width), int(blocks)
+
+
+def tiles(conv: Conv2d) -> list[str]:
+    """Register tiles worth measuring: one, two or four output blocks at a time; the kernel fits the width to the row."""
+    blocks = -(-image(conv.result.type)[1] // BLOCK)
+    return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
+
+
+def _direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    width, blocks = tile(variant)
+    packed = packing.pack_conv_nchw16c(data(conv.weight, "weight"), blocks, conv.groups)
+    lowering.call("f32_conv_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"), groups=conv.groups,
+                  tile_w=width, tile_b=blocks)
+
+
+def _refuse_direct(conv: Layer) -> str | None:
+    assert isinstance(conv, Conv2d)
+    if conv.groups > 1:
+        o, per_group = conv.weight.type.static_shape[:2]
+        if per_group % BLOCK or (o // conv.groups) % BLOCK:
+            return f"groups of {per_group} to {o // conv.groups} channels are not whole blocks of {BLOCK}"
+    return _constant_weights(conv)
+
+
+def _stem(source: str) -> Any:
+    pack = packing.pack_conv_stem_nchw if source == "nchw" else packing.pack_conv_stem_nhwc
+
+    def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+        width, blocks = tile(variant)
+        packed = pack(data(conv.weight, "weight"), blocks)
+        lowering.call(f"f32_conv_stem_{source}_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"),
+                      groups=1, tile_w=width, tile_b=blocks)
+
+    lower.__qualname__ = f"_stem_{source}"
+    return lower
+
+
+def _stem_formats(source: str) -> Formats:
+    def formats(conv: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+        assert isinstance(conv, Conv2d)
+        inputs = [format_in(conv.x, source)] + ([] if conv.residual is None else [format_in(conv.residual, "nchw16c")])
+        return tuple(inputs), (format_in(conv.result, "nchw16c"),)
+
+    return formats
+
+
+def _refuse_stem(conv: Layer) -> str | None:
+    assert isinstance(conv, Conv2d)
+    if conv.groups > 1:
+        return "groups are not supported"
+    if image(conv.x.type)[1] > BLOCK:
+        return f"more than {BLOCK} input channels: convert the layout instead"
+    return _constant_weights(conv)
+
+
+cpu("conv2d", "nchw", "naive", _naive, refuse=_constant_weights, summary="plain loops, vectorised along the row")
+cpu("conv2d", "nchw", "gemm", _gemm_nchw, refuse=_constant_weights, summary="im2col into packed panels, blocked GEMM; weights x pixels")
+cpu("conv2d", "nhwc", "gemm", _gemm_nhwc, refuse=_constant_weights, summary="im2col, blocked GEMM; pixels x weights")
+cpu("conv2d", "nchw16c", "direct", _direct, refuse=_refuse_direct, variants=tiles, summary="direct, register tiles of pixels x blocks")
+for _source in ("nchw", "nhwc"):
+    cpu("conv2d", "nchw16c", f"stem_{_source}", _stem(_source), refuse=_refuse_stem, formats=_stem_formats(_source), variants=tiles,
+        summary=f"direct from few channels in {_source}")

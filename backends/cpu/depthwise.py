@@ -1,0 +1,34 @@
+"""Depthwise convolution routines, one in each layout; padding is handled inside, without a copied border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.backends.cpu.common import LAYOUTS, cpu, data, refuse_unless_constant
+from plait.backends.cpu.convolution import geometry, operands
+from plait.backends.lowering import Lowering
+from plait.ir.layer import Layer
+from plait.ir.layers.conv import Conv2d
+from plait.kernels_pyx import packing
+
+_PACK = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc, "nchw16c": packing.pack_dwconv_nchw16c}
+
+
+def _refuse(conv: Layer) -> str | None:
+    assert isinstance(conv, Conv2d)
+    if not conv.is_depthwise:
+        return "not depthwise with one filter for each channel"
+    return refuse_unless_constant("weight", "bias")(conv)
+
+
+def _depthwise(layout: str) -> Any:
+    def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+        packed = _PACK[layout](data(conv.weight, "weight"))
+        lowering.call(f"f32_dwconv_{layout}", **geometry(conv), **operands(conv, lowering, packed, layout))
+
+    lower.__qualname__ = "depthwise"
+    return lower
+
+
+for _layout in LAYOUTS:
+    cpu("conv2d", _layout, "depthwise", _depthwise(_layout), refuse=_refuse, summary="one filter for each channel, direct")

@@ -1,0 +1,136 @@
+"""Element-wise routines: activations, unary functions, and binary arithmetic with broadcasting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plait.backends.cpu.common import BLOCK, LAYOUTS, act_fields, cpu, flat_rows, image
+from plait.backends.lowering import Lowering, Place
+from plait.ir.layer import Layer
+from plait.ir.layers.activations import ActivationLayer
+from plait.ir.layers.elementwise import Binary, Unary
+from plait.ir.layout import ROW_WORD
+from plait.ir.registry import known_layers
+from plait.ir.types import TensorType
+from plait.ir.values import Constant, Value
+from plait.kernels_pyx import BinaryOp, UnaryFunction
+from plait.kernels_pyx.packing import pack_channels
+
+_MAX_RANK = 6
+_OPS = {"add": BinaryOp.ADD, "sub": BinaryOp.SUB, "mul": BinaryOp.MUL, "div": BinaryOp.DIV, "maximum": BinaryOp.MAX,
+        "minimum": BinaryOp.MIN, "pow": BinaryOp.POW}
+
+
+def _activation(layout: str) -> Any:
+    def lower(layer: ActivationLayer, lowering: Lowering, variant: str) -> None:
+        lowering.call("f32_act", x=lowering.place(layer.x), y=lowering.place(layer.result), **flat_rows(layer.x.type, layout),
+                      **act_fields(layer.activation()))
+
+    lower.__qualname__ = "activation"
+    return lower
+
+
+def _unary(layout: str) -> Any:
+    def lower(layer: Unary, lowering: Lowering, variant: str) -> None:
+        lowering.call("f32_unary", x=lowering.place(layer.x), y=lowering.place(layer.result), **flat_rows(layer.x.type, layout),
+                      function=int(UnaryFunction[layer.fn.upper()]))
+
+    lower.__qualname__ = "unary"
+    return lower
+
+
+def operand_kind(value: Value, result: TensorType) -> str:
+    """How an operand is broadcast: `same`, `scalar`, `channel` ([C] or [N, C] numbers over planes), or `strided`."""
+    shape, full = value.type.static_shape, result.static_shape
+    padded = (1,) * (len(full) - len(shape)) + shape
+    if padded == full:
+        return "same"
+    if all(d == 1 for d in padded):
+        return "scalar"
+    if len(full) == 4 and padded[1] == full[1] and padded[0] in (1, full[0]) and padded[2:] == (1, 1):
+        return "channel"
+    return "strided"
+
+
+def _refuse_binary(layout: str) -> Any:
+    def refuse(layer: Layer) -> str | None:
+        assert isinstance(layer, Binary)
+        result = layer.result.type
+        if result.rank > _MAX_RANK:
+            return f"more than {_MAX_RANK} dimensions"
+        kinds = {operand_kind(v, result) for v in (layer.a, layer.b)}
+        if "same" not in kinds:
+            kinds.add("strided")
+        if layout in ("nhwc", "nchw16c"):
+            if "strided" in kinds:
+                return "broadcasting other than by channel or scalar"
+            for value in (layer.a, layer.b):
+                if operand_kind(value, result) == "same" and isinstance(value, Constant):
+                    return "a constant image has no layout but nchw"
+                if operand_kind(value, result) == "channel" and value.type.rank != 4 and not isinstance(value, Constant):
+                    return "a computed channel vector must be an image of 1 x 1"
+        return None
+
+    return refuse
+
+
+def _binary(layout: str) -> Any:
+    def lower(layer: Binary, lowering: Lowering, variant: str) -> None:
+        result = layer.result.type
+        a, b, swap = layer.a, layer.b, 0
+        if operand_kind(a, result) != "same":
+            a, b, swap = b, a, 1
+        kind = operand_kind(b, result) if operand_kind(a, result) == "same" else "strided"
+        common = {"op": int(_OPS[layer.op]), "y": lowering.place(layer.result), **act_fields(layer.act)}
+        if kind == "same":
+            lowering.call("f32_binary_same", a=lowering.place(a), b=lowering.place(b), swap=swap, **common, **flat_rows(result, layout))
+        elif kind == "scalar":
+            lowering.call("f32_binary_scalar", a=lowering.place(a), b=lowering.place(b), swap=swap, **common, **flat_rows(result, layout))
+        elif kind == "channel":
+            n, c, h, w = image(result)
+            # How far apart the numbers of two images lie; 0: all images share them.
+            per_image = -(-c // BLOCK) * BLOCK if layout == "nchw16c" else c
+            shared = b.type.elements == c and n > 1 or n == 1
+            lowering.call(f"f32_binary_channel_{layout}", a=lowering.place(a), b=_channels(b, lowering, layout), swap=swap, n=n, c=c,
+                          h=h, w=w, b_image=0 if shared else per_image, **common)
+        else:
+            lowering.call("f32_binary_nd", a=lowering.place(layer.a), b=lowering.place(layer.b), swap=0, **common,
+                          **_dims(result), **_steps("a", layer.a, result), **_steps("b", layer.b, result))
+
+    lower.__qualname__ = "binary"
+    return lower
+
+
+def _channels(value: Value, lowering: Lowering, layout: str) -> Place:
+    if isinstance(value, Constant) and layout == "nchw16c" and value.type.elements % BLOCK:
+        rows = value.data.reshape(-1, value.type.elements if value.type.rank < 4 else value.type.static_shape[1])
+        return lowering.constant(np.stack([pack_channels(row) for row in rows]))
+    return lowering.place(value)
+
+
+def _dims(result: TensorType) -> dict[str, int]:
+    shape = (1,) * (_MAX_RANK - result.rank) + result.static_shape
+    return {f"d{i}": d for i, d in enumerate(shape)}
+
+
+def _steps(name: str, value: Value, result: TensorType) -> dict[str, int]:
+    """Element steps of an operand along each of the six dimensions; 0 where it is broadcast."""
+    shape = (1,) * (_MAX_RANK - value.type.rank) + value.type.static_shape
+    step, steps = 1, [0] * _MAX_RANK
+    for i in reversed(range(_MAX_RANK)):
+        steps[i] = 0 if shape[i] == 1 else step
+        step *= shape[i]
+    return {f"{name}_step{i}": s for i, s in enumerate(steps)}
+
+
+for _layout in (*LAYOUTS,):
+    for _name, _spec in known_layers().items():
+        if issubclass(_spec.cls, ActivationLayer):
+            cpu(_name, _layout, "vector", _activation(_layout), summary="vectorised, any shape")
+        elif issubclass(_spec.cls, Binary) and _name in _OPS:
+            cpu(_name, _layout, "vector", _binary(_layout), refuse=_refuse_binary(_layout), summary="vectorised, broadcast operand in place")
+    cpu("unary", _layout, "vector", _unary(_layout), summary="vectorised, any shape")
+
+__all__ = ["ROW_WORD", "operand_kind"]

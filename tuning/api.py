@@ -1,0 +1,132 @@
+"""What the face of the package needs around `tune`: dimensions, passes, the database, and saving the result."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from os import PathLike
+from pathlib import Path
+
+import attrs
+import numpy as np
+from plait.backends.errors import PackageError
+from plait.backends.package import open_package, save_package
+from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.profiler import Progress, WorkerProfiler
+from plait.backends.runner import Runner
+from plait.ir.diagnostics import IRError, did_you_mean
+from plait.ir.module import Module
+from plait.passes.base import PassContext, pass_error
+from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.selection import known_solvers
+from plait.passes.specialize import BindDims
+from plait.tuning.tuner import Tuned, tune
+
+
+class PlaitWarning(UserWarning):
+    """Something works, but not as well or not quite as the caller may expect."""
+
+
+@attrs.frozen(eq=False)
+class TunedModel(Tuned):
+    """A tuned module with its report; `save` writes it as a package, `runner` runs it."""
+
+    def save(self, path: str | PathLike[str]) -> tuple[str, ...]:
+        """Write a `.plait` package atomically.
+
+        If `path` is a package of the same model, its plans for other machines and numbers of threads are kept; any other file
+        is replaced.
+
+        Returns:
+            The device keys of all plans that the package now has.
+        """
+        plans = {self.report.device: (self.module, self.report.to_json())}
+        for key, plan in plans_of_same_model(Path(path), self.module).items():
+            plans.setdefault(key, plan)
+        save_package(path, plans, producer=_producer())
+        return tuple(sorted(plans))
+
+    def runner(self) -> Runner:
+        """The tuned model ready to run, with the number of threads it was tuned for."""
+        return Runner(self.module, self.report.threads)
+
+
+def tune_module(module: Module, *, threads: int = 1, routines: Sequence[str] = (), db: str | PathLike[str] | None = None,
+                solver: str = "exact", progress: Progress | None = None) -> TunedModel:
+    """`plait.tuning.tune` with a profile database by path, on an optimised module with static shapes."""
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, but must be at least 1")
+    if solver not in known_solvers():
+        raise ValueError(f"no solver {solver!r}; known are {', '.join(known_solvers())}")
+    with ProfileDatabase(Path(db) if db is not None else None) as database:
+        found = tune(module, WorkerProfiler(database), threads=threads, routines=routines, solver_name=solver, progress=progress)
+    return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
+
+
+def optimized(module: Module, pipeline: str) -> Module:
+    """A copy of a module after a pipeline."""
+    passes = Pipeline.parse(pipeline)
+    module = module.clone()
+    PassManager(passes).run(module)
+    return module
+
+
+def bind_dims(module: Module, dims: Mapping[str, int]) -> Module:
+    """A module with these symbolic dimensions bound: the module itself if there is nothing to do, else a copy.
+
+    Raises:
+        PassError: P201, a name is not a dimension of the module, or a size is below 1.
+    """
+    if not dims:
+        return module
+    known = module.main.symbols()
+    for name, size in dims.items():
+        if name not in known:
+            hint = did_you_mean(name, known) or (f"its symbolic dimensions are {', '.join(known)}" if known else "it has none")
+            raise pass_error(f"the model has no symbolic dimension {name!r}", hint)
+        if size < 1:
+            raise pass_error(f"dimension {name} is bound to {size}, but sizes are at least 1")
+    module = module.clone()
+    BindDims(tuple(dims.items())).run(module, PassContext())
+    return module
+
+
+def bind_open_dims(module: Module) -> Module:
+    """A module whose remaining symbolic dimensions are 1, with a `PlaitWarning` for each."""
+    symbols = module.main.symbols()
+    for name in symbols:
+        warnings.warn(PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"), stacklevel=3)
+    return bind_dims(module, dict.fromkeys(symbols, 1))
+
+
+Plans = dict[str, tuple[Module, dict[str, object]]]
+
+
+def plans_of_same_model(path: Path, module: Module) -> Plans:
+    """The plans of the package at `path`; none if it is no package, or of another model."""
+    try:
+        package = open_package(path)
+        plans: Plans = {key: (package.module(key), package.report(key)) for key in package.plans}
+    except (PackageError, IRError):
+        return {}
+    return plans if all(_same_model(module, other) for other, _ in plans.values()) else {}
+
+
+def _same_model(a: Module, b: Module) -> bool:
+    """Whether two plans have the same inputs, outputs and constants."""
+    def interface(module: Module) -> object:
+        main = module.main
+        return [(v.name, v.type) for v in main.arguments], [(n, v.type) for n, v in zip(main.output_names, main.outputs, strict=True)]
+
+    if interface(a) != interface(b) or a.constants.keys() != b.constants.keys():
+        return False
+    return all(c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_float)
+               for n, c in a.constants.items())
+
+
+def _producer() -> str:
+    try:
+        return f"plait {metadata.version('plait')}"
+    except metadata.PackageNotFoundError:
+        return "plait"
