@@ -172,7 +172,7 @@ class _Builder:
         layer = self.make_layer(scope, later, syntax)
         types = None if syntax.types is None else [t for _, t in syntax.types]
         if layer is None or (types is None and isinstance(layer, OpaqueLayer)):
-            if layer is not None:
+            if layer is not None and self.allow_unknown:
                 self.error("P101", syntax.op, f"the results of unknown layer {syntax.op!s} need types")
             # Keep going with the declared types so that later lines are checked too.
             layer = OpaqueLayer(str(syntax.op), types=tuple(types or ()))

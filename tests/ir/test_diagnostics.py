@@ -1,0 +1,160 @@
+"""Every code of an invalid text has a test with exact line and column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from plait.ir import Constant, Function, IRError, Module, TensorType, Value
+from plait.ir.diagnostics import CODES, Diagnostic, Location, Span, did_you_mean, join_names
+from plait.ir.layers.activations import Relu
+from plait.ir.text import parse_attributes, parse_module
+from plait.ir.types import DType
+from plait.ir.verify import diagnose
+
+NET = "net @main(%x: f32[1x2x3x4] nchw) -> (%y: f32[1x2x3x4] nchw) {\n"
+"""Line 2 of a text that starts with `ir 1`; layers start at line 3."""
+
+
+def wrong(code: str, line: int, column: int, end: int, text: str, message: str) -> object:
+    return pytest.param(text, code, line, column, end, message, id=f"{code}-{message[:30]}")
+
+
+def body(*lines: str) -> str:
+    return "ir 1\n" + NET + "".join(f"  {line}\n" for line in lines) + "}\n"
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column", "end", "message"), [
+    wrong("P001", 1, 1, 4, "net @main() -> () {}", "unexpected 'net'; expected 'ir'"),
+    wrong("P001", 3, 16, 17, body("%y = relu(%x } }"), "unexpected '}'; expected ')' or ','"),
+    wrong("P001", 3, 3, 4, body("$y = relu(%x)"), "unexpected '$'; expected %value or '}'"),
+    wrong("P001", 2, 60, 61, "ir 1\n" + NET.rstrip("\n").rstrip("{").rstrip(), "the end of the file; expected '{'"),
+    wrong("P001", 3, 24, 25, body("%y = clip(%x) {low = }"), "unexpected '}'"),
+    wrong("P002", 4, 3, 5, body("%y = relu(%x)", "%y = tanh(%x)"), "%y is defined twice"),
+    wrong("P002", 3, 3, 5, body("%x = relu(%x)"), "%x is defined twice"),
+    wrong("P002", 3, 7, 9, "ir 1\nconst @c : f32[] = 1\nconst @c : f32[] = 1\n", "@c is defined twice"),
+    wrong("P002", 4, 7, 12, body("%y = relu(%x)").replace("}\n", "") + "} net @main() -> () {}", "net @main is defined twice"),
+    wrong("P003", 3, 13, 15, body("%y = relu(%z)"), "%z is not defined"),
+    wrong("P003", 3, 16, 19, body("%y = add(%x, @cc)").replace("ir 1", "ir 1 const @c : f32[] = 1"), "@cc is not defined"),
+    wrong("P004", 3, 13, 15, body("%y = relu(%z)", "%z = relu(%x)"), "%z is used before its definition"),
+    wrong("P005", 1, 4, 5, "ir 2", "text form version 2 is not supported"),
+    wrong("P006", 2, 12, 15, "ir 1\nconst @c : f31[] = 1", "unknown dtype 'f31'"),
+    wrong("P006", 2, 15, 18, "ir 1\nconst @c : f32[$] = 1", "'$' is not a name"),
+    wrong("P006", 2, 19, 23, "ir 1\nconst @c : f32[1] nhcw = 1", "unknown layout 'nhcw'"),
+    wrong("P006", 2, 7, 9, "ir 1\nconst @c : f32[3] = [1, 2]", "@c has type f32[3] but 2 numbers"),
+    wrong("P006", 2, 7, 9, "ir 1\nconst @c : i8[1] = 300", "@c: "),
+    wrong("P006", 2, 7, 9, "ir 1\nconst @c : i32[1] = 1.5", "1.5 is not a number of type i32"),
+    wrong("P006", 2, 7, 9, "ir 1\nconst @c : bool[1] = 1", "wants true or false"),
+    wrong("P101", 3, 8, 12, body("%y = rely(%x)"), "unknown layer 'rely'"),
+    wrong("P102", 3, 18, 21, body("%y = clip(%x) {lwo = 1}"), "clip has no attribute 'lwo'"),
+    wrong("P102", 3, 8, 18, body("%y = max_pool2d(%x)"), "max_pool2d needs attribute kernel"),
+    wrong("P102", 3, 8, 12, body('%y = clip(%x) {low = "a"}'), "wants a number"),
+    wrong("P102", 3, 8, 11, body("%y = add(%x)"), "add needs operand b"),
+    wrong("P102", 3, 17, 19, body("%y = relu(%x, %x)"), "relu takes at most 1 operands"),
+    wrong("P102", 3, 13, 14, body("%y = relu(z = %x)"), "relu has no operand 'z'"),
+    wrong("P102", 3, 8, 11, body("%y = add(%x, %x) {act = swish}"), "unknown activation 'swish'"),
+    wrong("P103", 3, 8, 12, body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"),
+          "%y is declared f32[1x2] but relu gives f32[1x2x3x4] nchw"),
+    wrong("P103", 3, 12, 16, body("%y, %z = relu(%x)"), "relu makes 1 results, not 2"),
+    wrong("P103", 3, 12, 17, body("%y, %z = split(%x) {sizes = [1, 1]} : f32[1x1x3x4] nchw"), "2 results but 1 types"),
+    wrong("P103", 2, 38, 40, body("%y = tanh(%x)").replace("(%y: f32[1x2x3x4]", "(%y: f32[1x2]"), "output is declared f32[1x2]"),
+    wrong("P104", 3, 8, 11, body("%y = sub(%x, @c)").replace("ir 1", "ir 1 const @c : f32[3] = [1, 2, 3]"), "do not broadcast"),
+    wrong("P104", 3, 8, 17, body("%y = transpose(%x) {perm = [0, 1]}"), "is not a permutation of the 4 axes"),
+    wrong("P106", 3, 8, 15, body("%y = reshape(%x) {shape = [2, 12]} : f32[2x12] nhwc").replace("(%y: f32[1x2x3x4] nchw)", "()"),
+          "layout nhwc does not fit rank 2"),
+])
+def test_place_and_message(text: str, code: str, line: int, column: int, end: int, message: str) -> None:
+    with pytest.raises(IRError) as caught:
+        parse_module(text, "t.ir")
+    found = caught.value.diagnostics[0]
+    assert found.span is not None
+    assert (found.code, found.span.line, found.span.column, found.span.end) == (code, line, column, end), found.render()
+    assert message in found.message
+    rendered = found.render().splitlines()
+    assert rendered[0] == f"t.ir:{line}:{column}: error[{code}]: {found.message}"
+    if found.span.text:
+        assert rendered[1] == text.splitlines()[line - 1]
+        assert rendered[2] == " " * (column - 1) + "^" * (end - column)
+
+
+def test_all_errors_of_a_text_are_reported() -> None:
+    with pytest.raises(IRError) as caught:
+        parse_module(body("%a = rely(%x)", "%b = relu(%q)", "%y = tanh(%x)", "%y = tanh(%x)"))
+    assert [(d.code, d.span.line) for d in caught.value.diagnostics if d.span] == [("P101", 3), ("P003", 4), ("P002", 6)]
+    assert caught.value.exit_code == 3 and caught.value.code == "P101"
+
+
+@pytest.mark.parametrize(("text", "hint"), [
+    (body("%y = rely(%x)"), "did you mean relu"), (body("%y = clip(%x) {lwo = 1}"), "did you mean low"),
+    (body("%y = relu(%xx)"), "did you mean x"),
+    (body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"), "leave it out to have it inferred"),
+])
+def test_hints(text: str, hint: str) -> None:
+    with pytest.raises(IRError, match=hint):
+        parse_module(text)
+
+
+def test_weights_that_cannot_be_read_are_reported_at_their_declaration(tmp_path: Path) -> None:
+    from plait.ir.text import load_ir
+
+    path = tmp_path / "m.ir"
+    path.write_text('ir 1\nweights "gone.safetensors" {\n  @w : f32[100]\n}\n')
+    with pytest.raises(IRError) as caught:
+        load_ir(path)
+    found = caught.value.diagnostics[0]
+    assert found.span is not None
+    assert (found.code, found.span.line, found.span.column, found.span.end) == ("P007", 2, 9, 27)
+    assert "gone.safetensors" in found.message and "missing" in found.message
+
+
+def test_unreadable_texts(tmp_path: Path) -> None:
+    from plait.ir.text import load_ir
+
+    (tmp_path / "binary.ir").write_bytes(b"\xff\xfe\x00")
+    for name in ("binary.ir", "absent.ir"):
+        with pytest.raises(IRError, match="P001") as caught:
+            load_ir(tmp_path / name)
+        assert name in str(caught.value)
+
+
+def test_options_have_places_too() -> None:
+    assert parse_attributes("{a = 1, b = [x, 2.5], c = f(1), d = \"t\", e = true}")["b"] == ("x", 2.5)
+    with pytest.raises(IRError) as caught:
+        parse_attributes("{a 1}")
+    assert caught.value.diagnostics[0].span == Span("<options>", 1, 4, 5)
+
+
+def module_in_memory() -> tuple[Module, Value]:
+    x = Value("x", TensorType(DType.F32, (2,)))
+    return Module([Function("main", [x])]), x
+
+
+def test_outputs_that_are_not_available() -> None:
+    module, _ = module_in_memory()
+    module.main.set_outputs([Value("lost", TensorType(DType.F32, ()))])
+    assert [(d.code, d.message) for d in diagnose(module)] == [("P105", "output %lost is not defined in net @main")]
+
+
+def test_broken_links_in_memory() -> None:
+    module, x = module_in_memory()
+    layer = module.main.body.append(Relu(x, locations=(Location("m.onnx", "Relu_0"),)))
+    x.users.clear()
+    layer.result.owner = None
+    found = diagnose(module)
+    assert [d.code for d in found] == ["P102", "P102"]
+    assert found[0].where == "%relu (relu) from m.onnx:Relu_0"
+
+
+def test_constants_of_another_module() -> None:
+    import numpy as np
+
+    module, _ = module_in_memory()
+    module.main.body.append(Relu(Constant("c", np.zeros(2, np.float32))))
+    assert [d.code for d in diagnose(module)] == ["P003"]
+
+
+def test_rendering_without_a_text() -> None:
+    found = Diagnostic("P104", "no", where="%y (relu)", hint="try again")
+    assert str(found) == "%y (relu): error[P104]: no\n  hint: try again"
+    assert all(code.startswith("P") and meaning for code, meaning in CODES.items())
+    assert did_you_mean("x", ["abc"]) == "" and join_names(list("abcdefg")) == "a, b, c, d, e and 2 more"
