@@ -1,4 +1,7 @@
-"""Layers seen as one multiplication and one addition for each channel: what batch_norm, scale_shift and arithmetic with constants share."""
+"""Layers seen as a multiplication and an addition for each channel.
+
+That is what batch_norm, scale_shift and arithmetic with constants share.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def float_scalar(value: Value | None) -> float | None:
 
 
 def channel_vector(constant: Value, x: Value) -> Array | None:
-    """A constant that broadcasts along axis 1 of `x` only, e.g. [C, 1, 1] beside [N, C, H, W], as float64 [C]; else None."""
+    """A constant that broadcasts along axis 1 of `x` only ([C, 1, 1] beside [N, C, H, W]), as float64 [C]; else None."""
     rank, shape = x.type.rank, constant.type.shape
     if rank < 2 or len(shape) > rank or not x.type.dtype.is_float or not isinstance(x.type.shape[1], int):
         return None

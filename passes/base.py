@@ -25,7 +25,8 @@ class PassError(PlaitError):
 class PassFailed(Exception):
     """A pass raised or left invalid IR behind: a defect of the pass, not of the user's model.
 
-    `pass_text` is the pass as written in a pipeline, `reproducer` the path of the file that repeats the failure, if one was written.
+    `pass_text` is the pass as written in a pipeline, `reproducer` the path of the file that repeats the failure, if one
+    was written.
     """
 
     def __init__(self, pass_text: str, problem: str, reproducer: str | None = None) -> None:
@@ -89,8 +90,8 @@ class PassContext:
 class Pass:
     """A transformation of a module. Subclasses are frozen attrs classes; their fields are the options.
 
-    Contract: the module is valid before and after `run`, not necessarily during it; `run` returns true exactly when it changed the
-    text form of the module; running a pass a second time changes nothing.
+    Contract: the module is valid before and after `run`, not necessarily during it; `run` returns true exactly when it
+    changed the text form of the module; running a pass a second time changes nothing.
     """
 
     name: ClassVar[str]
@@ -110,7 +111,8 @@ class Pass:
         for name in options:
             if name not in known:
                 what = f"pass {cls.name} has no option {name!r}"
-                raise OptionError(name, what, did_you_mean(name, known) or (f"known: {', '.join(known)}" if known else ""))
+                known_ones = f"known: {', '.join(known)}" if known else ""
+                raise OptionError(name, what, did_you_mean(name, known) or known_ones)
         for field in attrs.fields(cls):
             if field.default is attrs.NOTHING and field.name not in options:
                 raise OptionError("", f"pass {cls.name} needs option {field.name}")

@@ -1,7 +1,7 @@
 """Give every computation one spelling, so that later passes and routines need to know only that one.
 
-The equations stand in `plait.passes.canonical`: activations spelled as arithmetic, layers that do nothing, means over planes, products
-with constant matrices, scale and shift for each channel.
+The equations stand in `plait.passes.canonical`: activations spelled as arithmetic, layers that do nothing, means over
+planes, products with constant matrices, scale and shift for each channel.
 """
 
 from __future__ import annotations

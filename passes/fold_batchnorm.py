@@ -72,7 +72,9 @@ def folded_name(constant: Value) -> str:
 
 def bias_name(target: Conv2d | FullyConnected) -> str:
     """Name of the folded bias of a layer."""
-    return folded_name(target.bias) if target.bias is not None else f"{target.weight.name.removesuffix('.folded')}.bias.folded"
+    if target.bias is not None:
+        return folded_name(target.bias)
+    return f"{target.weight.name.removesuffix('.folded')}.bias.folded"
 
 
 @rewrite(BatchNorm, ScaleShift, Binary)
@@ -130,7 +132,10 @@ RULES = (affine_into_weights, affine_chain, batch_norm_to_scale_shift, scale_shi
 @register_pass
 @attrs.frozen
 class FoldBatchNorm(Pass):
-    """Fold batch_norm, scale_shift and per-channel arithmetic into conv2d and fully_connected; what remains becomes scale_shift."""
+    """Fold batch_norm, scale_shift and per-channel arithmetic into conv2d and fully_connected.
+
+    A batch_norm that remains becomes scale_shift.
+    """
 
     name = "fold-batchnorm"
 

@@ -55,14 +55,15 @@ def _kinds(value: str | Sequence[str]) -> tuple[str, ...]:
     words = (value,) if isinstance(value, str) else tuple(value)
     for word in words:
         if word not in _WORDS:
-            raise ValueError(f"unknown activation {word!r} ({did_you_mean(str(word), _WORDS) or 'known: ' + ', '.join(_WORDS)})")
+            hint = did_you_mean(str(word), _WORDS) or f"known: {', '.join(_WORDS)}"
+            raise ValueError(f"unknown activation {word!r} ({hint})")
     return words
 
 
 @register_pass
 @attrs.frozen
 class FuseActivation(Pass):
-    """Move activation layers into conv2d, fully_connected, scale_shift and arithmetic. Option: `kinds`, those to move."""
+    """Move activation layers into conv2d, fully_connected, scale_shift and arithmetic. Option: `kinds` to move."""
 
     name = "fuse-activation"
 

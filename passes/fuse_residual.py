@@ -27,8 +27,8 @@ def add_into_conv(layer: Add) -> Layer | No:
     candidates = [pair for pair, why in zip(pairs, reasons, strict=True) if why is None]
     if not candidates:
         return No("; ".join(dict.fromkeys(r for r in reasons if r)))
-    # Of two convolutions the later one takes the sum: the other is computed already, and nothing waits longer than before.
-    made, other = candidates[0] if len(candidates) == 1 else max(candidates, key=lambda p: p[0] is _later(layer, *pairs[0]))
+    # Of two convolutions the later one takes the sum: the other is computed already, and nothing waits longer.
+    made, other = max(candidates, key=lambda pair: pair[0] is _later(layer, *pairs[0]))
     assert isinstance(made.owner, Conv2d)
     return attrs.evolve(made.owner, residual=other, act=layer.act)
 

@@ -2,7 +2,8 @@
 
     fold-batchnorm,fuse-activation{kinds=[relu,hard_swish]},dce
 
-A pipeline is pass names with optional `{option=value,...}`, separated by commas; the name of a named pipeline stands for its passes.
+A pipeline is pass names with optional `{option=value,...}`, separated by commas; the name of a named pipeline stands for
+its passes.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from plait.passes.registry import known_passes, pass_named
 PIPELINES: dict[str, str] = {
     # One spelling for each computation, nothing computed twice or in vain.
     "canonical": "fold-constants,canonicalize,cse,dce",
-    # cse and dce stand before the fusions too, since a second or dead reader of a value keeps a layer from absorbing its neighbour.
-    "default": "fold-constants,canonicalize,cse,dce,fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
+    # cse and dce stand before the fusions too: a second or dead reader of a value keeps layers from being fused.
+    "default": "fold-constants,canonicalize,cse,dce,"
+               "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
 }
 """Named pipelines."""
 
@@ -78,7 +80,8 @@ class _Reader:
             if self.at == len(self.text):
                 return tuple(passes)
             if self.text[self.at] != ",":
-                raise self.error(self.at, self.at + 1, f"unexpected {self.text[self.at]!r}; expected ',' between passes")
+                message = f"unexpected {self.text[self.at]!r}; expected ',' between passes"
+                raise self.error(self.at, self.at + 1, message)
             self.at += 1
             self.space()
 
@@ -172,7 +175,7 @@ class PassManager:
     verify: bool = True
     """Check the module before the first pass and after each one."""
     check_changed: bool = False
-    """Check that each pass reports a change exactly when the text form changed. For tests: prints the module twice for each pass."""
+    """Check that each pass reports a change exactly when the text form changed. For tests: prints all modules twice."""
     print_ir_after: Collection[str] = ()
     """Names of the passes after which `on_print` is called."""
     print_ir_after_all: bool = False
@@ -229,7 +232,9 @@ class PassManager:
             except IRError as error:
                 return f"the module is not valid after it\n{error}"
         if self.check_changed and (print_module(module) != before) != changed:
-            return "it reported a change but the text form is the same" if changed else "it changed the text form but reported no change"
+            if changed:
+                return "it reported a change but the text form is the same"
+            return "it changed the text form but reported no change"
         return ""
 
     def _write_reproducer(self, index: int, snapshot: Module | None, problem: str) -> str | None:

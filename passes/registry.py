@@ -1,6 +1,6 @@
 """The registry of passes. It knows built-in passes by name and imports the file of one only when it is asked for.
 
-Other packages add passes with `@register_pass`, or by an entry point of the group `plait.passes` (pass name = module:class).
+Other packages add passes with `@register_pass`, or by an entry point of the group `plait.passes` (name = module:class).
 """
 
 from __future__ import annotations

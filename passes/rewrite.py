@@ -1,4 +1,4 @@
-"""Rewrites: small functions from a layer to what stands in its place, and the driver that applies them to a fixed point.
+"""Rewrites: functions from a layer to what stands in its place, and the driver that applies them to a fixed point.
 
     @rewrite(Relu)
     def relu_into_conv(relu: Relu) -> Layer | No:
@@ -10,8 +10,9 @@
             return No(f"%{relu.x.name} has other uses")
         return attrs.evolve(conv, act="relu")
 
-A rewrite returns a detached layer that replaces the one it looked at (the *root*), a value that replaces its only result, or `No(why)`.
-It changes nothing itself; constants and helper layers are made through a `Builder`, taken as an optional second parameter.
+A rewrite returns a detached layer that replaces the one it looked at (the *root*), a value that replaces its only
+result, or `No(why)`. It changes nothing itself; constants and helper layers are made through a `Builder`, taken as an
+optional second parameter.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ L = TypeVar("L", bound=Layer)
 
 @attrs.frozen
 class Rule:
-    """A rewrite function with the layer classes that it looks at. Made by `@rewrite`; may be called as the function itself."""
+    """A rewrite function with the layer classes that it looks at, made by `@rewrite`."""
 
     name: str
     classes: tuple[type[Layer], ...]
@@ -65,7 +66,7 @@ class Rule:
 
 
 def rewrite(*classes: type[L]) -> Callable[[Callable[[L], Outcome] | Callable[[L, Builder], Outcome]], Rule]:
-    """Decorator: a function of a layer (and optionally a `Builder`) as a rule for layers of these classes and their subclasses."""
+    """Decorator: a function of a layer (and a `Builder`) as a rule for layers of these classes and their subclasses."""
 
     def make(function: Callable[..., Outcome]) -> Rule:
         parameters = len(inspect.signature(function).parameters)
@@ -75,7 +76,7 @@ def rewrite(*classes: type[L]) -> Callable[[Callable[[L], Outcome] | Callable[[L
 
 
 class Builder:
-    """What a rewrite may make besides its result: constants, and layers before the root. Undone if the rewrite refuses."""
+    """What a rewrite may make besides its result: constants, and layers before the root. Undone if it refuses."""
 
     def __init__(self, module: Module, root: Layer) -> None:
         self.module = module
@@ -133,9 +134,9 @@ def rewrite_module(module: Module, rules: Sequence[Rule], context: PassContext) 
 def apply_rewrites(function: Function, module: Module, rules: Sequence[Rule], context: PassContext) -> bool:
     """Apply rules to the layers of a function until none applies; returns whether anything changed.
 
-    Layers and constants that lose their last use through a rewrite are removed at once, so that use counts stay true. The new layer
-    takes over the name of the result, its format, and the locations of all layers that it stands for. A routine (`via`) chosen
-    earlier is dropped, since it was chosen for another layer.
+    Layers and constants that lose their last use through a rewrite are removed at once, so that use counts stay true.
+    The new layer takes over the name of the result, its format, and the locations of all layers that it stands for. A
+    routine (`via`) chosen earlier is dropped, since it was chosen for another layer.
 
     Raises:
         RuntimeError: the rules do not come to an end, or one of them changes the type of a result.
@@ -154,7 +155,7 @@ class _Driver:
         self.limit = 100 + 50 * len(function.body)
 
     def run(self) -> bool:
-        # Neighbours of a change are looked at again first; patterns may be deeper, so sweeps go on until one changes nothing.
+        # Neighbours of a change are looked at again; patterns may be deeper, so sweeps go on until one changes nothing.
         while True:
             before = self.applied
             self.push(self.region)
@@ -182,7 +183,7 @@ class _Driver:
                 continue
             builder = Builder(self.module, root)
             outcome = rule(root, builder)
-            if isinstance(outcome, Value) and outcome.type != root.result.type and outcome.type.same_logical(root.result.type):
+            if isinstance(outcome, Value) and _only_format_differs(outcome, root.result):
                 outcome = No(f"{outcome.type} and {root.result.type} differ in format")
             if isinstance(outcome, No):
                 builder.finish()
@@ -234,7 +235,7 @@ class _Driver:
         new.span = new.span or root.span
         types = new.result_types()
         if len(types) != len(old) or not all(t.same_logical(o) for t, (_, o) in zip(types, old, strict=True)):
-            raise RuntimeError(f"rewrite {rule.name} changes the type of {root.describe()} from {old[0][1]} to {types[0]}")
+            raise RuntimeError(f"rewrite {rule.name} changes {root.describe()} from {old[0][1]} to {types[0]}")
         kept = [attrs.evolve(t, layout=o.layout, device=o.device) for t, (_, o) in zip(types, old, strict=True)]
         self.positions[new] = self.positions[root]
         self.region.insert(new, root, [name for name, _ in old], kept)
@@ -258,6 +259,10 @@ class _Driver:
                 removed.append(owner)
                 self.push(u for o in owner.operands for u in o.users)
         return removed
+
+
+def _only_format_differs(a: Value, b: Value) -> bool:
+    return a.type != b.type and a.type.same_logical(b.type)
 
 
 def _region(layer: Layer) -> Region:

@@ -46,7 +46,7 @@ class BindDims(Pass):
         for name in bindings:
             if name in known:
                 continue
-            # A symbol bound by an earlier run is gone, so its absence is no error by itself; a similar one tells of a slip.
+            # A symbol bound by an earlier run is gone, so its absence is no error; a similar one tells of a slip.
             if hint := did_you_mean(name, known) or did_you_mean(name.swapcase(), known):
                 raise pass_error(f"the module has no dimension {name!r}", hint)
             context.refuse(Refusal(self.name, "bind", name, "the module has no such dimension"))

@@ -64,7 +64,7 @@ def gated_product(layer: Binary) -> Layer | No:
 
 
 def _gates(gate: Value) -> Iterator[_Interpretation]:
-    """(x, c, make) such that `x * gate / c` might be `make(x)`... with c the constant factor that stands beside the gate."""
+    """(x, c, make) such that `make(x)` is `c * x * gate`."""
     layer = gate.owner
     match layer:
         case Sigmoid(x):

@@ -162,5 +162,6 @@ def concat_of_concat(layer: Concat) -> Layer | No:
     return Concat(tuple(parts), axis=layer.axis) if len(parts) > len(layer.xs) else No(reason)
 
 
-RULES = (neutral_element, bound_by_itself, same_type, pad_by_nothing, whole_slice, identity_transpose, concat_of_one, split_in_one,
-         pool_of_one, mean_of_one, reshape_of_reshape, transpose_of_transpose, transpose_to_reshape, concat_of_concat)
+RULES = (neutral_element, bound_by_itself, same_type, pad_by_nothing, whole_slice, identity_transpose, concat_of_one,
+         split_in_one, pool_of_one, mean_of_one, reshape_of_reshape, transpose_of_transpose, transpose_to_reshape,
+         concat_of_concat)
