@@ -20,7 +20,7 @@
     X(S, INT, tile_block) X(S, INT, tile_b)
 KERNEL_ARGS(winograd, WINOGRAD_FIELDS)
 
-enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, FEWEST_TILES = 28 };
+enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112 };
 
 /* What follows from the arguments, and this thread's part. */
 struct part {
@@ -52,10 +52,14 @@ static struct part part_of(const struct winograd *a, int tid, int nthreads)
 
     int64_t total = (p.rows.end - p.rows.begin) * p.tile_columns, out = p.blocks.end - p.blocks.begin;
     int64_t tile_bytes = p.positions * (p.ic_blocks + out) * BLOCK * (int64_t)sizeof(float);
-    int64_t most = a->tile_block > 0 ? a->tile_block : max64(FEWEST_TILES, WORK_BYTES / tile_bytes);
-    p.tiles = total > 0 ? ceil_div(total, ceil_div(total, most)) : 0;
-    p.v_position = p.ic_blocks * p.tiles * BLOCK;
-    p.p_position = out * p.tiles * BLOCK;
+    /* Enough tiles to use weights well that come from memory, else as many as stay in cache. */
+    int64_t weight_bytes = p.positions * p.ic_blocks * out * BLOCK * BLOCK * (int64_t)sizeof(float);
+    int64_t fewest = weight_bytes > HEAVY_BYTES ? MANY_TILES : FEW_TILES;
+    int64_t most = a->tile_block > 0 ? a->tile_block : max64(fewest, WORK_BYTES / tile_bytes);
+    p.tiles = total > 0 && out > 0 ? ceil_div(total, ceil_div(total, most)) : 0;
+    /* An odd number of cache lines: transforms touch all positions at once, which must not share a cache set. */
+    p.v_position = p.tiles ? (p.ic_blocks * p.tiles | 1) * BLOCK : 0;
+    p.p_position = p.tiles ? (out * p.tiles | 1) * BLOCK : 0;
     p.floats = p.positions * (p.v_position + p.p_position);
     return p;
 }
