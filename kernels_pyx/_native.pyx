@@ -177,7 +177,7 @@ def version_hash():
 
 
 def shutdown():
-    """Join all pool threads (also done at exit); a later run starts them again."""
+    """Join all pool threads (also done at exit), while no plan is running; a later run starts them again."""
     with nogil:
         pool_shutdown()
 
@@ -225,8 +225,8 @@ def aligned_empty(shape, dtype=np.float32):
 cdef class Plan:
     """A list of kernel calls that one call runs, on `threads` threads.
 
-    A plan is built once (`add_constant`, `add_external`, `add`, then `arena_bytes`) and run often; `run` may be called
-    by several Python threads at once, each run taking an arena of its own.
+    A plan is built once (`add_constant`, `add_external`, `add`, `arena_bytes`), then run often.  Once built, `run` may be
+    called by several Python threads at once: each run takes an arena of its own, and nothing in the plan changes.
     """
 
     cdef op *ops
@@ -430,7 +430,7 @@ cdef class Plan:
             if status:
                 raise RuntimeError(f"cannot start a pool of {threads} threads")
         finally:
-            if own_arena is not None:
+            if own_arena is not None and own_arena.nbytes == self._arena_bytes:
                 self._arenas.append(own_arena)
             for i in range(acquired):
                 PyBuffer_Release(&buffers[i])

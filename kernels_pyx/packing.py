@@ -67,6 +67,44 @@ def pack_conv_stem_nhwc(w: Array, tile_b: int) -> Array:
     return _contiguous(full.reshape(-1, tile_b * BLOCK, *w.shape[1:]).transpose(0, 3, 4, 2, 1))
 
 
+# The filters' side of F(m, 3): G, with src/winograd.h's B and A.
+_WINOGRAD_FILTER = {
+    2: np.array([[1, 0, 0], [1 / 2, 1 / 2, 1 / 2], [1 / 2, -1 / 2, 1 / 2], [0, 0, 1]]),
+    4: np.array(
+        [
+            [1 / 4, 0, 0],
+            [-1 / 6, -1 / 6, -1 / 6],
+            [-1 / 6, 1 / 6, -1 / 6],
+            [1 / 24, 1 / 12, 1 / 6],
+            [1 / 24, -1 / 12, 1 / 6],
+            [0, 0, 1],
+        ]
+    ),
+    6: np.array(
+        [
+            [1, 0, 0],
+            [-2 / 9, -2 / 9, -2 / 9],
+            [-2 / 9, 2 / 9, -2 / 9],
+            [1 / 90, 1 / 45, 2 / 45],
+            [1 / 90, -1 / 45, 2 / 45],
+            [32 / 45, 16 / 45, 8 / 45],
+            [32 / 45, -16 / 45, 8 / 45],
+            [0, 0, 1],
+        ]
+    ),
+}
+
+
+def pack_winograd(w: Array, tile_m: int, tile_b: int) -> Array:
+    """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][16][tile_b * 16]."""
+    g = _WINOGRAD_FILTER[tile_m]
+    transformed = np.einsum("pi,ocij,qj->ocpq", g, w.astype(np.float64), g, optimize=True).astype(np.float32)
+    full = _padded(_padded(transformed, 0, tile_b * BLOCK), 1, BLOCK)
+    positions = len(g) ** 2
+    split = full.reshape(-1, tile_b * BLOCK, full.shape[1] // BLOCK, BLOCK, positions)
+    return _contiguous(split.transpose(4, 0, 2, 3, 1))
+
+
 def pack_dwconv_nchw(w: Array) -> Array:
     """[c][1][kh][kw] -> [c][kh][kw]."""
     return _contiguous(w[:, 0])

@@ -203,6 +203,9 @@ def conv_file(isa: str) -> list[str]:
     vf = VECTOR_FLOATS[isa]
     per_block = BLOCK // vf
     most = {b: MOST_ROWS[isa][b * per_block] for b in (1, 2, 4) if b * per_block in MOST_ROWS[isa]}
+    # More blocks per tile save broadcasts, but not if so few rows fit that the FMA units run dry (AVX2: 2 x 4 vectors).
+    largest = max(p * b for b, p in most.items())
+    most = {b: p for b, p in most.items() if p * b >= 0.8 * largest or b == 1}
     lines = [f"enum {{ CONV_MOST_ROWS = {max(most.values())}, CONV_MOST_BLOCKS = {max(most)} }};"]
     lines.append(f"static const int conv_most_rows[5] = {{{', '.join(f'[{b}] = {p}' for b, p in most.items())}}};")
     for stride in (1, 2, 0):

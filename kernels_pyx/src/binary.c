@@ -71,7 +71,10 @@ struct binary {
 
 #define BINARY(a) {row_functions[(a)->op], (a)->swap != 0, (a)->act, (a)->act_a, (a)->act_b}
 
-enum { CHUNK = 2048 }; /* floats that stay in L1 between the operation and the activation */
+enum {
+    CHUNK = 2048,   /* floats that stay in L1 between the operation and the activation */
+    REPEATED = 1024 /* floats of a per-channel operand laid out for several pixels */
+};
 
 static void binary_row(const struct binary *o, float *y, const float *a, int64_t a_step, const float *b,
                        int64_t b_step, int64_t count)
@@ -143,13 +146,21 @@ static void by_lanes(const struct channel *a, char *const *bases, int tid, int n
     const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
     float *y = RESOLVE(float, a->y);
     struct binary o = BINARY(a);
+    /* Short rows of lanes are repeated for several pixels, so that a call has enough to do. */
+    float repeated[REPEATED];
+    int64_t pixels = max64(1, min64(REPEATED / lanes, a->w));
     struct block_range part = share_block(a->n * blocks, a->h, a->w, tid, nthreads);
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
         const float *vector = b + nb / blocks * a->b_image + nb % blocks * lanes;
+        if (pixels > 1) {
+            for (int64_t p = 0; p < pixels; p++)
+                copy_floats(repeated + p * lanes, vector, lanes);
+            vector = repeated;
+        }
         for (int64_t r = part.rows.begin; r < part.rows.end; r++) {
-            for (int64_t w = part.row.begin; w < part.row.end; w++) {
+            for (int64_t w = part.row.begin; w < part.row.end; w += pixels) {
                 int64_t at = ((nb * a->h + r) * a->w + w) * lanes;
-                binary_row(&o, y + at, x + at, 1, vector, 1, lanes);
+                binary_row(&o, y + at, x + at, 1, vector, 1, min64(pixels, part.row.end - w) * lanes);
             }
         }
     }

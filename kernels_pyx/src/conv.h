@@ -13,14 +13,4 @@
 /* res (or NULL) has the layout of y and is added before the activation. */
 #define CONV_OPERANDS(X, S) X(S, REF, x) X(S, REF, w) X(S, REF, bias) X(S, REF, res) X(S, REF, y)
 
-/* The positions o of an output axis for which o * stride - pad + tap lies inside [0, size). */
-INLINE struct range valid_outputs(int64_t out, int64_t size, int64_t stride, int64_t pad, int64_t tap)
-{
-    int64_t shift = pad - tap; /* o * stride >= shift and o * stride <= size - 1 + shift */
-    int64_t begin = shift > 0 ? ceil_div(shift, stride) : 0;
-    int64_t end = size - 1 + shift < 0 ? 0 : (size - 1 + shift) / stride + 1;
-    begin = min64(begin, out);
-    return (struct range){begin, max64(begin, min64(end, out))};
-}
-
 #endif

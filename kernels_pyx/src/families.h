@@ -4,6 +4,7 @@
     X(conv_gemm_nchw)      \
     X(conv_gemm_nhwc)      \
     X(conv_direct)         \
+    X(conv_winograd)       \
     X(dwconv)              \
     X(dwconv_nchw)         \
     X(matmul)              \

@@ -32,10 +32,11 @@ typedef void gemm_tile(const struct gemm_operands *o);
 enum { GEMM_MOST_COLUMNS = 4 * VF };
 static const struct epilogue raw_epilogue __attribute__((unused));
 
-/* Vectors a tile should have for `columns` columns. */
+/* Vectors a tile should have for `columns` columns: four if enough rows fit beside them to keep the FMA units busy, or
+ * if there are no more rows anyway. */
 INLINE int tile_vectors(int64_t columns, int64_t rows)
 {
-    if (columns > 2 * VF && rows <= gemm_most_rows[4])
+    if (columns > 2 * VF && (gemm_most_rows[4] >= 4 || rows <= gemm_most_rows[4]))
         return 4;
     return columns > VF ? 2 : 1;
 }

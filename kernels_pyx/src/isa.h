@@ -180,6 +180,16 @@ INLINE struct block_range share_block(int64_t outer, int64_t rows, int64_t row, 
     return r;
 }
 
+/* The positions o of an output axis for which o * stride - pad + tap lies inside [0, size). */
+INLINE struct range valid_outputs(int64_t out, int64_t size, int64_t stride, int64_t pad, int64_t tap)
+{
+    int64_t shift = pad - tap; /* o * stride >= shift and o * stride <= size - 1 + shift */
+    int64_t begin = shift > 0 ? ceil_div(shift, stride) : 0;
+    int64_t end = size - 1 + shift < 0 ? 0 : (size - 1 + shift) / stride + 1;
+    begin = min64(begin, out);
+    return (struct range){begin, max64(begin, min64(end, out))};
+}
+
 INLINE void copy_floats(float *to, const float *from, int64_t count)
 {
     int64_t i = 0;

@@ -56,7 +56,7 @@ INLINE void pool_pixel(enum reduction reduction, const float *x, int64_t lanes, 
     }
 }
 
-/* Images of [ih][iw][lanes]: all of NHWC, one block of NCHW16c, or (lanes = 1) one plane of NCHW. */
+/* Images of [ih][iw][lanes]: all of NHWC, or one block of NCHW16c. */
 INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
                         enum reduction reduction, int tid, int nthreads)
 {
@@ -81,6 +81,69 @@ INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t 
     }
 }
 
+/* acc[o] = acc[o] op x[o * stride] for `count` outputs; common strides are constants, so that the loop vectorises. */
+INLINE void pool_tap(enum reduction reduction, float *restrict acc, const float *restrict x, int64_t count,
+                     int64_t stride)
+{
+    for (int64_t o = 0; o < count; o++) {
+        float v = x[o * stride];
+        acc[o] = reduction == AVERAGE ? acc[o] + v : acc[o] > v ? acc[o] : v;
+    }
+}
+
+/* One output row of a plane, tap by tap, gathered in the result itself. */
+INLINE void pool_plane_row(enum reduction reduction, const struct pool *a, const float *plane, int64_t row, float *y)
+{
+    int64_t top = row * a->stride_h - a->pad_t, high, wide;
+    struct range rows = window(top, a->ih, a->kh, a->dil_h, a->pad_b, a->count_include_pad, &high);
+    for (int64_t o = 0; o < a->ow; o++)
+        y[o] = reduction == MAXIMUM ? -INFINITY : 0;
+    for (int64_t j = 0; j < a->kw; j++) {
+        struct range r = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, j * a->dil_w);
+        for (int64_t i = rows.begin; i < rows.end && r.begin < r.end; i++) {
+            const float *x = plane + (top + i * a->dil_h) * a->iw + r.begin * a->stride_w - a->pad_l + j * a->dil_w;
+            if (a->stride_w == 1)
+                pool_tap(reduction, y + r.begin, x, r.end - r.begin, 1);
+            else if (a->stride_w == 2)
+                pool_tap(reduction, y + r.begin, x, r.end - r.begin, 2);
+            else
+                pool_tap(reduction, y + r.begin, x, r.end - r.begin, a->stride_w);
+        }
+    }
+    if (reduction == MAXIMUM)
+        return;
+    /* Only windows at the edges count fewer than kw columns. */
+    int64_t inner = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, 0).begin;
+    int64_t end = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, (a->kw - 1) * a->dil_w).end;
+    for (int64_t o = 0; o < a->ow; o++) {
+        if (o < inner || o >= end)
+            window(o * a->stride_w - a->pad_l, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
+        else
+            wide = a->kw;
+        y[o] *= 1.0f / (float)max64(1, high * wide);
+    }
+}
+
+INLINE void pool_planes(const struct pool *a, const float *x, float *y, enum reduction reduction, int tid, int nthreads)
+{
+    struct block_range part = share_block(a->n * a->c, a->oh, 1, tid, nthreads);
+    if (part.row.begin == part.row.end)
+        return;
+    for (int64_t p = part.outer.begin; p < part.outer.end; p++)
+        for (int64_t row = part.rows.begin; row < part.rows.end; row++)
+            pool_plane_row(reduction, a, x + p * a->ih * a->iw, row, y + (p * a->oh + row) * a->ow);
+}
+
+#define POOL_PLANES(name, reduction)                                                                   \
+    static void name(const void *args, char *const *bases, int tid, int nthreads)                      \
+    {                                                                                                  \
+        const struct pool *a = args;                                                                   \
+        pool_planes(a, RESOLVE(const float, a->x), RESOLVE(float, a->y), reduction, tid, nthreads);    \
+    }
+
+POOL_PLANES(maxpool_nchw, MAXIMUM)
+POOL_PLANES(avgpool_nchw, AVERAGE)
+
 #define POOL(name, reduction, images, lanes)                                                                 \
     static void name(const void *args, char *const *bases, int tid, int nthreads)                            \
     {                                                                                                        \
@@ -88,8 +151,6 @@ INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t 
         pool_images(a, RESOLVE(const float, a->x), RESOLVE(float, a->y), images, lanes, reduction, tid, nthreads); \
     }
 
-POOL(maxpool_nchw, MAXIMUM, a->n *a->c, 1)
-POOL(avgpool_nchw, AVERAGE, a->n *a->c, 1)
 POOL(maxpool_nhwc, MAXIMUM, a->n, a->c)
 POOL(avgpool_nhwc, AVERAGE, a->n, a->c)
 POOL(maxpool_nchw16c, MAXIMUM, a->n *ceil_div(a->c, BLOCK), BLOCK)
@@ -114,7 +175,7 @@ static float mean_of(const float *x, int64_t count)
 }
 
 /* Means over `count` pixels, step apart, of the channels [begin, end) side by side. */
-static __attribute__((noinline)) void means_of_pixels(const float *x, int64_t count, int64_t step, int64_t begin, int64_t end, float *y)
+static __attribute__((noinline, noclone)) void means_of_pixels(const float *x, int64_t count, int64_t step, int64_t begin, int64_t end, float *y)
 {
     int64_t c = begin;
     float scale = 1.0f / (float)count;

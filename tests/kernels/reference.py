@@ -5,6 +5,7 @@ Oracles compute in float64.  They are written for clarity: one loop over the tap
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +74,35 @@ BINARY = {
 }
 
 
+class Case(NamedTuple):
+    """A convolution's shape; pads are top, left, bottom, right."""
+
+    ic: int
+    oc: int
+    size: tuple[int, int]
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    n: int = 1
+
+    def __str__(self):
+        return "-".join(str(v).replace(" ", "") for v in self)
+
+
+def geometry(case: Case, shape: tuple[int, ...]) -> dict[str, int]:
+    n, oc, oh, ow = shape
+    return {
+        "n": n, "ic": case.ic, "ih": case.size[0], "iw": case.size[1], "oc": oc, "oh": oh, "ow": ow,
+        "kh": case.kernel[0], "kw": case.kernel[1], "stride_h": case.stride[0], "stride_w": case.stride[1],
+        "pad_t": case.pads[0], "pad_l": case.pads[1], "dil_h": case.dilation[0], "dil_w": case.dilation[1],
+    }  # fmt: skip
+
+
 def conv(x: F32, w: F32, stride=(1, 1), pads=(0, 0, 0, 0), dilation=(1, 1), groups: int = 1) -> NDArray:
     """Convolution of NCHW x with OIHW w; pads are top, left, bottom, right."""
-    n, ic, _, _ = x.shape
+    n = x.shape[0]
     oc, icg, kh, kw = w.shape
     top, left, bottom, right = pads
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
@@ -173,4 +200,5 @@ def assert_close(got: NDArray, want: NDArray, tolerance: float = 2e-5) -> None:
     scale = max(1.0, float(np.abs(want).max(initial=0)))
     error = np.abs(got - want)
     assert not np.isnan(error).any(), f"{int(np.isnan(error).sum())} of {error.size} results are NaN"
-    assert error.max(initial=0) <= tolerance * scale, f"error {error.max():.3g} at {np.unravel_index(error.argmax(), error.shape)}"
+    worst = np.unravel_index(error.argmax(), error.shape)
+    assert error[worst] <= tolerance * scale, f"error {error[worst]:.3g} at {worst}"

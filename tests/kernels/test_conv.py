@@ -1,27 +1,10 @@
 """Convolutions in every layout against the NumPy oracle: tails, padding, stride, dilation, groups, epilogues."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 import reference as ref
 from plait.kernels_pyx import Act, packing
-
-
-class Case(NamedTuple):
-    ic: int
-    oc: int
-    size: tuple[int, int]
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilation: tuple[int, int] = (1, 1)
-    groups: int = 1
-    n: int = 1
-
-    def __str__(self):
-        return "-".join(str(v).replace(" ", "") for v in self)
-
+from reference import Case, geometry
 
 CASES = [
     Case(16, 16, (5, 7), (1, 1)),
@@ -75,15 +58,6 @@ def pack(kernel: str, w: np.ndarray, groups: int, tile_b: int) -> np.ndarray:
             return packing.pack_conv_stem_nhwc(w, tile_b)
 
 
-def geometry(case: Case, shape: tuple[int, ...]) -> dict[str, int]:
-    n, oc, oh, ow = shape
-    return {
-        "n": n, "ic": case.ic, "ih": case.size[0], "iw": case.size[1], "oc": oc, "oh": oh, "ow": ow,
-        "kh": case.kernel[0], "kw": case.kernel[1], "stride_h": case.stride[0], "stride_w": case.stride[1],
-        "pad_t": case.pads[0], "pad_l": case.pads[1], "dil_h": case.dilation[0], "dil_w": case.dilation[1],
-    }  # fmt: skip
-
-
 def convolve(kernel, case, isa, threads, act=(Act.NONE, 0.0, 0.0), bias=True, res=True, tile_b=2, tile_w=0):
     """(result of the kernel, oracle), both NCHW."""
     x_layout, y_layout, _ = KERNELS[kernel]
@@ -114,7 +88,9 @@ def test_against_oracle(kernel, case, isa):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("act", [(Act.NONE, 0.0, 0.0), (Act.RELU, 0.0, 0.0), (Act.HARD_SWISH, 0.0, 0.0), (Act.SILU, 0.0, 0.0)])
+@pytest.mark.parametrize(
+    "act", [(Act.NONE, 0.0, 0.0), (Act.RELU, 0.0, 0.0), (Act.HARD_SWISH, 0.0, 0.0), (Act.SILU, 0.0, 0.0)]
+)
 @pytest.mark.parametrize(("bias", "res"), [(False, False), (True, False), (False, True)])
 def test_epilogue(kernel, act, bias, res, isa):
     case = Case(16, 24, (6, 9), (3, 3), pads=(1, 1, 1, 1))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference as ref
 from plait.kernels_pyx import Act, packing
-from test_conv import Case, geometry
+from reference import Case, geometry
 
 CASES = [
     *(

@@ -75,7 +75,9 @@ def test_binary_same_and_scalar(op, swap, isa):
         if name == "scalar" and op == BinaryOp.POW and swap:
             continue
         for threads in (1, 2):
-            got = ref.run(f"f32_binary_{name}", {"a": a, "b": second}, a.size, isa, threads, outer=3, rows=5, row=7, **common)
+            got = ref.run(
+                f"f32_binary_{name}", {"a": a, "b": second}, a.size, isa, threads, outer=3, rows=5, row=7, **common
+            )
             ref.assert_close(got.reshape(a.shape), want)
 
 
@@ -103,7 +105,13 @@ def steps_of(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("a_shape", "b_shape"),
-    [((2, 3, 4, 5), (2, 3, 4, 5)), ((3, 1, 5), (2, 1, 4, 1)), ((7,), (2, 3, 1, 1, 2, 7)), ((1,), (6, 5)), ((4, 1), (9,))],
+    [
+        ((2, 3, 4, 5), (2, 3, 4, 5)),
+        ((3, 1, 5), (2, 1, 4, 1)),
+        ((7,), (2, 3, 1, 1, 2, 7)),
+        ((1,), (6, 5)),
+        ((4, 1), (9,)),
+    ],
 )
 def test_binary_nd(a_shape, b_shape, isa):
     a, b = ref.random(a_shape, 1), ref.random(b_shape, 2)

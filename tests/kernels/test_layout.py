@@ -62,7 +62,9 @@ def test_fill(isa):
         assert (got == 2.5).all()
 
 
-@pytest.mark.parametrize(("x_first", "y_first", "channels"), [(0, 0, 40), (0, 5, 40), (3, 0, 17), (7, 30, 33), (16, 16, 16)])
+@pytest.mark.parametrize(
+    ("x_first", "y_first", "channels"), [(0, 0, 40), (0, 5, 40), (3, 0, 17), (7, 30, 33), (16, 16, 16)]
+)
 def test_channels_between_blocks(x_first, y_first, channels, isa):
     x, base = ref.random((2, 40, 5, 3), 1), ref.random((2, 70, 5, 3), 2)
     want = base.copy()

@@ -11,13 +11,9 @@ from plait.kernels_pyx import Act, ReduceOp, packing
 def test_fc(m, k, n, isa):
     x, w, b, r = ref.random((m, k), 1), ref.random((n, k), 2), ref.random((n,), 3), ref.random((m, n), 4)
     want = ref.activate(x.astype(np.float64) @ w.T + b + r, Act.RELU)
-    results = [
-        ref.run(
-            "f32_fc", {"x": x, "w": packing.pack_fc(w), "bias": b, "res": r}, m * n, isa, threads, m=m, k=k, n=n,
-            act=Act.RELU, act_a=0.0, act_b=0.0,
-        )  # fmt: skip
-        for threads in (1, 2)
-    ]
+    inputs = {"x": x, "w": packing.pack_fc(w), "bias": b, "res": r}
+    fields = dict(m=m, k=k, n=n, act=Act.RELU, act_a=0.0, act_b=0.0)
+    results = [ref.run("f32_fc", inputs, m * n, isa, threads, **fields) for threads in (1, 2)]
     ref.assert_close(results[0].reshape(m, n), want)
     assert np.array_equal(*results)
 
@@ -67,7 +63,6 @@ def test_lrn(size, isa):
         squares[:, c] = (x[:, first : last + 1].astype(np.float64) ** 2).sum(1)
     want = x / (2 + 0.1 / size * squares) ** 0.75
     for threads in (1, 2):
-        got = ref.run(
-            "f32_lrn_nchw", {"x": x}, x.size, isa, threads, n=2, c=9, h=4, w=5, size=size, alpha=0.1, beta=0.75, bias=2.0
-        )
+        fields = dict(n=2, c=9, h=4, w=5, size=size, alpha=0.1, beta=0.75, bias=2.0)
+        got = ref.run("f32_lrn_nchw", {"x": x}, x.size, isa, threads, **fields)
         ref.assert_close(got.reshape(x.shape), want)

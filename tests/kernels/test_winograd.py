@@ -1,0 +1,39 @@
+"""Winograd F(2, 3), F(4, 3), F(6, 3) against the direct sum; their transforms lose a few digits, F(6, 3) the most."""
+
+import numpy as np
+import pytest
+import reference as ref
+from plait.kernels_pyx import Act, packing
+from reference import Case, geometry
+
+CASES = [
+    Case(16, 16, (4, 4), (3, 3), pads=(1, 1, 1, 1)),
+    Case(24, 48, (14, 15), (3, 3), pads=(1, 1, 1, 1), n=2),
+    Case(33, 40, (7, 7), (3, 3), pads=(1, 1, 1, 1)),
+    Case(16, 64, (13, 29), (3, 3), pads=(0, 2, 1, 0)),
+    Case(5, 17, (3, 3), (3, 3)),
+    Case(32, 32, (30, 26), (3, 3), pads=(1, 1, 1, 1)),
+]
+
+
+@pytest.mark.parametrize("tile_m", [2, 4, 6])
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("tile_b", "tile_block", "act", "res"), [(2, 0, Act.RELU, True), (1, 5, Act.SILU, False)])
+def test_against_oracle(tile_m, case, tile_b, tile_block, act, res, isa):
+    x, w = ref.random((case.n, case.ic, *case.size), 1), ref.random((case.oc, case.ic, 3, 3), 2)
+    want = ref.conv(x, w, pads=case.pads)
+    b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
+    inputs = {
+        "x": ref.to_layout(x, "nchw16c"),
+        "w": packing.pack_winograd(w, tile_m, tile_b),
+        "bias": packing.pack_channels(b),
+        "res": ref.to_layout(r, "nchw16c") if res else None,
+    }
+    fields = geometry(case, want.shape) | {
+        "act": act, "act_a": 0.0, "act_b": 0.0, "tile_m": tile_m, "tile_block": tile_block, "tile_b": tile_b,
+    }  # fmt: skip
+    nbytes = ref.size_in("nchw16c", want.shape)
+    got = [ref.run("f32_conv_winograd_nchw16c", inputs, nbytes, isa, threads, **fields) for threads in (1, 2)]
+    got = [ref.from_layout(g, "nchw16c", want.shape) for g in got]
+    ref.assert_close(got[0], ref.activate(want + b[:, None, None] + (r if res else 0), act), 2e-4)
+    assert np.array_equal(*got), "one and two threads differ"
