@@ -18,7 +18,7 @@ from plait.ir.values import Array
 
 def _erf(x: Array) -> Array:
     # NumPy has no erf; math.erf is exact to the last bits and the reference may be slow.
-    return np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)).astype(np.float64)
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)), np.float64)
 
 
 def _sigmoid(x: Array) -> Array:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 import numpy as np
@@ -34,7 +35,7 @@ class DType(enum.Enum):
         return self.value
 
     @property
-    def numpy(self) -> np.dtype:  # type: ignore[type-arg]
+    def numpy(self) -> np.dtype[Any]:
         """The NumPy dtype that stores one element (`bf16` is stored as the upper half of a float32, in uint16)."""
         return _NUMPY[self]
 
@@ -48,7 +49,7 @@ class DType(enum.Enum):
         return self in (DType.F64, DType.F32, DType.F16, DType.BF16)
 
     @staticmethod
-    def of(dtype: np.dtype | type) -> DType:  # type: ignore[type-arg]
+    def of(dtype: np.dtype[Any] | type) -> DType:
         """The element type of a NumPy dtype.
 
         Raises:
@@ -61,7 +62,7 @@ class DType(enum.Enum):
         raise ValueError(f"NumPy dtype {wanted} has no counterpart")
 
 
-_NUMPY = {
+_NUMPY: dict[DType, np.dtype[Any]] = {
     DType.F64: np.dtype(np.float64), DType.F32: np.dtype(np.float32), DType.F16: np.dtype(np.float16),
     DType.BF16: np.dtype(np.uint16), DType.I64: np.dtype(np.int64), DType.I32: np.dtype(np.int32),
     DType.I16: np.dtype(np.int16), DType.I8: np.dtype(np.int8), DType.U64: np.dtype(np.uint64),
@@ -72,7 +73,11 @@ _NUMPY = {
 Shape = tuple[Dimension, ...]
 
 
-def _layout_of(layout: Layout | None, self: TensorType) -> Layout:
+def _shape_of(dims: Iterable[Dimension]) -> Shape:
+    return tuple(dims)
+
+
+def _layout_of(layout: Layout | None, self: Any) -> Layout:
     return default_layout(len(self.shape)) if layout is None or not layout.name else layout
 
 
@@ -84,7 +89,7 @@ class TensorType:
     """
 
     dtype: DType
-    shape: Shape = attrs.field(converter=tuple)
+    shape: Shape = attrs.field(converter=_shape_of)
     layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
     device: str = "cpu"
 

@@ -56,7 +56,7 @@ def write_weights_to(file: BinaryIO | _Writable, tensors: Mapping[str, tuple[Ten
     text += b" " * (-(len(text) + 8) % _ALIGN)
     digest = hashlib.sha256()
     for piece in (len(text).to_bytes(8, "little"), text, *pieces):
-        view = piece if isinstance(piece, bytes) else memoryview(piece.reshape(-1).view(np.uint8))
+        view = piece if isinstance(piece, bytes) else piece.reshape(-1).view(np.uint8).data
         digest.update(view)
         file.write(view)
     return f"sha256:{digest.hexdigest()}"

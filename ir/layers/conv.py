@@ -95,8 +95,10 @@ def conv2d(x: Array, weight: Array, stride: tuple[int, int], pad: tuple[int, int
     view = windows(x.astype(np.float64), (kh, kw), stride, pad, dilation)
     n, c, oh, ow = view.shape[:4]
     if per_group == 1 and o == groups:
-        return np.einsum("nchwij,cij->nchw", view, weight[:, 0].astype(np.float64), optimize=True)
+        depthwise: Array = np.einsum("nchwij,cij->nchw", view, weight[:, 0].astype(np.float64), optimize=True)
+        return depthwise
     columns = view.reshape(n, groups, per_group, oh, ow, kh, kw).transpose(0, 1, 2, 5, 6, 3, 4)
     columns = columns.reshape(n, groups, per_group * kh * kw, oh * ow)
     filters = weight.astype(np.float64).reshape(groups, o // groups, per_group * kh * kw)
-    return np.matmul(filters, columns).reshape(n, o, oh, ow)
+    result: Array = np.matmul(filters, columns).reshape(n, o, oh, ow)
+    return result

@@ -108,7 +108,7 @@ class Pow(Binary):
 
 UNARY: dict[str, Callable[[Array], Array]] = {
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "neg": np.negative, "floor": np.floor, "ceil": np.ceil,
-    "reciprocal": np.reciprocal, "erf": lambda x: np.frompyfunc(math.erf, 1, 1)(x).astype(np.float64),
+    "reciprocal": np.reciprocal, "erf": lambda x: np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64),
 }
 """Function word -> NumPy semantics (on float64 for floating operands)."""
 

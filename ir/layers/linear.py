@@ -63,6 +63,6 @@ class Matmul(Layer):
         return 2 * self.result.type.elements * self.a.type.static_shape[-1]
 
     def reference(self, a: Array, b: Array) -> Array:
-        if a.dtype.kind != "f":
-            return np.matmul(a, b)
-        return np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(a.dtype)
+        exact = a.dtype.kind != "f"
+        product: Array = np.matmul(a, b) if exact else np.matmul(a.astype(np.float64), b.astype(np.float64))
+        return product.astype(a.dtype)

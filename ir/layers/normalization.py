@@ -101,7 +101,8 @@ class LocalResponseNorm(Layer):
         before, after = (self.size - 1) // 2, self.size // 2
         squares = np.pad(x.astype(np.float64) ** 2, ((0, 0), (before, after), (0, 0), (0, 0)))
         total = np.lib.stride_tricks.sliding_window_view(squares, self.size, axis=1).sum(axis=-1)
-        return (x / (self.k + self.alpha / self.size * total) ** self.beta).astype(x.dtype)
+        result: Array = (x / (self.k + self.alpha / self.size * total) ** self.beta).astype(x.dtype)
+        return result
 
 
 @layer("softmax")
@@ -122,7 +123,8 @@ class Softmax(Layer):
     def reference(self, x: Array) -> Array:
         wide = x.astype(np.float64)
         e = np.exp(wide - wide.max(axis=self.axis, keepdims=True))
-        return (e / e.sum(axis=self.axis, keepdims=True)).astype(x.dtype)
+        result: Array = (e / e.sum(axis=self.axis, keepdims=True)).astype(x.dtype)
+        return result
 
 
 @layer("layer_norm")
@@ -148,4 +150,5 @@ class LayerNorm(Layer):
         axes = tuple(range(self.axis % x.ndim, x.ndim))
         centred = wide - wide.mean(axis=axes, keepdims=True)
         y = centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + self.epsilon) * scale
-        return (y if bias is None else y + bias).astype(x.dtype)
+        result: Array = (y if bias is None else y + bias).astype(x.dtype)
+        return result

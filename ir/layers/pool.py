@@ -58,7 +58,8 @@ class MaxPool2d(Layer):
         pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
         lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
         view = windows(x, self.kernel, self.stride, pad, self.dilation, lowest)[:, :, :oh, :ow]
-        return view.max(axis=(4, 5))
+        result: Array = view.max(axis=(4, 5))
+        return result
 
 
 @layer("avg_pool2d")
@@ -94,7 +95,8 @@ class AvgPool2d(Layer):
             inside = np.pad(inside, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=1)
             pad = (0, 0, pad[2] - bottom, pad[3] - right)
         count = windows(inside, self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(axis=(4, 5))
-        return (total / count).astype(x.dtype)
+        result: Array = (total / count).astype(x.dtype)
+        return result
 
 
 @layer("global_avg_pool")
@@ -112,4 +114,5 @@ class GlobalAvgPool(Layer):
         return self.x.type.elements
 
     def reference(self, x: Array) -> Array:
-        return x.mean(axis=(2, 3), keepdims=True, dtype=np.float64).astype(x.dtype)
+        result: Array = x.mean(axis=(2, 3), keepdims=True, dtype=np.float64).astype(x.dtype)
+        return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -123,15 +124,15 @@ def _literal(constant: Constant) -> str:
     return values[0] if not constant.type.shape else f"[{', '.join(values)}]"
 
 
-def _number(value: np.generic, dtype: DType) -> str:
+def _number(value: Any, dtype: DType) -> str:
     if dtype is DType.BOOL:
         return "true" if value else "false"
     if not dtype.is_float:
         return str(int(value))
     # Shortest text that reads back as the same number of this dtype.
-    text = np.format_float_positional(value, trim="0") if 1e-4 <= abs(value) < 1e16 or value == 0 else \
-        np.format_float_scientific(value, trim="0")
-    return text
+    # (The limits are compared in float64: 1e16 overflows float16.)
+    plain = value == 0 or 1e-4 <= abs(float(value)) < 1e16
+    return np.format_float_positional(value, trim="0") if plain else np.format_float_scientific(value, trim="0")
 
 
 def _const(value: Value) -> str:

@@ -154,6 +154,16 @@ def test_constants_have_unique_names_and_read_only_lazy_data() -> None:
     assert module.drop_unused_constants() == 2 and list(module.constants) == ["lazy"]
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_numbers_of_constants_read_back_exactly(dtype: type) -> None:
+    limits = np.finfo(dtype)
+    data = np.array([0, -0.0, 1, 0.1, 1 / 3, limits.max, limits.tiny, limits.smallest_subnormal, np.inf, -np.inf, np.nan, 6e4, 1e-4], dtype)
+    module = Module([Function("main")])
+    module.add_constant("c", data)
+    again = parse_module(print_module(module))
+    assert again.constants["c"].data.tobytes() == data.tobytes()
+
+
 def test_scalars() -> None:
     assert scalar(Constant("c", np.full((1, 1), 2.5, np.float32))) == 2.5
     assert scalar(Constant("c", np.zeros(2, np.float32))) is None and scalar(Value("x", T)) is None and scalar(None) is None
