@@ -1,3 +1,236 @@
-"""Plait: an inference compiler for neural networks whose every step can be read, edited and researched as text."""
+"""Plait: an inference compiler for neural networks whose every step can be read, edited and researched as text.
+
+    import plait
+
+    tuned = plait.tune("mobilenetv2.onnx", threads=2)
+    print(tuned.report.summary())
+    tuned.save("mobilenetv2.plait")
+
+    runner = plait.open("mobilenetv2.plait")
+    probabilities = runner(image)
+
+Importing this package loads nothing else; functions and classes load what they need when they are first used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from plait.backends.profiling.profiler import Progress
+    from plait.backends.runner import Runner
+    from plait.ir import Module
+    from plait.ir.diagnostics import PlaitError
+    from plait.ir.values import Array
+    from plait.tuning.api import PlaitWarning, TunedModel
+    from plait.tuning.compare import Comparison
+
+    StrPath = str | PathLike[str]
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Comparison",
+    "Module",
+    "PlaitError",
+    "PlaitWarning",
+    "Runner",
+    "TunedModel",
+    "__version__",
+    "compare",
+    "load",
+    "open",
+    "optimize",
+    "parse",
+    "tune",
+]
+
+_CLASSES = {
+    "Comparison": "plait.tuning.compare",
+    "Module": "plait.ir.module",
+    "PlaitError": "plait.ir.diagnostics",
+    "PlaitWarning": "plait.tuning.api",
+    "Runner": "plait.backends.runner",
+    "TunedModel": "plait.tuning.api",
+}
+
+
+def load(path: StrPath, *, dims: Mapping[str, int] | None = None) -> Module:
+    """Read a model file of any known format (ONNX, or the text form `.ir`).
+
+        module = plait.load("resnet50.onnx", dims={"N": 1})
+        print(module)
+
+    Args:
+        dims: sizes of symbolic dimensions; those that are not named stay symbolic.
+
+    Raises:
+        PlaitError: the file cannot be read, is inconsistent, or uses something unsupported.
+    """
+    from pathlib import Path
+
+    from plait.frontends import ModelError, _is_ir_text, load_model
+    from plait.tuning.api import bind_dims
+    from plait.tuning.open import is_package
+
+    path = Path(path)
+    if is_package(path):
+        raise ModelError("is a tuned package, not a model", str(path), "open it with plait.open, or `plait run`")
+    if _is_ir_text(path):
+        return bind_dims(load_model(path), dims or {})
+    return load_model(path, dims=dict(dims or {}))
+
+
+def parse(text: str) -> Module:
+    """Read the text form of the IR. Constants that stand in a weights file have types but no data.
+
+        module = plait.parse('''ir 1
+        net @main(%x: f32[4]) -> (%y: f32[4]) {
+          %y = activation(%x) {act = relu} : f32[4]
+        }''')
+
+    Raises:
+        IRError: with every error found, each at its line and column.
+    """
+    from plait.ir.text import parse_module
+
+    return parse_module(text)
+
+
+def optimize(module: Module, pipeline: str = "default") -> Module:
+    """A copy of a module after some passes. The module itself is not changed.
+
+        module = plait.optimize(module)
+        module = plait.optimize(module, "fold-batchnorm,fuse-activation{kinds=[relu]},dce")
+
+    Args:
+        pipeline: passes by name with their options, or a named pipeline (`plait passes` lists both).
+
+    Raises:
+        PassError: P201, the pipeline is not valid.
+    """
+    from plait.tuning.api import optimized
+
+    return optimized(module, pipeline)
+
+
+def tune(
+    model: StrPath | Module,
+    *,
+    threads: int = 1,
+    routines: Sequence[str] = (),
+    db: StrPath | None = None,
+    solver: str = "exact",
+    pipeline: str = "default",
+    progress: Progress | None = None,
+    dims: Mapping[str, int] | None = None,
+) -> TunedModel:
+    """Choose a routine for every layer from measured times: optimise, profile, solve.
+
+        tuned = plait.tune("resnet50.onnx", threads=2)
+        tuned.save("resnet50.plait")
+        tuned = plait.tune(module, routines=["cpu/f32/nchw16c", "*/naive@fc"])
+
+    Args:
+        model: a model file or a module. Symbolic dimensions that `dims` does not name become 1, with a warning.
+        threads: number of threads that each layer may use.
+        routines: patterns that restrict the choice; the last one that names a layer decides for it.
+        db: the profile database (default: `profile.sqlite` in the user's cache directory). Nothing in it is measured again.
+        solver: one of `plait.passes.selection.known_solvers()`.
+        pipeline: passes to run first; an empty text runs none.
+        progress: called as `progress(done, total, job)` before each measurement.
+        dims: sizes of symbolic dimensions.
+
+    Raises:
+        PlaitError: the model cannot be read; a pattern is malformed; a layer has no routine.
+        ValueError: `threads` is below 1, or there is no such solver.
+    """
+    from plait.ir import Module
+    from plait.tuning.api import bind_dims, bind_open_dims, optimized, tune_module
+
+    module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
+    module = optimized(bind_open_dims(module), pipeline)
+    return tune_module(module, threads=threads, routines=routines, db=db, solver=solver, progress=progress)
+
+
+def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> Runner:
+    """Open a tuned model: a `.plait` package, or an `.ir` file whose layers have routines.
+
+        runner = plait.open("resnet50.plait")
+        scores = runner(image)                   # one input, one output
+        outputs = runner.run(image=image)        # always a dict
+
+    The plan for this machine and `threads` is used; if there is none, the nearest plan whose routines are all installed, with a
+    `PlaitWarning`. A routine that is not installed is replaced by the NumPy reference, with a `PlaitWarning`.
+
+    Args:
+        threads: default: those of the fastest plan for this machine (of an `.ir` file: 1).
+        strict: routines that are not installed are an error.
+
+    Raises:
+        PackageError: P402, the package is damaged or of an unsupported version.
+        RoutineError: P403, under `strict`, or the model is not tuned.
+    """
+    from plait.tuning.open import open_tuned
+
+    return open_tuned(path, threads=threads, strict=strict)
+
+
+def compare(
+    model: StrPath | Module | TunedModel | Runner,
+    *,
+    threads: int = 1,
+    routines: Sequence[str] = (),
+    db: StrPath | None = None,
+    all_routines: bool = False,
+    inputs: Mapping[str, Array] | None = None,
+    seed: int = 0,
+    dims: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare every layer of a plan with its NumPy reference, on the same inputs, and the outputs end to end.
+
+        comparison = plait.compare("resnet50.onnx")
+        assert comparison.worst < 1e-4, comparison
+
+    Args:
+        model: a model file or module (which is tuned first), a `.plait` package, a tuned model, or a runner.
+        all_routines: check every routine that can run a layer, rather than only the chosen one.
+        inputs: arrays by name; random ones from `seed` if not given.
+        threads, routines, db, dims, progress: as for `tune`.
+
+    Raises:
+        PlaitError: as `tune` or `open`.
+    """
+    from plait.ir import Module
+    from plait.tuning.compare import compare_plans
+    from plait.tuning.open import is_package
+
+    source: Any = model
+    original: Module | None = None
+    if (not isinstance(source, Module) and isinstance(source, str)) or hasattr(source, "__fspath__"):
+        source = open(source, threads=threads) if is_package(source) else load(source, dims=dims)
+    if isinstance(source, Module):
+        from plait.tuning.api import bind_dims, bind_open_dims
+
+        original = source = bind_open_dims(bind_dims(source, dims or {}))
+        source = tune(source, threads=threads, routines=routines, db=db, progress=progress)
+    module = source.module
+    return compare_plans(module, original, threads=threads, all_routines=all_routines, inputs=inputs, seed=seed)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CLASSES:
+        import importlib
+
+        value = getattr(importlib.import_module(_CLASSES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CLASSES})

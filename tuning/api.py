@@ -52,15 +52,24 @@ class TunedModel(Tuned):
         return Runner(self.module, self.report.threads)
 
 
-def tune_module(module: Module, *, threads: int = 1, routines: Sequence[str] = (), db: str | PathLike[str] | None = None,
-                solver: str = "exact", progress: Progress | None = None) -> TunedModel:
+def tune_module(
+    module: Module,
+    *,
+    threads: int = 1,
+    routines: Sequence[str] = (),
+    db: str | PathLike[str] | None = None,
+    solver: str = "exact",
+    progress: Progress | None = None,
+) -> TunedModel:
     """`plait.tuning.tune` with a profile database by path, on an optimised module with static shapes."""
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
     if solver not in known_solvers():
         raise ValueError(f"no solver {solver!r}; known are {', '.join(known_solvers())}")
     with ProfileDatabase(Path(db) if db is not None else None) as database:
-        found = tune(module, WorkerProfiler(database), threads=threads, routines=routines, solver_name=solver, progress=progress)
+        found = tune(
+            module, WorkerProfiler(database), threads=threads, routines=routines, solver_name=solver, progress=progress
+        )
     return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
 
 
@@ -83,7 +92,9 @@ def bind_dims(module: Module, dims: Mapping[str, int]) -> Module:
     known = module.main.symbols()
     for name, size in dims.items():
         if name not in known:
-            hint = did_you_mean(name, known) or (f"its symbolic dimensions are {', '.join(known)}" if known else "it has none")
+            hint = did_you_mean(name, known) or (
+                f"its symbolic dimensions are {', '.join(known)}" if known else "it has none"
+            )
             raise pass_error(f"the model has no symbolic dimension {name!r}", hint)
         if size < 1:
             raise pass_error(f"dimension {name} is bound to {size}, but sizes are at least 1")
@@ -96,7 +107,9 @@ def bind_open_dims(module: Module) -> Module:
     """A module whose remaining symbolic dimensions are 1, with a `PlaitWarning` for each."""
     symbols = module.main.symbols()
     for name in symbols:
-        warnings.warn(PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"), stacklevel=3)
+        warnings.warn(
+            PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"), stacklevel=3
+        )
     return bind_dims(module, dict.fromkeys(symbols, 1))
 
 
@@ -115,14 +128,19 @@ def plans_of_same_model(path: Path, module: Module) -> Plans:
 
 def _same_model(a: Module, b: Module) -> bool:
     """Whether two plans have the same inputs, outputs and constants."""
+
     def interface(module: Module) -> object:
         main = module.main
-        return [(v.name, v.type) for v in main.arguments], [(n, v.type) for n, v in zip(main.output_names, main.outputs, strict=True)]
+        return [(v.name, v.type) for v in main.arguments], [
+            (n, v.type) for n, v in zip(main.output_names, main.outputs, strict=True)
+        ]
 
     if interface(a) != interface(b) or a.constants.keys() != b.constants.keys():
         return False
-    return all(c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_float)
-               for n, c in a.constants.items())
+    return all(
+        c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_float)
+        for n, c in a.constants.items()
+    )
 
 
 def _producer() -> str:

@@ -65,8 +65,14 @@ def open_plan(path: str | PathLike[str], *, threads: int | None = None, strict: 
         module = load_ir(path)
         bare = [layer for layer in module.main if layer.via is None]
         if bare:
-            raise RoutineError([Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, str(path),
-                                           "tune the module first") for layer in bare[:3]])
+            raise RoutineError(
+                [
+                    Diagnostic(
+                        "P403", f"{layer.describe()} has no routine", layer.span, str(path), "tune the module first"
+                    )
+                    for layer in bare[:3]
+                ]
+            )
         return _with_fallbacks(module, "", threads or 1, (), str(path), strict)
     package = open_package(path)
     if not package.plans:
@@ -94,8 +100,14 @@ def rank_keys(keys: Sequence[str], threads: int | None, predicted: dict[str, flo
             return True, True, True, math.inf, math.inf, key
         apart = 0.0 if threads is None else abs(math.log2(max(int(match["threads"]), 1) / threads))
         same_isa = match["isa"] == here["isa"]
-        return (not same_isa or match["kind"] != here["kind"], not same_isa,
-                match["isa"].partition("-")[0] != here["isa"].partition("-")[0], apart, predicted.get(key, math.inf), key)
+        return (
+            not same_isa or match["kind"] != here["kind"],
+            not same_isa,
+            match["isa"].partition("-")[0] != here["isa"].partition("-")[0],
+            apart,
+            predicted.get(key, math.inf),
+            key,
+        )
 
     return sorted(keys, key=distance)
 
@@ -141,12 +153,16 @@ def _elsewhere(path: Path, package: Package, key: str, threads: int) -> str:
     prefix = this_machine().device_key(1)[:-2]
     same = sorted(_threads(k) for k in package.plans if k.startswith(prefix))
     if key.startswith(prefix):
-        return (f"{path} has no plan for {_count(threads)}, only for {', '.join(map(str, same))}; "
-                f"using the one for {_count(_threads(key))} (tune with --threads {threads} to add one)")
+        return (
+            f"{path} has no plan for {_count(threads)}, only for {', '.join(map(str, same))}; "
+            f"using the one for {_count(_threads(key))} (tune with --threads {threads} to add one)"
+        )
     if same:
         return f"the plan of {path} for this machine has routines that are not installed; using the plan {key}"
-    return (f"{path} has no plan for this machine ({this_machine().device_key(threads)}), only {join_names(list(package.plans))}; "
-            f"using {key} (tune here to add one)")
+    return (
+        f"{path} has no plan for this machine ({this_machine().device_key(threads)}), only {join_names(list(package.plans))}; "
+        f"using {key} (tune here to add one)"
+    )
 
 
 def _count(threads: int) -> str:
@@ -159,7 +175,9 @@ def _count(threads: int) -> str:
 def _with_fallbacks(module: Module, key: str, threads: int, notes: tuple[str, ...], where: str, strict: bool) -> Opened:
     missing = missing_routines(module)
     if missing and strict:
-        raise RoutineError([Diagnostic("P403", f"{layer.describe()}: {reason}", layer.span, where) for layer, reason in missing])
+        raise RoutineError(
+            [Diagnostic("P403", f"{layer.describe()}: {reason}", layer.span, where) for layer, reason in missing]
+        )
     for layer, reason in missing:
         replacement = use_available(layer)
         notes = (*notes, f"{layer.describe()}: {reason}; using {replacement}")
@@ -207,7 +225,9 @@ def use_available(layer: Layer) -> str:
 def _adapt(value: Value, format: Format, before: Layer | None) -> Value:
     region = before.region if before is not None else (value.owner.region if value.owner is not None else None)
     assert region is not None
-    layer = region.insert(Adapt(value), before, [f"{value.name}.{format.layout or format.dtype}"], [value.type.with_format(format)])
+    layer = region.insert(
+        Adapt(value), before, [f"{value.name}.{format.layout or format.dtype}"], [value.type.with_format(format)]
+    )
     layer.via = _conversion(layer)
     return layer.result
 
@@ -215,6 +235,12 @@ def _adapt(value: Value, format: Format, before: Layer | None) -> Value:
 def _conversion(adapt: Layer) -> str:
     routine = next((r for r, reason in applicable(adapt) if reason is None), None)
     if routine is None:
-        raise RoutineError(Diagnostic("P403", f"no routine converts %{adapt.operands[0].name} from "
-                                      f"{adapt.operands[0].type.format} to {adapt.result.type.format}", adapt.span))
+        raise RoutineError(
+            Diagnostic(
+                "P403",
+                f"no routine converts %{adapt.operands[0].name} from "
+                f"{adapt.operands[0].type.format} to {adapt.result.type.format}",
+                adapt.span,
+            )
+        )
     return str(routine.path)

@@ -1,0 +1,118 @@
+"""Options and steps that several commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from plait.cli.output import note, warn
+
+if TYPE_CHECKING:
+    from plait.backends.runner import Runner
+    from plait.ir import Module
+
+MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""A model file that must be there."""
+FILE = click.Path(dir_okay=False, path_type=Path)
+"""A file to write."""
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class DimType(click.ParamType):
+    """`N=1`: a dimension and its size."""
+
+    name = "NAME=SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, size = str(value).partition("=")
+        if not name or not equals or not size.isascii() or not size.isdigit() or int(size) < 1:
+            self.fail(f"{value!r} is not of the form NAME=SIZE with a size of at least 1, such as N=1", param, ctx)
+        return name, int(size)
+
+
+DIMS = click.option(
+    "--dim",
+    "dims",
+    type=DimType(),
+    multiple=True,
+    help="Size of a symbolic dimension, such as N=1. May be repeated; the others become 1.",
+)
+ROUTINES = click.option(
+    "--routine",
+    "routines",
+    multiple=True,
+    metavar="PATTERN",
+    help="Restrict the routines, such as cpu/f32/nchw16c or */gemm@2..5. May be repeated; "
+    "the last one that names a layer decides for it.",
+)
+DATABASE = click.option(
+    "--db", type=FILE, help="Profile database (default: in the user's cache folder, or $PLAIT_PROFILE_DB)."
+)
+THREADS = click.IntRange(min=1)
+
+
+def load_static(path: Path, dims: Sequence[tuple[str, int]]) -> Module:
+    """Read a model; dimensions that stay symbolic become 1, with a note."""
+    import plait
+    from plait.tuning.api import bind_dims
+
+    module = plait.load(path, dims=dict(dims))
+    symbols = module.main.symbols()
+    for name in symbols:
+        note(f"dimension {name} is symbolic; using 1 (set with --dim {name}=…)")
+    return bind_dims(module, dict.fromkeys(symbols, 1))
+
+
+def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> Path:
+    """Fail early, before minutes of work, if a file cannot be written.
+
+    Raises:
+        OSError: there is no such folder, or it may not be written to.
+        click.UsageError: the file is one of the inputs.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise NotADirectoryError(0, "no such folder for the output", str(folder))
+    if path.is_dir():
+        raise IsADirectoryError(0, "is a folder; the output must be a file", str(path))
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(0, "the folder may not be written to", str(folder))
+    for other in inputs:
+        if path.exists() and other.exists() and path.samefile(other):
+            raise click.UsageError(f"{path} is the input; choose another file for the output")
+    return path
+
+
+@contextlib.contextmanager
+def warnings_shown() -> Iterator[None]:
+    """Print our warnings as lines on standard error."""
+    from plait.tuning.api import PlaitWarning
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PlaitWarning)
+        yield
+    for entry in caught:
+        if isinstance(entry.message, PlaitWarning):
+            warn(str(entry.message))
+        else:
+            warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
+
+
+def open_runner(path: Path, threads: int | None, strict: bool) -> Runner:
+    """`plait.open`, with its warnings as lines on standard error."""
+    import plait
+    from plait.tuning.open import is_package
+
+    if path.suffix != ".ir" and not is_package(path):
+        raise click.UsageError(
+            f"{path} is neither a .plait package nor a tuned .ir file; make one with `plait tune {path}`"
+        )
+    with warnings_shown():
+        return plait.open(path, threads=threads, strict=strict)

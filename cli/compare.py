@@ -1,0 +1,109 @@
+"""`plait compare`: kernels against the NumPy reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from plait.cli.common import DATABASE, DIMS, JSON, MODEL, ROUTINES, THREADS, load_static, open_runner
+from plait.cli.inputs import INPUTS, read_inputs
+from plait.cli.output import Table, print_json
+from plait.cli.progress import measuring
+
+if TYPE_CHECKING:
+    from plait.tuning.compare import Comparison
+
+_SHOWN = 20
+
+
+@click.command("compare")
+@click.argument("model", type=MODEL)
+@ROUTINES
+@click.option("--all-routines", is_flag=True, help="Check every routine that can run a layer, not only the chosen one.")
+@click.option("--threads", type=THREADS, default=1, show_default=True, help="Threads.")
+@DATABASE
+@DIMS
+@INPUTS
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs.")
+@click.option(
+    "--max-error",
+    type=click.FloatRange(min=0),
+    default=1e-4,
+    show_default=True,
+    help="Largest relative error (2-norm) that is accepted.",
+)
+@click.option("--all", "show_all", is_flag=True, help=f"Show all layers rather than the {_SHOWN} worst.")
+@JSON
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: Path,
+    routines: tuple[str, ...],
+    all_routines: bool,
+    threads: int,
+    db: Path | None,
+    dims: tuple[tuple[str, int], ...],
+    inputs: tuple[str, ...],
+    seed: int,
+    max_error: float,
+    show_all: bool,
+    as_json: bool,
+) -> None:
+    """Compare each layer's kernel with its NumPy reference, both on the reference's inputs; then the outputs of whole runs.
+
+    MODEL is a model file, which is tuned first, or a .plait package. Exit code 1 if an error is above --max-error.
+    """
+    import plait
+    from plait.ir.types import TensorType
+    from plait.tuning.compare import compare_plans
+    from plait.tuning.open import is_package
+
+    if is_package(model):
+        if routines or dims:
+            raise click.UsageError(
+                "a package has its routines and sizes already; --routine and --dim are for model files"
+            )
+        original, module = None, open_runner(model, threads, False).module
+    else:
+        original = load_static(model, dims)
+        with measuring() as progress:
+            module = plait.tune(original, threads=threads, routines=routines, db=db, progress=progress).module
+    types: dict[str, TensorType] = {v.name: v.type for v in module.main.arguments}
+    arrays = read_inputs(inputs, types, seed)
+    found = compare_plans(module, original, threads=threads, all_routines=all_routines, inputs=arrays)
+    good = found.worst <= max_error
+    if as_json:
+        print_json({**found.to_json(), "max_error": max_error, "ok": good, "seed": seed})
+    else:
+        show(found, max_error, None if show_all else _SHOWN)
+    if not good:
+        click.echo(f"error: the largest relative error is {found.worst:.3g}, above {max_error:g}", err=True)
+        ctx.exit(1)
+
+
+def show(found: Comparison, max_error: float, limit: int | None) -> None:
+    """Layers, the worst first, then the outputs."""
+    table = Table((">#", "layer", "op", "routine", ">error", ">largest", ""))
+    for row in found.layers[:limit]:
+        table.add(
+            row.index,
+            row.name,
+            row.op,
+            row.routine,
+            f"{row.error:.2e}",
+            f"{row.largest:.2e}",
+            "" if row.error <= max_error else "above",
+        )
+    table.show()
+    if limit is not None and len(found.layers) > limit:
+        click.echo(f"... and {len(found.layers) - limit} with smaller errors (--all shows them)")
+    click.echo()
+    table = Table(("output", ">error", ">largest", ""))
+    for row in found.outputs:
+        table.add(row.name, f"{row.error:.2e}", f"{row.largest:.2e}", "" if row.error <= max_error else "above")
+    table.show()
+    click.echo()
+    click.echo(
+        f"{found.checked} results of layers and {len(found.outputs)} outputs compared; largest relative error {found.worst:.2e}"
+    )

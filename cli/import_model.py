@@ -1,0 +1,47 @@
+"""`plait import`: a model file as IR text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from plait.cli.common import FILE, MODEL, DimType, check_output
+
+
+@click.command("import")
+@click.argument("model", type=MODEL)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    required=True,
+    help="The .ir file to write; weights go beside it as .safetensors. `-` prints the text without weights.",
+)
+@click.option(
+    "--dim", "dims", type=DimType(), multiple=True, help="Size of a symbolic dimension, such as N=1. May be repeated."
+)
+def command(model: Path, output: Path, dims: tuple[tuple[str, int], ...]) -> None:
+    """Read MODEL and write it as IR text, with its weights in a .safetensors file beside it.
+
+    Everything in the model that is not supported is listed at once; nothing is imported by half.
+    """
+    import plait
+    from plait.frontends import _is_ir_text
+    from plait.ir.text import print_module, save_ir
+
+    to_stdout = str(output) == "-"
+    if not to_stdout:
+        check_output(output, inputs=[model])
+    if _is_ir_text(model):
+        module, told = plait.load(model, dims=dict(dims)), str(model)
+    else:
+        from plait.frontends.onnx import import_onnx
+
+        result = import_onnx(model, dims=dict(dims))
+        module, told = result.module, str(result.report)
+    if to_stdout:
+        click.echo(print_module(module), nl=False)
+        return
+    save_ir(module, output)
+    click.echo(told, err=True)
+    click.echo(f"wrote {output}", err=True)

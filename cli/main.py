@@ -1,0 +1,98 @@
+"""The command `plait`: its subcommands by name, and what becomes of errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+# Name -> (module:command, the line in the list of commands). Kept here so that `plait --help` imports none of the modules.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "import": ("plait.cli.import_model:command", "Read a model file and write it as IR text with weights beside it."),
+    "opt": ("plait.cli.opt:command", "Run passes on a module."),
+    "tune": ("plait.cli.tune:command", "Choose a routine for every layer from measured times; write a package."),
+    "run": ("plait.cli.run:command", "Run a model on arrays."),
+    "bench": ("plait.cli.bench:command", "Time a tuned model, whole and layer by layer."),
+    "compare": ("plait.cli.compare:command", "Compare kernels with the NumPy reference, layer by layer."),
+    "inspect": ("plait.cli.package:command", "Show what a package holds."),
+    "routines": ("plait.cli.listings:routines", "List the routines that layers can have."),
+    "layers": ("plait.cli.listings:layers", "List the kinds of layers."),
+    "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),
+    "profile": ("plait.cli.profiles:group", "Look into the profile database."),
+}
+
+EPILOG = (
+    "Exit codes: 0 ok, 1 a check or run failed, 2 usage, 3 invalid IR, 4 unsupported or unreadable model, "
+    "5 no routine, 70 internal error, 130 interrupted."
+)
+
+
+class Commands(click.Group):
+    """A group that imports a subcommand when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"no command {args[0]!r}" + (f"; did you mean {close[0]}?" if close else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EPILOG
+)
+@click.version_option(package_name="plait", message="plait %(version)s")
+def plait() -> None:
+    """Plait, an inference compiler for neural networks.
+
+    Tables go to standard output, progress and notes to standard error. `plait COMMAND --help` tells more of each command.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns the exit code. Never shows a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # Names in models may hold characters that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = plait.main(args=None if arguments is None else list(arguments), prog_name="plait", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # The reader of a pipe went away: nothing is wrong, and nobody is there to tell.
+        sys.stdout = None  # type: ignore[assignment]
+        return 0
+    except Exception as error:
+        from plait.cli.errors import report
+
+        return report(error, sys.argv[1:] if arguments is None else arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

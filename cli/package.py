@@ -1,0 +1,108 @@
+"""`plait inspect`: what a package holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from plait.cli.common import JSON, MODEL
+from plait.cli.output import Table, milliseconds, print_json, size
+
+if TYPE_CHECKING:
+    from plait.backends.package import Package
+
+
+@click.command("inspect")
+@click.argument("package", type=MODEL)
+@click.option("--plan", metavar="KEY", help="Show the layers of one plan, by its device key.")
+@click.option("--verify", is_flag=True, help="Check the hash of every member, weights included.")
+@JSON
+def command(package: Path, plan: str | None, verify: bool, as_json: bool) -> None:
+    """Show the manifest, the plans and the sizes of PACKAGE, a .plait file."""
+    from plait.backends.package import open_package
+    from plait.tuning import TuningReport
+
+    opened = open_package(package)
+    if verify:
+        opened.verify()
+        click.echo("all hashes are right", err=True)
+    if plan is not None:
+        if plan not in opened.plans:
+            raise click.BadParameter(
+                f"no plan {plan!r}; there are {', '.join(opened.plans) or 'none'}", param_hint="--plan"
+            )
+        report = opened.report(plan)
+        if as_json:
+            print_json(report)
+        else:
+            from plait.cli.tune import show_report
+
+            show_report(TuningReport.from_json(report))
+        return
+    data = _describe(opened, package)
+    if as_json:
+        print_json(data)
+    else:
+        _show(data)
+
+
+def _describe(opened: Package, path: Path) -> dict[str, Any]:
+    from plait.backends.profiling.machine import this_machine
+
+    plans = []
+    for key in opened.plans:
+        report, module = opened.report(key), opened.module(key)
+        plans.append(
+            {
+                "key": key,
+                "here": key == this_machine().device_key(int(report.get("threads", 1))),
+                **{
+                    k: report.get(k)
+                    for k in ("predicted_us", "status", "threads", "adapts", "single_layout", "single_layout_us")
+                },
+                "layers": len(module.main.body),
+                "inputs": {a.name: str(a.type) for a in module.main.arguments},
+                "outputs": {n: str(v.type) for n, v in zip(module.main.output_names, module.main.outputs, strict=True)},
+            }
+        )
+    members = [
+        {"name": n, "bytes": len(d), "sha256": opened.manifest["members"].get(n, "")} for n, d in opened.members.items()
+    ]
+    return {
+        "schema": "package/1",
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "format": opened.manifest["format"],
+        "producer": opened.manifest.get("producer", ""),
+        "plans": plans,
+        "members": members,
+    }
+
+
+def _show(data: dict[str, Any]) -> None:
+    click.echo(f"{data['file']}: {size(data['bytes'])}, format {data['format']}, written by {data['producer']}")
+    if data["plans"]:
+        for what in ("inputs", "outputs"):
+            for name, type in data["plans"][0][what].items():
+                click.echo(f"  {what[:-1]} {name}: {type}")
+    click.echo()
+    table = Table(("plan", ">threads", ">layers", ">adapts", ">predicted ms", "proof", ">single layout ms", "layout"))
+    for p in data["plans"]:
+        key = f"{p['key']} (this machine)" if p["here"] else p["key"]
+        table.add(
+            key,
+            p["threads"],
+            p["layers"],
+            p["adapts"],
+            milliseconds(p["predicted_us"] or 0),
+            p["status"],
+            milliseconds(p["single_layout_us"] or 0),
+            p["single_layout"],
+        )
+    table.show()
+    click.echo()
+    table = Table(("member", ">size", "sha256"))
+    for m in data["members"]:
+        table.add(m["name"], size(m["bytes"]), m["sha256"][:16])
+    table.show()

@@ -1,0 +1,111 @@
+"""`plait tune`: choose routines and write a package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, ROUTINES, THREADS, check_output, load_static
+from plait.cli.output import Table, milliseconds, note, print_json
+from plait.cli.progress import measuring
+
+if TYPE_CHECKING:
+    from plait.tuning import TuningReport
+
+
+@click.command("tune")
+@click.argument("model", type=MODEL)
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    help="The package to write (default: the model's name with .plait, in this folder); "
+    "an .ir file for the tuned text. A package of the same model keeps its plans for other machines and threads.",
+)
+@click.option("--threads", type=THREADS, default=1, show_default=True, help="Threads that each layer may use.")
+@ROUTINES
+@DATABASE
+@click.option(
+    "--solver",
+    default="exact",
+    show_default=True,
+    help="How to choose: exact, greedy, single_format, fastest, brute_force.",
+)
+@DIMS
+@click.option(
+    "-p", "--pipeline", default="default", show_default=True, help="Passes to run first (see `plait passes`)."
+)
+@JSON
+def command(
+    model: Path,
+    output: Path | None,
+    threads: int,
+    routines: tuple[str, ...],
+    db: Path | None,
+    solver: str,
+    dims: tuple[tuple[str, int], ...],
+    pipeline: str,
+    as_json: bool,
+) -> None:
+    """Choose a routine for every layer of MODEL from measured times, and write a package.
+
+    Measurements are kept in the profile database: what is known is not measured again, and interrupting loses nothing.
+    """
+    import plait
+    from plait.passes.selection import known_solvers
+    from plait.tuning.api import plans_of_same_model
+
+    if solver not in known_solvers():
+        raise click.BadParameter(f"no solver {solver!r}; known are {', '.join(known_solvers())}", param_hint="--solver")
+    output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
+    module = load_static(model, dims)
+    with measuring() as progress:
+        tuned = plait.tune(
+            module, threads=threads, routines=routines, db=db, solver=solver, pipeline=pipeline, progress=progress
+        )
+    if output.suffix == ".ir":
+        from plait.ir.text import save_ir
+
+        save_ir(tuned.module, output)
+        plans: tuple[str, ...] = ()
+    else:
+        if output.exists() and not plans_of_same_model(output, tuned.module):
+            note(f"{output} was not a package of this model; it is replaced")
+        plans = tuned.save(output)
+    if as_json:
+        print_json({**tuned.report.to_json(), "output": str(output), "plans": plans})
+    else:
+        show_report(tuned.report)
+        others = [p for p in plans if p != tuned.report.device]
+        kept = f" (beside {', '.join(others)})" if others else ""
+        click.echo(f"wrote {output}: plan {tuned.report.device}{kept}", err=True)
+
+
+def show_report(report: TuningReport) -> None:
+    """The layers of a plan and the summary."""
+    table = Table((">#", "layer", "op", "routine", ">ms", "runner-up", ">loss ms"))
+    for row in report.rows:
+        adapt = row.op == "adapt"
+        loss = "" if row.runner_up_loss_us is None else f"+{milliseconds(row.runner_up_loss_us)}"
+        table.add(
+            f"+{row.index}" if adapt else row.index,
+            row.name,
+            row.op,
+            row.routine,
+            milliseconds(row.cost_us),
+            row.runner_up,
+            loss,
+            dim=adapt,
+        )
+    table.show()
+    click.echo()
+    if report.adapts:
+        click.echo("+ an adapt: a change of layout that the plan inserts")
+    click.echo(report.summary())
+    click.echo(
+        f"measured {report.measured} of {report.entries} entries in {report.profile_seconds:.1f} s, "
+        f"solved in {report.solve_seconds * 1e3:.0f} ms; {report.device}"
+    )
+    for failure in report.failures:
+        note(f"not measured: {failure}")
