@@ -12,7 +12,7 @@ import onnx
 from plait.frontends.errors import InconsistentModel
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.inputs import Shapes, argument_types
-from plait.frontends.onnx.loading import load_proto
+from plait.frontends.onnx.loading import check_texts, load_proto
 from plait.frontends.onnx.nodes import DEFAULT_DOMAINS, Node, decode_attributes, in_order, needed, read_nodes, schema_of
 from plait.frontends.onnx.registry import find_converter
 from plait.frontends.onnx.report import ImportReport
@@ -70,9 +70,11 @@ def _inlined(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
     import onnx.inliner
 
     try:
-        return onnx.inliner.inline_local_functions(model)
+        inlined = onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the inliner is C++ and raises what it likes
         raise InconsistentModel(f"the functions of the model cannot be expanded: {_first_line(error)}", where) from None
+    check_texts(inlined, where)
+    return inlined
 
 
 class _Import:

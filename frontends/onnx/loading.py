@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -52,7 +53,38 @@ def _checked(model: onnx.ModelProto, name: str, where: str) -> onnx.ModelProto:
         raise ModelError("is not an ONNX model: it has no graph", where)
     if not model.graph.output:
         raise ModelError("the graph has no outputs; the file may be truncated or not an ONNX model", where)
+    check_texts(model, name)
     return model
+
+
+def check_texts(model: onnx.ModelProto, where: str) -> None:
+    """Refuse names that are not UTF-8, which protobuf hands over as bytes.
+
+    Raises:
+        ModelError: there is one.
+    """
+    for text in _texts(model):
+        if not isinstance(text, str):
+            raise ModelError(f"is damaged: {text!r} is not UTF-8 text", where)
+
+
+def _texts(model: onnx.ModelProto) -> Iterator[object]:
+    graph = model.graph
+    yield from (model.producer_name, graph.name)
+    for opset in model.opset_import:
+        yield opset.domain
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for tensor in graph.initializer:
+        yield tensor.name
+        for entry in tensor.external_data:
+            yield from (entry.key, entry.value)
+    for sparse in graph.sparse_initializer:
+        yield sparse.values.name
+    for value in (*graph.input, *graph.output):
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
 
 
 def _looks_like_text(data: bytes) -> bool:
