@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,10 @@ class OnnxBuilder:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
         return name
 
+    def normal(self, deviation: float, *shape: int) -> Array:
+        """Normally distributed numbers around 0."""
+        return self.random.standard_normal(shape, np.float32) * np.float32(deviation)
+
     def node(self, op: str, *inputs: str, channels: int | None = None, **attributes: Any) -> str:
         """A node with one output, which has the channels of the first input unless stated."""
         name = f"{op}_{len(self.nodes)}"
@@ -60,10 +65,10 @@ class OnnxBuilder:
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
         ph, pw = (dilation * (kh // 2), dilation * (kw // 2)) if pad is None else (pad, pad)
         fan_in = self.channels[x] // groups * kh * kw
-        weight = self.random.normal(0, np.sqrt(gain / fan_in), (out, self.channels[x] // groups, kh, kw))
-        inputs = [x, self.weight(weight.astype(np.float32), "weight")]
+        weight = self.normal(math.sqrt(gain / fan_in), out, self.channels[x] // groups, kh, kw)
+        inputs = [x, self.weight(weight, "weight")]
         if bias:
-            inputs.append(self.weight(self.random.normal(0, 0.1, out).astype(np.float32), "bias"))
+            inputs.append(self.weight(self.normal(0.1, out), "bias"))
         return self.node(
             "Conv",
             *inputs,
@@ -131,8 +136,7 @@ class OnnxBuilder:
     def linear(self, x: str, out: int, features: int | None = None, gain: float = 1.0) -> str:
         """Fully connected layer."""
         features = features or self.channels[x]
-        weight = self.random.normal(0, np.sqrt(gain / features), (out, features)).astype(np.float32)
-        bias = self.random.normal(0, 0.1, out).astype(np.float32)
+        weight, bias = self.normal(math.sqrt(gain / features), out, features), self.normal(0.1, out)
         return self.node("Gemm", x, self.weight(weight, "weight"), self.weight(bias, "bias"), channels=out, transB=1)
 
     def concat(self, *xs: str) -> str:

@@ -38,7 +38,8 @@ def evaluate(
     function = network.main if isinstance(network, Module) else network
     arrays = bind_inputs(function, inputs)
     live: dict[Value, Array] = dict(zip(function.arguments, arrays, strict=True))
-    wanted = set(keep or ())
+    asked = list(keep or ())
+    wanted = set(asked)
     kept: dict[str, Array] = {a.name: live[a] for a in function.arguments if a.name in wanted}
     symbolic = bool(function.symbols())
     layers = list(function)
@@ -58,7 +59,7 @@ def evaluate(
         names = [v.name for layer in layers for v in layer.results]
         raise _error(f"there is no value {missing[0]!r} to keep", did_you_mean(missing[0], names))
     results = {name: _data(v, live) for name, v in zip(function.output_names, function.outputs, strict=True)}
-    return {**results, **kept}
+    return {**results, **{name: kept[name] for name in asked}}
 
 
 def bind_inputs(function: Function, inputs: Inputs) -> list[Array]:
