@@ -60,7 +60,8 @@ class Module:
 
     def add_constant(self, name: str, data: Array) -> Constant:
         """Add a constant; a number is appended to the name if it is taken."""
-        return self.adopt(Constant(self.free_name(name), np.ascontiguousarray(data)))
+        # Not ascontiguousarray, which makes a vector of a scalar.
+        return self.adopt(Constant(self.free_name(name), np.asarray(data, order="C")))
 
     def adopt(self, constant: Constant) -> Constant:
         """Add a constant object under its own, free name."""

@@ -80,7 +80,7 @@ class Transpose(Layer):
         return TensorType(self.x.type.dtype, tuple(self.x.type.shape[p] for p in self.perm))
 
     def reference(self, x: Array) -> Array:
-        return np.ascontiguousarray(x.transpose(self.perm))
+        return np.asarray(x.transpose(self.perm), order="C")
 
 
 @layer("concat")
@@ -173,7 +173,7 @@ class Slice(Layer):
         return TensorType(self.x.type.dtype, shape)
 
     def reference(self, x: Array) -> Array:
-        return np.ascontiguousarray(x[self.slices(x.shape)])
+        return np.asarray(x[self.slices(x.shape)], order="C")
 
 
 @layer("pad")
@@ -232,7 +232,7 @@ class Expand(Layer):
         return TensorType(self.x.type.dtype, broadcast([self.x.type.shape, self.shape]))
 
     def reference(self, x: Array) -> Array:
-        return np.ascontiguousarray(np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape)))
+        return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, self.shape)), order="C")
 
 
 @layer("shape")
