@@ -54,7 +54,7 @@ def float_scalar(value: Value | None) -> float | None:
 
 
 def channel_vector(constant: Value, x: Value) -> Array | None:
-    """A constant that broadcasts along axis 1 of `x` only ([C, 1, 1] beside [N, C, H, W]), as float64 [C]; else None."""
+    """A constant that broadcasts along axis 1 of `x` only ([C, 1, 1] beside [N, C, H, W]) as float64 [C], or None."""
     rank, shape = x.type.rank, constant.type.shape
     if rank < 2 or len(shape) > rank or not x.type.dtype.is_float or not isinstance(x.type.shape[1], int):
         return None

@@ -2,8 +2,8 @@
 
     fold-batchnorm,fuse-activation{kinds=[relu,hard_swish]},dce
 
-A pipeline is pass names with optional `{option=value,...}`, separated by commas; the name of a named pipeline stands for
-its passes.
+A pipeline is pass names with optional `{option=value,...}`, separated by commas; the name of a named pipeline stands
+for its passes.
 """
 
 from __future__ import annotations
@@ -197,7 +197,8 @@ class PassManager:
         context = context or PassContext()
         if self.verify:
             verify(module)
-        return any([self._run_one(i, module, context) for i in range(len(self.pipeline))])
+        changed = [self._run_one(i, module, context) for i in range(len(self.pipeline))]
+        return any(changed)
 
     def _run_one(self, index: int, module: Module, context: PassContext) -> bool:
         one = self.pipeline.passes[index]

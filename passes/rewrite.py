@@ -128,7 +128,8 @@ def has_one_use(value: Value) -> bool:
 
 def rewrite_module(module: Module, rules: Sequence[Rule], context: PassContext) -> bool:
     """Apply rules to every function; returns whether anything changed."""
-    return any([apply_rewrites(f, module, rules, context) for f in module.functions.values()])
+    changed = [apply_rewrites(f, module, rules, context) for f in module.functions.values()]
+    return any(changed)
 
 
 def apply_rewrites(function: Function, module: Module, rules: Sequence[Rule], context: PassContext) -> bool:

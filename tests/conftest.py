@@ -9,13 +9,14 @@ A file has cases, separated by lines `// ----- title of the next case`. A case i
     ir 1
     ...
 
-Both texts are parsed and compared in a canonical spelling: no locations, values and constants numbered. Beside the comparison each case
-checks that the pipeline is idempotent, reports changes truly, keeps its input valid, and computes the same numbers as before.
+Both texts are parsed and compared in a canonical spelling: no locations, values and constants numbered. Beside the
+comparison each case checks that the pipeline is idempotent, reports changes truly, keeps the module valid, and computes
+the same numbers as before.
 `// KEEPS: no numbers` drops the last check, for pipelines that change what is computed.
 
-A case without `// ==>` must only be valid. With comments `// error@+1: P103 some text` it must give exactly these diagnostics, each at
-the line that many lines below (or above: `@-1`) its comment and with that text in its message; with `RUN` they come from the pipeline,
-and those without a place in the file match at any line.
+A case without `// ==>` must only be valid. With comments `// error@+1: P103 some text` it must give exactly these
+diagnostics, each at the line that many lines below (or above: `@-1`) its comment and with that text in its message;
+with `RUN` they come from the pipeline, and those without a place in the file match at any line.
 
 `pytest --update-ir` rewrites the expected texts.
 """
@@ -23,6 +24,7 @@ and those without a place in the file match at any line.
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -78,10 +80,10 @@ class IRFile(pytest.File):
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
         starts = [i for i, line in enumerate(lines) if _CASE.match(line)]
         bounds = [-1, *starts, len(lines)]
-        for first, last in zip(bounds, bounds[1:], strict=False):
+        for first, last in itertools.pairwise(bounds):
             match = _CASE.match(lines[first]) if first >= 0 else None
             title = (match.group(1) if match else "") or f"line {first + 2}"
-            if any(not line.startswith("//") and line.strip() for line in lines[first + 1:last]):
+            if any(not line.startswith("//") and line.strip() for line in lines[first + 1 : last]):
                 yield IRItem.from_parent(self, name=title, case=Case(title, first + 1, last))
 
 
@@ -96,11 +98,15 @@ class IRItem(pytest.Item):
         return self.path, self.case.first, f"{self.path.name}: {self.case.title}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        return str(excinfo.value) if isinstance(excinfo.value, (IRMismatch, PlaitError)) else super().repr_failure(excinfo, style)
+        return (
+            str(excinfo.value)
+            if isinstance(excinfo.value, (IRMismatch, PlaitError))
+            else super().repr_failure(excinfo, style)
+        )
 
     def runtest(self) -> None:
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-        body = lines[self.case.first:self.case.last]
+        body = lines[self.case.first : self.case.last]
         arrow = next((i for i, line in enumerate(body) if line.strip() == _ARROW), None)
         source = body if arrow is None else body[:arrow]
         pipeline = next((m.group(1).strip() for line in source if (m := _RUN.match(line))), None)
@@ -118,7 +124,7 @@ class IRItem(pytest.Item):
         if arrow is not None and self.config.getoption("--update-ir"):
             self.update(self.case.first + arrow + 1, module)
         elif arrow is not None:
-            expected = parse_module("\n" * (self.case.first + arrow + 1) + "".join(body[arrow + 1:]), str(self.path))
+            expected = parse_module("\n" * (self.case.first + arrow + 1) + "".join(body[arrow + 1 :]), str(self.path))
             compare(expected, module, str(self.path))
         check_round_trip(module)
         again = PassManager(Pipeline.parse(pipeline), check_changed=True).run(module)
@@ -128,7 +134,7 @@ class IRItem(pytest.Item):
             check_same_numbers(before, module)
 
     def update(self, start: int, module: Module) -> None:
-        """Note the new text of lines; files are written at the end, while line numbers of other cases are still true."""
+        """Note new lines; files are written at the end, since line numbers of other cases must stay true till then."""
         updates = self.config.stash.setdefault(_UPDATES, {}).setdefault(self.path, [])
         updates.append((start, self.case.last, print_module(module, locations=False)))
 
@@ -199,7 +205,9 @@ def check_round_trip(module: Module) -> None:
     text = print_module(module)
     again = print_module(parse_module(text))
     if again != text:
-        raise IRMismatch("print, parse, print differs:\n" + "\n".join(difflib.ndiff(text.splitlines(), again.splitlines())))
+        raise IRMismatch(
+            "print, parse, print differs:\n" + "\n".join(difflib.ndiff(text.splitlines(), again.splitlines()))
+        )
 
 
 def run_module(module: Module, inputs: Iterable[Array]) -> list[Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from plait.ir import Constant, Function, IRError, Module, TensorType, Value
 from plait.ir.diagnostics import CODES, Diagnostic, Location, Span, did_you_mean, join_names
 from plait.ir.layers.activations import Relu
@@ -24,45 +25,90 @@ def body(*lines: str) -> str:
     return "ir 1\n" + NET + "".join(f"  {line}\n" for line in lines) + "}\n"
 
 
-@pytest.mark.parametrize(("text", "code", "line", "column", "end", "message"), [
-    wrong("P001", 1, 1, 4, "net @main() -> () {}", "unexpected 'net'; expected 'ir'"),
-    wrong("P001", 3, 16, 17, body("%y = relu(%x } }"), "unexpected '}'; expected ')' or ','"),
-    wrong("P001", 3, 3, 4, body("$y = relu(%x)"), "unexpected '$'; expected %value or '}'"),
-    wrong("P001", 2, 60, 61, "ir 1\n" + NET.rstrip("\n").rstrip("{").rstrip(), "the end of the file; expected '{'"),
-    wrong("P001", 3, 24, 25, body("%y = clip(%x) {low = }"), "unexpected '}'"),
-    wrong("P002", 4, 3, 5, body("%y = relu(%x)", "%y = tanh(%x)"), "%y is defined twice"),
-    wrong("P002", 3, 3, 5, body("%x = relu(%x)"), "%x is defined twice"),
-    wrong("P002", 3, 7, 9, "ir 1\nconst @c : f32[] = 1\nconst @c : f32[] = 1\n", "@c is defined twice"),
-    wrong("P002", 4, 7, 12, body("%y = relu(%x)").replace("}\n", "") + "} net @main() -> () {}", "net @main is defined twice"),
-    wrong("P003", 3, 13, 15, body("%y = relu(%z)"), "%z is not defined"),
-    wrong("P003", 3, 16, 19, body("%y = add(%x, @cc)").replace("ir 1", "ir 1 const @c : f32[] = 1"), "@cc is not defined"),
-    wrong("P004", 3, 13, 15, body("%y = relu(%z)", "%z = relu(%x)"), "%z is used before its definition"),
-    wrong("P005", 1, 4, 5, "ir 2", "text form version 2 is not supported"),
-    wrong("P006", 2, 12, 15, "ir 1\nconst @c : f31[] = 1", "unknown dtype 'f31'"),
-    wrong("P006", 2, 15, 18, "ir 1\nconst @c : f32[$] = 1", "'$' is not a name"),
-    wrong("P006", 2, 19, 23, "ir 1\nconst @c : f32[1] nhcw = 1", "unknown layout 'nhcw'"),
-    wrong("P006", 2, 7, 9, "ir 1\nconst @c : f32[3] = [1, 2]", "@c has type f32[3] but 2 numbers"),
-    wrong("P006", 2, 7, 9, "ir 1\nconst @c : i8[1] = 300", "@c: "),
-    wrong("P006", 2, 7, 9, "ir 1\nconst @c : i32[1] = 1.5", "1.5 is not a number of type i32"),
-    wrong("P006", 2, 7, 9, "ir 1\nconst @c : bool[1] = 1", "wants true or false"),
-    wrong("P101", 3, 8, 12, body("%y = rely(%x)"), "unknown layer 'rely'"),
-    wrong("P102", 3, 18, 21, body("%y = clip(%x) {lwo = 1}"), "clip has no attribute 'lwo'"),
-    wrong("P102", 3, 8, 18, body("%y = max_pool2d(%x)"), "max_pool2d needs attribute kernel"),
-    wrong("P102", 3, 8, 12, body('%y = clip(%x) {low = "a"}'), "wants a number"),
-    wrong("P102", 3, 8, 11, body("%y = add(%x)"), "add needs operand b"),
-    wrong("P102", 3, 17, 19, body("%y = relu(%x, %x)"), "relu takes at most 1 operands"),
-    wrong("P102", 3, 13, 14, body("%y = relu(z = %x)"), "relu has no operand 'z'"),
-    wrong("P102", 3, 8, 11, body("%y = add(%x, %x) {act = swish}"), "unknown activation 'swish'"),
-    wrong("P103", 3, 8, 12, body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"),
-          "%y is declared f32[1x2] but relu gives f32[1x2x3x4] nchw"),
-    wrong("P103", 3, 12, 16, body("%y, %z = relu(%x)"), "relu makes 1 results, not 2"),
-    wrong("P103", 3, 12, 17, body("%y, %z = split(%x) {sizes = [1, 1]} : f32[1x1x3x4] nchw"), "2 results but 1 types"),
-    wrong("P103", 2, 38, 40, body("%y = tanh(%x)").replace("(%y: f32[1x2x3x4]", "(%y: f32[1x2]"), "output is declared f32[1x2]"),
-    wrong("P104", 3, 8, 11, body("%y = sub(%x, @c)").replace("ir 1", "ir 1 const @c : f32[3] = [1, 2, 3]"), "do not broadcast"),
-    wrong("P104", 3, 8, 17, body("%y = transpose(%x) {perm = [0, 1]}"), "is not a permutation of the 4 axes"),
-    wrong("P106", 3, 8, 15, body("%y = reshape(%x) {shape = [2, 12]} : f32[2x12] nhwc").replace("(%y: f32[1x2x3x4] nchw)", "()"),
-          "layout nhwc does not fit rank 2"),
-])
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column", "end", "message"),
+    [
+        wrong("P001", 1, 1, 4, "net @main() -> () {}", "unexpected 'net'; expected 'ir'"),
+        wrong("P001", 3, 16, 17, body("%y = relu(%x } }"), "unexpected '}'; expected ')' or ','"),
+        wrong("P001", 3, 3, 4, body("$y = relu(%x)"), "unexpected '$'; expected %value or '}'"),
+        wrong("P001", 2, 60, 61, "ir 1\n" + NET.rstrip("\n").rstrip("{").rstrip(), "the end of the file; expected '{'"),
+        wrong("P001", 3, 24, 25, body("%y = clip(%x) {low = }"), "unexpected '}'"),
+        wrong("P002", 4, 3, 5, body("%y = relu(%x)", "%y = tanh(%x)"), "%y is defined twice"),
+        wrong("P002", 3, 3, 5, body("%x = relu(%x)"), "%x is defined twice"),
+        wrong("P002", 3, 7, 9, "ir 1\nconst @c : f32[] = 1\nconst @c : f32[] = 1\n", "@c is defined twice"),
+        wrong(
+            "P002",
+            4,
+            7,
+            12,
+            body("%y = relu(%x)").replace("}\n", "") + "} net @main() -> () {}",
+            "net @main is defined twice",
+        ),
+        wrong("P003", 3, 13, 15, body("%y = relu(%z)"), "%z is not defined"),
+        wrong(
+            "P003",
+            3,
+            16,
+            19,
+            body("%y = add(%x, @cc)").replace("ir 1", "ir 1 const @c : f32[] = 1"),
+            "@cc is not defined",
+        ),
+        wrong("P004", 3, 13, 15, body("%y = relu(%z)", "%z = relu(%x)"), "%z is used before its definition"),
+        wrong("P005", 1, 4, 5, "ir 2", "text form version 2 is not supported"),
+        wrong("P006", 2, 12, 15, "ir 1\nconst @c : f31[] = 1", "unknown dtype 'f31'"),
+        wrong("P006", 2, 15, 18, "ir 1\nconst @c : f32[$] = 1", "'$' is not a name"),
+        wrong("P006", 2, 19, 23, "ir 1\nconst @c : f32[1] nhcw = 1", "unknown layout 'nhcw'"),
+        wrong("P006", 2, 7, 9, "ir 1\nconst @c : f32[3] = [1, 2]", "@c has type f32[3] but 2 numbers"),
+        wrong("P006", 2, 7, 9, "ir 1\nconst @c : i8[1] = 300", "@c: "),
+        wrong("P006", 2, 7, 9, "ir 1\nconst @c : i32[1] = 1.5", "1.5 is not a number of type i32"),
+        wrong("P006", 2, 7, 9, "ir 1\nconst @c : bool[1] = 1", "wants true or false"),
+        wrong("P101", 3, 8, 12, body("%y = rely(%x)"), "unknown layer 'rely'"),
+        wrong("P102", 3, 18, 21, body("%y = clip(%x) {lwo = 1}"), "clip has no attribute 'lwo'"),
+        wrong("P102", 3, 8, 18, body("%y = max_pool2d(%x)"), "max_pool2d needs attribute kernel"),
+        wrong("P102", 3, 8, 12, body('%y = clip(%x) {low = "a"}'), "wants a number"),
+        wrong("P102", 3, 8, 11, body("%y = add(%x)"), "add needs operand b"),
+        wrong("P102", 3, 17, 19, body("%y = relu(%x, %x)"), "relu takes at most 1 operands"),
+        wrong("P102", 3, 13, 14, body("%y = relu(z = %x)"), "relu has no operand 'z'"),
+        wrong("P102", 3, 8, 11, body("%y = add(%x, %x) {act = swish}"), "unknown activation 'swish'"),
+        wrong(
+            "P103",
+            3,
+            8,
+            12,
+            body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"),
+            "%y is declared f32[1x2] but relu gives f32[1x2x3x4] nchw",
+        ),
+        wrong("P103", 3, 12, 16, body("%y, %z = relu(%x)"), "relu makes 1 results, not 2"),
+        wrong(
+            "P103", 3, 12, 17, body("%y, %z = split(%x) {sizes = [1, 1]} : f32[1x1x3x4] nchw"), "2 results but 1 types"
+        ),
+        wrong(
+            "P103",
+            2,
+            38,
+            40,
+            body("%y = tanh(%x)").replace("(%y: f32[1x2x3x4]", "(%y: f32[1x2]"),
+            "output is declared f32[1x2]",
+        ),
+        wrong(
+            "P104",
+            3,
+            8,
+            11,
+            body("%y = sub(%x, @c)").replace("ir 1", "ir 1 const @c : f32[3] = [1, 2, 3]"),
+            "do not broadcast",
+        ),
+        wrong("P104", 3, 8, 17, body("%y = transpose(%x) {perm = [0, 1]}"), "is not a permutation of the 4 axes"),
+        wrong(
+            "P106",
+            3,
+            8,
+            15,
+            body("%y = reshape(%x) {shape = [2, 12]} : f32[2x12] nhwc").replace("(%y: f32[1x2x3x4] nchw)", "()"),
+            "layout nhwc does not fit rank 2",
+        ),
+    ],
+)
 def test_place_and_message(text: str, code: str, line: int, column: int, end: int, message: str) -> None:
     with pytest.raises(IRError) as caught:
         parse_module(text, "t.ir")
@@ -80,15 +126,23 @@ def test_place_and_message(text: str, code: str, line: int, column: int, end: in
 def test_all_errors_of_a_text_are_reported() -> None:
     with pytest.raises(IRError) as caught:
         parse_module(body("%a = rely(%x)", "%b = relu(%q)", "%y = tanh(%x)", "%y = tanh(%x)"))
-    assert [(d.code, d.span.line) for d in caught.value.diagnostics if d.span] == [("P101", 3), ("P003", 4), ("P002", 6)]
+    assert [(d.code, d.span.line) for d in caught.value.diagnostics if d.span] == [
+        ("P101", 3),
+        ("P003", 4),
+        ("P002", 6),
+    ]
     assert caught.value.exit_code == 3 and caught.value.code == "P101"
 
 
-@pytest.mark.parametrize(("text", "hint"), [
-    (body("%y = rely(%x)"), "did you mean relu"), (body("%y = clip(%x) {lwo = 1}"), "did you mean low"),
-    (body("%y = relu(%xx)"), "did you mean x"),
-    (body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"), "leave it out to have it inferred"),
-])
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (body("%y = rely(%x)"), "did you mean relu"),
+        (body("%y = clip(%x) {lwo = 1}"), "did you mean low"),
+        (body("%y = relu(%xx)"), "did you mean x"),
+        (body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"), "leave it out to have it inferred"),
+    ],
+)
 def test_hints(text: str, hint: str) -> None:
     with pytest.raises(IRError, match=hint):
         parse_module(text)
@@ -118,7 +172,7 @@ def test_unreadable_texts(tmp_path: Path) -> None:
 
 
 def test_options_have_places_too() -> None:
-    assert parse_attributes("{a = 1, b = [x, 2.5], c = f(1), d = \"t\", e = true}")["b"] == ("x", 2.5)
+    assert parse_attributes('{a = 1, b = [x, 2.5], c = f(1), d = "t", e = true}')["b"] == ("x", 2.5)
     with pytest.raises(IRError) as caught:
         parse_attributes("{a 1}")
     assert caught.value.diagnostics[0].span == Span("<options>", 1, 4, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from plait.ir.dims import Dim, Dimension, parse_dim, substitute, symbol
 
 SIZES = st.fixed_dictionaries({"H": st.integers(1, 50), "W": st.integers(1, 50), "N": st.integers(1, 50)})
@@ -19,12 +20,16 @@ def _binary(children: st.SearchStrategy[Pair]) -> st.SearchStrategy[Pair]:
     def quotients(a: Pair, op: str, b: int) -> Pair:
         return (a[0] // b if op == "//" else a[0] % b), f"({a[1]}{op}{b})"
 
-    return st.builds(sums, children, st.sampled_from("+-*"), children) | \
-        st.builds(quotients, children, st.sampled_from(["//", "%"]), st.integers(1, 6))
+    return st.builds(sums, children, st.sampled_from("+-*"), children) | st.builds(
+        quotients, children, st.sampled_from(["//", "%"]), st.integers(1, 6)
+    )
 
 
 EXPRESSIONS = st.recursive(
-    st.integers(-9, 9).map(lambda n: (n, f"({n})")) | st.sampled_from("HWN").map(lambda s: (symbol(s), s)), _binary, max_leaves=8)
+    st.integers(-9, 9).map(lambda n: (n, f"({n})")) | st.sampled_from("HWN").map(lambda s: (symbol(s), s)),
+    _binary,
+    max_leaves=8,
+)
 
 
 @given(EXPRESSIONS, SIZES)
@@ -47,20 +52,39 @@ def test_binding_one_symbol_at_a_time(pair: Pair, sizes: dict[str, int]) -> None
     assert dim == substitute(pair[0], sizes)
 
 
-@pytest.mark.parametrize(("text", "printed"), [
-    ("1+H+H", "2*H+1"), ("H*W-W*H", "0"), ("(H+1)*(H-1)", "H*H-1"), ("(5*H-1)/2", None), ("(H*4)/4", "H"), ("H%1", "0"), ("H/H", "1"),
-    ("2*(H+W)", "2*H+2*W"), ("-H+2", None), ("7/2", "3"),
-])
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("1+H+H", "2*H+1"),
+        ("H*W-W*H", "0"),
+        ("(H+1)*(H-1)", "H*H-1"),
+        ("(5*H-1)/2", None),
+        ("(H*4)/4", "H"),
+        ("H%1", "0"),
+        ("H/H", "1"),
+        ("2*(H+W)", "2*H+2*W"),
+        ("-H+2", None),
+        ("7/2", "3"),
+    ],
+)
 def test_normal_form(text: str, printed: str | None) -> None:
     dim = parse_dim(text)
     assert printed is None or str(dim) == printed
     assert parse_dim(str(dim)) == dim
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", "ends too early"), ("H+", "ends too early"), ("(H", "missing '\\)'"), ("H H", "unexpected 'H'"), ("H/0", "division by zero"),
-    ("$", "not a name"), ("Hx", "unexpected|not a name"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "ends too early"),
+        ("H+", "ends too early"),
+        ("(H", "missing '\\)'"),
+        ("H H", "unexpected 'H'"),
+        ("H/0", "division by zero"),
+        ("$", "not a name"),
+        ("Hx", "unexpected|not a name"),
+    ],
+)
 def test_malformed_text(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_dim(text)

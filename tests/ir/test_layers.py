@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plait.ir import Function, Layer, Module, TensorType, Value, known_layers, layer_class
 from plait.ir.attributes import Call
 from plait.ir.diagnostics import Location, ShapeError
@@ -18,50 +19,89 @@ IMAGE = "f32[2x4x7x6]"
 # layer -> examples: operand types ("-" for an absent one), attributes.
 EXAMPLES: dict[str, list[tuple[str, str]]] = {
     "conv2d": [
-        (f"{IMAGE} f32[6x4x3x3]", "{}"), (f"{IMAGE} f32[6x2x3x2] f32[6]", "{stride = [2, 1], pad = [1, 0, 2, 1], groups = 2}"),
+        (f"{IMAGE} f32[6x4x3x3]", "{}"),
+        (f"{IMAGE} f32[6x2x3x2] f32[6]", "{stride = [2, 1], pad = [1, 0, 2, 1], groups = 2}"),
         (f"{IMAGE} f32[4x1x3x3] - f32[2x4x7x6]", "{pad = 1, groups = 4, act = relu6}"),
         (f"{IMAGE} f32[4x4x2x2] f32[4] f32[2x4x5x4]", "{dilation = 2, act = leaky_relu(0.1)}"),
-        ("f16[1x4x5x5] f16[2x4x1x1]", "{stride = 3}"), (f"{IMAGE} f32[8x1x3x3]", "{groups = 4}")],
+        ("f16[1x4x5x5] f16[2x4x1x1]", "{stride = 3}"),
+        (f"{IMAGE} f32[8x1x3x3]", "{groups = 4}"),
+    ],
     "fully_connected": [("f32[3x5] f32[4x5]", "{}"), ("f32[3x5] f32[4x5] f32[4]", "{act = hard_swish}")],
     "matmul": [("f32[3x5] f32[5x4]", "{}"), ("f32[2x1x3x5] f32[6x5x4]", "{}"), ("i32[3x5] i32[5x4]", "{}")],
-    "batch_norm": [(f"{IMAGE} f32[4] f32[4] f32[4] f32[4]", "{epsilon = 0.001}"), ("f32[3x5] f32[5] f32[5] f32[5] f32[5]", "{}")],
+    "batch_norm": [
+        (f"{IMAGE} f32[4] f32[4] f32[4] f32[4]", "{epsilon = 0.001}"),
+        ("f32[3x5] f32[5] f32[5] f32[5] f32[5]", "{}"),
+    ],
     "scale_shift": [(f"{IMAGE} f32[4] f32[4]", "{act = clip(-1, 1)}"), ("f32[3x5x2] f32[5] f32[5]", "{}")],
     "local_response_norm": [(IMAGE, "{size = 3}"), (IMAGE, "{size = 4, alpha = 0.01, beta = 0.5, k = 2}")],
     "softmax": [("f32[3x5]", "{}"), (IMAGE, "{axis = 1}")],
     "layer_norm": [("f32[3x4x5] f32[5] f32[5]", "{}"), ("f32[3x4x5] f32[4x5]", "{axis = 1, epsilon = 0.01}")],
     "max_pool2d": [
-        (IMAGE, "{kernel = 2}"), (IMAGE, "{kernel = [3, 2], stride = 2, pad = 1, ceil = true}"), ("i8[1x2x6x6]", "{kernel = 2, dilation = 3}"),
-        (IMAGE, "{kernel = 3, stride = 2, ceil = true}")],
+        (IMAGE, "{kernel = 2}"),
+        (IMAGE, "{kernel = [3, 2], stride = 2, pad = 1, ceil = true}"),
+        ("i8[1x2x6x6]", "{kernel = 2, dilation = 3}"),
+        (IMAGE, "{kernel = 3, stride = 2, ceil = true}"),
+    ],
     "avg_pool2d": [
         (IMAGE, "{kernel = 2, dilation = [3, 2]}"),
-        (IMAGE, "{kernel = 2}"), (IMAGE, "{kernel = [3, 2], stride = 2, pad = 1, ceil = true}"),
+        (IMAGE, "{kernel = 2}"),
+        (IMAGE, "{kernel = [3, 2], stride = 2, pad = 1, ceil = true}"),
         (IMAGE, "{kernel = 3, stride = 2, pad = [1, 0, 1, 1], count_pad = true}"),
-        (IMAGE, "{kernel = 3, stride = 2, pad = 1, ceil = true, count_pad = true}")],
+        (IMAGE, "{kernel = 3, stride = 2, pad = 1, ceil = true, count_pad = true}"),
+    ],
     "global_avg_pool": [(IMAGE, "{}")],
-    "reduce": [(IMAGE, "{fn = mean}"), (IMAGE, "{fn = max, axes = [-1, 1], keep = false}"), ("i32[3x4]", "{fn = sum, axes = [0]}"),
-               ("f32[2x3]", "{fn = prod, keep = false}"), ("f32[2x3]", "{fn = min, axes = [1]}")],
-    "reshape": [(IMAGE, "{shape = [0, -1]}"), (IMAGE, "{shape = [8, 42]}"), ("f32[4]", "{shape = [1, 1, 2, 2]}"), ("f32[1]", "{shape = []}")],
+    "reduce": [
+        (IMAGE, "{fn = mean}"),
+        (IMAGE, "{fn = max, axes = [-1, 1], keep = false}"),
+        ("i32[3x4]", "{fn = sum, axes = [0]}"),
+        ("f32[2x3]", "{fn = prod, keep = false}"),
+        ("f32[2x3]", "{fn = min, axes = [1]}"),
+    ],
+    "reshape": [
+        (IMAGE, "{shape = [0, -1]}"),
+        (IMAGE, "{shape = [8, 42]}"),
+        ("f32[4]", "{shape = [1, 1, 2, 2]}"),
+        ("f32[1]", "{shape = []}"),
+    ],
     "transpose": [(IMAGE, "{perm = [0, 2, 3, 1]}"), ("bool[3x4]", "{perm = [1, 0]}"), ("f32[]", "{perm = []}")],
     "concat": [("f32[2x3] f32[2x1] f32[2x4]", "{}"), ("i64[2] i64[3]", "{axis = -1}"), (IMAGE, "{axis = 0}")],
-    "split": [("f32[2x7]", "{sizes = [3, 4]}"), ("f32[6x2]", "{sizes = [1, 2, 3], axis = -2}"), ("f32[2x3]", "{sizes = [3]}")],
-    "slice": [("f32[7x6]", "{axes = [0, -1], starts = [1, -3], stops = [5, 1000]}"),
-              ("f32[7x6]", "{axes = [0], starts = [-1], stops = [-1000], steps = [-2]}"),
-              ("f32[7x6]", "{axes = [1], starts = [4], stops = [2]}"), ("f32[7]", "{axes = [0], starts = [5], stops = [1], steps = [-3]}")],
-    "pad": [("f32[2x3]", "{before = [1, 0], after = [0, 2]}"), ("f32[4x5]", "{before = [-1, 2], after = [0, -1], value = 1.5}"),
-            ("i8[2]", "{before = [1], after = [1], value = 7}")],
+    "split": [
+        ("f32[2x7]", "{sizes = [3, 4]}"),
+        ("f32[6x2]", "{sizes = [1, 2, 3], axis = -2}"),
+        ("f32[2x3]", "{sizes = [3]}"),
+    ],
+    "slice": [
+        ("f32[7x6]", "{axes = [0, -1], starts = [1, -3], stops = [5, 1000]}"),
+        ("f32[7x6]", "{axes = [0], starts = [-1], stops = [-1000], steps = [-2]}"),
+        ("f32[7x6]", "{axes = [1], starts = [4], stops = [2]}"),
+        ("f32[7]", "{axes = [0], starts = [5], stops = [1], steps = [-3]}"),
+    ],
+    "pad": [
+        ("f32[2x3]", "{before = [1, 0], after = [0, 2]}"),
+        ("f32[4x5]", "{before = [-1, 2], after = [0, -1], value = 1.5}"),
+        ("i8[2]", "{before = [1], after = [1], value = 7}"),
+    ],
     "gather": [("f32[5x3] i64[2x2]", "{}"), ("f32[2x5] i32[3]", "{axis = 1}"), ("f32[5] i64[]", "{}")],
     "expand": [("f32[3x1]", "{shape = [2, 1, 4]}"), ("f32[3x4]", "{shape = [1]}"), ("f32[]", "{shape = []}")],
     "shape": [(IMAGE, "{}"), ("f32[]", "{}")],
-    "unary": [("f32[3x4]", f"{{fn = {fn}}}") for fn in ("exp", "log", "sqrt", "abs", "neg", "floor", "ceil", "reciprocal", "erf")],
+    "unary": [
+        ("f32[3x4]", f"{{fn = {fn}}}")
+        for fn in ("exp", "log", "sqrt", "abs", "neg", "floor", "ceil", "reciprocal", "erf")
+    ],
     "cast": [("f32[3x4]", "{to = i32}"), ("i64[3]", "{to = f16}"), ("u8[2]", "{to = bool}")],
     "adapt": [(IMAGE, "{}")],
     "clip": [("f32[3x4]", "{low = -1, high = 0.5}"), ("f32[3]", "{low = 0}"), ("f32[3]", "{}")],
     "hard_sigmoid": [("f32[3x4]", "{alpha = 0.5, beta = 0.25}")],
     "leaky_relu": [("f32[3x4]", "{alpha = 0.5}")],
     "elu": [("f32[3x4]", "{alpha = 0.5}")],
-    **{name: [("f32[3x4]", "{}"), ("f64[2]", "{}")] for name in ("relu", "hard_swish", "sigmoid", "silu", "tanh", "gelu")},
-    **{name: [("f32[2x3x4] f32[3x1]", "{}"), ("f32[1x4] f32[3x1]", "{act = relu}"), ("i32[4] i32[4]", "{}")]
-       for name in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},
+    **{
+        name: [("f32[3x4]", "{}"), ("f64[2]", "{}")]
+        for name in ("relu", "hard_swish", "sigmoid", "silu", "tanh", "gelu")
+    },
+    **{
+        name: [("f32[2x3x4] f32[3x1]", "{}"), ("f32[1x4] f32[3x1]", "{act = relu}"), ("i32[4] i32[4]", "{}")]
+        for name in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")
+    },
 }
 CASES = [(name, types, attributes) for name, examples in EXAMPLES.items() for types, attributes in examples]
 
@@ -92,7 +132,10 @@ def test_shape_rule_agrees_with_reference(name: str, types: str, attributes: str
     rng = np.random.default_rng(0)
     layer = make(name, values_for(types), attributes)
     Function("main").body.append(layer)
-    arrays = [None if v is None else (rng.uniform(0.1, 3, v.type.static_shape)).astype(v.type.dtype.numpy) for v in layer.operand_slots()]
+    arrays = [
+        None if v is None else (rng.uniform(0.1, 3, v.type.static_shape)).astype(v.type.dtype.numpy)
+        for v in layer.operand_slots()
+    ]
     copies = [None if a is None else a.copy() for a in arrays]
     with np.errstate(all="ignore"):
         found = layer.reference(*arrays)
@@ -115,8 +158,12 @@ def test_symbolic_batch(name: str, types: str, attributes: str) -> None:
         return
     size = first.type.static_shape[0]
     shape: tuple[Dimension, ...] = (symbol("N"), *first.type.shape[1:])
-    others = [Value(v.name, TensorType(v.type.dtype, (symbol("N"), *v.type.shape[1:])))
-              if v is not None and v.type.shape[:1] == (size,) and v is not first and name in ("concat", "add") else v for v in values]
+    others = [
+        Value(v.name, TensorType(v.type.dtype, (symbol("N"), *v.type.shape[1:])))
+        if v is not None and v.type.shape[:1] == (size,) and v is not first and name in ("concat", "add")
+        else v
+        for v in values
+    ]
     others[values.index(first)] = Value("n", TensorType(first.type.dtype, shape))
     try:
         types_ = make(name, others, attributes).result_types()
@@ -125,37 +172,51 @@ def test_symbolic_batch(name: str, types: str, attributes: str) -> None:
     assert tuple(t.substitute({"N": size}) for t in types_) == static
 
 
-@pytest.mark.parametrize(("name", "types", "attributes", "message"), [
-    ("conv2d", "f32[1x3x4x4] f32[2x4x1x1]", "{}", "x has 3 channels but weight"),
-    ("conv2d", "f32[1x4x4x4] f32[3x2x1x1]", "{groups = 2}", "3 output channels do not divide into 2 groups"),
-    ("conv2d", "f32[1x3x4x4] f32[2x3x5x1]", "{}", "a window of 5 does not fit into 4"),
-    ("conv2d", "f32[1x3x4x4] f32[2x3x1x1] f32[3]", "{}", "bias must be"),
-    ("conv2d", "f32[1x3x4x4] f32[2x3x1x1] - f32[1x2x4x3]", "{}", "residual must be"),
-    ("conv2d", "f32[1x3x4x4] f32[2x3x1x1]", "{stride = 0}", "must be positive"),
-    ("conv2d", "f32[3x4x4] f32[2x3x1x1]", "{}", "x must have 4 dimensions"),
-    ("fully_connected", "f32[3x5] f32[4x6]", "{}", "x has 5 features but weight takes 6"),
-    ("matmul", "f32[3x5] f32[4x6]", "{}", "inner dimensions 5 and 4 differ"),
-    ("matmul", "f32[5] f32[5]", "{}", "at least 2 dimensions"),
-    ("add", "f32[3] f32[4]", "{}", "do not broadcast"), ("add", "f32[3] i32[3]", "{}", "dtypes f32 and i32"),
-    ("batch_norm", "f32[1x3] f32[3] f32[3] f32[2] f32[3]", "{}", "mean must be"),
-    ("scale_shift", "f32[1x3] f32[3] f32[2]", "{}", "scale and shift must be"),
-    ("max_pool2d", "f32[1x3x4x4]", "{kernel = 0}", "must be positive"), ("max_pool2d", "f32[1x3x4x4]", "{kernel = 5}", "does not fit"),
-    ("reshape", "f32[6]", "{shape = [4]}", "cannot be reshaped"), ("reshape", "f32[6]", "{shape = [-1, -1]}", "one -1"),
-    ("reshape", "f32[6]", "{shape = [-1, 4]}", "cannot be reshaped"), ("reshape", "f32[6]", "{shape = [6, 0]}", "copies a dimension"),
-    ("transpose", "f32[2x3]", "{perm = [0, 0]}", "not a permutation"), ("concat", "f32[2x3] f32[3x3]", "{}", "does not fit"),
-    ("concat", "", "{}", "at least one"), ("split", "f32[2x3]", "{sizes = [1, 1]}", "do not add up to 3"),
-    ("slice", "f32[3]", "{axes = [0], starts = [0], stops = [1], steps = [0]}", "a step is 0"),
-    ("slice", "f32[3]", "{axes = [0], starts = [], stops = [1]}", "equal lengths"), ("slice", "f32[3]", "{axes = [1], starts = [0], stops = [1]}", "out of range"),
-    ("pad", "f32[3]", "{before = [1, 1], after = [1]}", "need 1 entries"), ("gather", "f32[3] f32[1]", "{}", "i64 or i32"),
-    ("softmax", "f32[3]", "{axis = 1}", "axis 1 is out of range"), ("local_response_norm", "f32[1x3x2x2]", "{size = 0}", "must be positive"),
-])
+@pytest.mark.parametrize(
+    ("name", "types", "attributes", "message"),
+    [
+        ("conv2d", "f32[1x3x4x4] f32[2x4x1x1]", "{}", "x has 3 channels but weight"),
+        ("conv2d", "f32[1x4x4x4] f32[3x2x1x1]", "{groups = 2}", "3 output channels do not divide into 2 groups"),
+        ("conv2d", "f32[1x3x4x4] f32[2x3x5x1]", "{}", "a window of 5 does not fit into 4"),
+        ("conv2d", "f32[1x3x4x4] f32[2x3x1x1] f32[3]", "{}", "bias must be"),
+        ("conv2d", "f32[1x3x4x4] f32[2x3x1x1] - f32[1x2x4x3]", "{}", "residual must be"),
+        ("conv2d", "f32[1x3x4x4] f32[2x3x1x1]", "{stride = 0}", "must be positive"),
+        ("conv2d", "f32[3x4x4] f32[2x3x1x1]", "{}", "x must have 4 dimensions"),
+        ("fully_connected", "f32[3x5] f32[4x6]", "{}", "x has 5 features but weight takes 6"),
+        ("matmul", "f32[3x5] f32[4x6]", "{}", "inner dimensions 5 and 4 differ"),
+        ("matmul", "f32[5] f32[5]", "{}", "at least 2 dimensions"),
+        ("add", "f32[3] f32[4]", "{}", "do not broadcast"),
+        ("add", "f32[3] i32[3]", "{}", "dtypes f32 and i32"),
+        ("batch_norm", "f32[1x3] f32[3] f32[3] f32[2] f32[3]", "{}", "mean must be"),
+        ("scale_shift", "f32[1x3] f32[3] f32[2]", "{}", "scale and shift must be"),
+        ("max_pool2d", "f32[1x3x4x4]", "{kernel = 0}", "must be positive"),
+        ("max_pool2d", "f32[1x3x4x4]", "{kernel = 5}", "does not fit"),
+        ("reshape", "f32[6]", "{shape = [4]}", "cannot be reshaped"),
+        ("reshape", "f32[6]", "{shape = [-1, -1]}", "one -1"),
+        ("reshape", "f32[6]", "{shape = [-1, 4]}", "cannot be reshaped"),
+        ("reshape", "f32[6]", "{shape = [6, 0]}", "copies a dimension"),
+        ("transpose", "f32[2x3]", "{perm = [0, 0]}", "not a permutation"),
+        ("concat", "f32[2x3] f32[3x3]", "{}", "does not fit"),
+        ("concat", "", "{}", "at least one"),
+        ("split", "f32[2x3]", "{sizes = [1, 1]}", "do not add up to 3"),
+        ("slice", "f32[3]", "{axes = [0], starts = [0], stops = [1], steps = [0]}", "a step is 0"),
+        ("slice", "f32[3]", "{axes = [0], starts = [], stops = [1]}", "equal lengths"),
+        ("slice", "f32[3]", "{axes = [1], starts = [0], stops = [1]}", "out of range"),
+        ("pad", "f32[3]", "{before = [1, 1], after = [1]}", "need 1 entries"),
+        ("gather", "f32[3] f32[1]", "{}", "i64 or i32"),
+        ("softmax", "f32[3]", "{axis = 1}", "axis 1 is out of range"),
+        ("local_response_norm", "f32[1x3x2x2]", "{size = 0}", "must be positive"),
+    ],
+)
 def test_refused_shapes(name: str, types: str, attributes: str, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
         make(name, values_for(types), attributes).infer()
 
 
 NAMES = st.sampled_from(["a", "conv1.w", "x-1", "$0", "0", "with space", 'quo"te', "ünï", "back\\slash", "v"])
-LOCATIONS = st.lists(st.builds(Location, st.sampled_from(["m.onnx", "a b.tf"]), NAMES), max_size=2, unique=True).map(tuple)
+LOCATIONS = st.lists(st.builds(Location, st.sampled_from(["m.onnx", "a b.tf"]), NAMES), max_size=2, unique=True).map(
+    tuple
+)
 VIAS = st.sampled_from([None, "cpu/f32/nchw/direct", "cpu/f32/nchw16c/winograd_f4[tile=14x2]"])
 
 
@@ -189,7 +250,11 @@ def modules(draw: st.DrawFn) -> Module:
         if name != "adapt" and draw(st.booleans()):
             for result in layer.results:
                 if result.type.rank == 4:
-                    result.type = TensorType(result.type.dtype, result.type.shape, layout_named(draw(st.sampled_from(["nchw", "nhwc", "nchw8c"]))))
+                    result.type = TensorType(
+                        result.type.dtype,
+                        result.type.shape,
+                        layout_named(draw(st.sampled_from(["nchw", "nhwc", "nchw8c"]))),
+                    )
         values += [*layer.results, *(v for v in operands if v is not None and v.type.rank)]
     outputs = draw(st.lists(st.sampled_from(values), max_size=3)) if values else []
     function.set_outputs(outputs, [draw(NAMES) for _ in outputs])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plait.ir import Constant, Function, Layer, Module, TensorType, Value, layer, verify
 from plait.ir.layer import OpaqueLayer
 from plait.ir.layers.activations import Relu, Tanh
@@ -110,8 +111,14 @@ def test_iteration_survives_changes() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["append", "insert", "remove", "move", "replace"]), st.integers(0, 99), st.integers(0, 99)),
-                max_size=30))
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["append", "insert", "remove", "move", "replace"]), st.integers(0, 99), st.integers(0, 99)
+        ),
+        max_size=30,
+    )
+)
 def test_random_edits_keep_the_list_true(edits: list[tuple[str, int, int]]) -> None:
     x = Value("x", T)
     region = Region([x])
@@ -157,7 +164,24 @@ def test_constants_have_unique_names_and_read_only_lazy_data() -> None:
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_numbers_of_constants_read_back_exactly(dtype: type) -> None:
     limits = np.finfo(dtype)
-    data = np.array([0, -0.0, 1, 0.1, 1 / 3, limits.max, limits.tiny, limits.smallest_subnormal, np.inf, -np.inf, np.nan, 6e4, 1e-4], dtype)
+    data = np.array(
+        [
+            0,
+            -0.0,
+            1,
+            0.1,
+            1 / 3,
+            limits.max,
+            limits.tiny,
+            limits.smallest_subnormal,
+            np.inf,
+            -np.inf,
+            np.nan,
+            6e4,
+            1e-4,
+        ],
+        dtype,
+    )
     module = Module([Function("main")])
     module.add_constant("c", data)
     again = parse_module(print_module(module))
@@ -166,11 +190,16 @@ def test_numbers_of_constants_read_back_exactly(dtype: type) -> None:
 
 def test_scalars() -> None:
     assert scalar(Constant("c", np.full((1, 1), 2.5, np.float32))) == 2.5
-    assert scalar(Constant("c", np.zeros(2, np.float32))) is None and scalar(Value("x", T)) is None and scalar(None) is None
+    assert (
+        scalar(Constant("c", np.zeros(2, np.float32))) is None
+        and scalar(Value("x", T)) is None
+        and scalar(None) is None
+    )
 
 
 def test_clones_are_independent() -> None:
-    text = "ir 1\nconst @c : f32[2] = [1, 2]\nnet @main(%x: f32[2]) -> (%y: f32[2]) {\n%a = relu(%x)\n%y = add(%a, @c)\n}\n"
+    head = "ir 1\nconst @c : f32[2] = [1, 2]\n"
+    text = head + "net @main(%x: f32[2]) -> (%y: f32[2]) {\n%a = relu(%x)\n%y = add(%a, @c)\n}\n"
     module = parse_module(text)
     copy = module.clone()
     assert copy == module and copy.constants["c"] is not module.constants["c"]
@@ -183,8 +212,11 @@ def test_clones_are_independent() -> None:
 
 
 def test_opaque_layers_keep_what_they_were() -> None:
-    text = ('ir 1\nnet @main(%x: f32[2]) -> (%y: f32[3]) {\n'
-            '  %y, %z = plugin_op(%x, %x) {size = 3, mode = "a b"} : f32[3], i32[] via gpu/f32/custom !1.50us loc "m":"n"\n}\n')
+    text = (
+        "ir 1\nnet @main(%x: f32[2]) -> (%y: f32[3]) {\n"
+        '  %y, %z = plugin_op(%x, %x) {size = 3, mode = "a b"} : f32[3], i32[]'
+        ' via gpu/f32/custom !1.50us loc "m":"n"\n}\n'
+    )
     module = parse_module(text, allow_unknown=True)
     assert isinstance(module.main.body.first, OpaqueLayer)
     assert print_module(module) == text
@@ -194,13 +226,17 @@ def test_opaque_layers_keep_what_they_were() -> None:
 def test_layer_names_have_one_owner() -> None:
     import attrs
 
-    with pytest.raises(ValueError, match=r"'relu' is registered by both plait\.ir\.layers\.activations\.Relu and .*Mine"):
+    with pytest.raises(
+        ValueError, match=r"'relu' is registered by both plait\.ir\.layers\.activations\.Relu and .*Mine"
+    ):
+
         @layer("relu")
         @attrs.define(eq=False)
         class Mine(Layer):
             """Another relu."""
 
     with pytest.raises(TypeError, match="a repeated operand must be the only operand"):
+
         @layer("both")
         @attrs.define(eq=False)
         class Both(Layer):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from plait.ir.activation import KINDS, RELU6, Activation, activation
 from plait.ir.attributes import Call, attribute_text, boolean, dtype, integer, ints, number, pads, pair
 from plait.ir.dims import symbol
@@ -19,9 +20,10 @@ def test_layout_defaults_by_rank() -> None:
     assert default_layout(4) is NCHW and default_layout(3) is ROW_MAJOR
 
 
-@pytest.mark.parametrize(("layout", "storage"), [
-    ("nchw", (2, 20, 5, 7)), ("nhwc", (2, 5, 7, 20)), ("nchw16c", (2, 2, 5, 7, 16)), ("nchw8c", (2, 3, 5, 7, 8)),
-])
+@pytest.mark.parametrize(
+    ("layout", "storage"),
+    [("nchw", (2, 20, 5, 7)), ("nhwc", (2, 5, 7, 20)), ("nchw16c", (2, 2, 5, 7, 16)), ("nchw8c", (2, 3, 5, 7, 8))],
+)
 def test_storage_shape_and_bytes(layout: str, storage: tuple[int, ...]) -> None:
     type = TensorType(DType.F32, (2, 20, 5, 7), layout_named(layout))
     assert type.storage_shape == storage
@@ -94,11 +96,25 @@ def test_wrong_activations() -> None:
         activation(3)
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (1, "1"), (True, "true"), (0.5, "0.5"), (1e-5, "1e-05"), (2.0, "2.0"), (math.inf, "inf"), (-math.inf, "-inf"), ("mean", "mean"),
-    ("true", '"true"'), ("a b", '"a b"'), ((1, (2.5, "x")), "[1, [2.5, x]]"), (DType.F16, "f16"), (Call("clip", (0, 6)), "clip(0, 6)"),
-    (RELU6, "relu6"),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (True, "true"),
+        (0.5, "0.5"),
+        (1e-5, "1e-05"),
+        (2.0, "2.0"),
+        (math.inf, "inf"),
+        (-math.inf, "-inf"),
+        ("mean", "mean"),
+        ("true", '"true"'),
+        ("a b", '"a b"'),
+        ((1, (2.5, "x")), "[1, [2.5, x]]"),
+        (DType.F16, "f16"),
+        (Call("clip", (0, 6)), "clip(0, 6)"),
+        (RELU6, "relu6"),
+    ],
+)
 def test_attribute_text(value: object, text: str) -> None:
     assert attribute_text(value) == text
 
@@ -111,7 +127,21 @@ def test_values_without_text() -> None:
 def test_converters() -> None:
     assert pair(2) == (2, 2) and pair([1, 2]) == (1, 2)
     assert pads(1) == (1, 1, 1, 1) and pads([1, 2]) == (1, 2, 1, 2) and pads([1, 2, 3, 4]) == (1, 2, 3, 4)
-    assert ints([1, np.int64(2)]) == (1, 2) and integer(3) == 3 and number(3) == 3.0 and boolean(True) and dtype("f32") is DType.F32
-    for converter, wrong in [(pair, [1]), (pads, [1, 2, 3]), (ints, [1.5]), (integer, True), (number, "1"), (boolean, 1), (dtype, "f31")]:
+    assert (
+        ints([1, np.int64(2)]) == (1, 2)
+        and integer(3) == 3
+        and number(3) == 3.0
+        and boolean(True)
+        and dtype("f32") is DType.F32
+    )
+    for converter, wrong in [
+        (pair, [1]),
+        (pads, [1, 2, 3]),
+        (ints, [1.5]),
+        (integer, True),
+        (number, "1"),
+        (boolean, 1),
+        (dtype, "f31"),
+    ]:
         with pytest.raises((TypeError, ValueError)):
             converter(wrong)  # type: ignore[operator]

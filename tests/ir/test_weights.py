@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from plait.ir import IRError, TensorType
 from plait.ir.text import load_ir, parse_module, save_ir
 from plait.ir.types import DType
 from plait.ir.weights import read_weights, views, write_weights
 
-TYPES = {"a": TensorType(DType.F32, (3, 2)), "b": TensorType(DType.I8, (5,)), "empty": TensorType(DType.F32, (0, 4)),
-         "c": TensorType(DType.F64, ()), "h": TensorType(DType.BF16, (2,)), "t": TensorType(DType.BOOL, (2,))}
+TYPES = {
+    "a": TensorType(DType.F32, (3, 2)),
+    "b": TensorType(DType.I8, (5,)),
+    "empty": TensorType(DType.F32, (0, 4)),
+    "c": TensorType(DType.F64, ()),
+    "h": TensorType(DType.BF16, (2,)),
+    "t": TensorType(DType.BOOL, (2,)),
+}
 DATA = {name: (np.arange(t.elements) % 2).reshape(t.static_shape).astype(t.dtype.numpy) for name, t in TYPES.items()}
 
 
@@ -31,7 +38,7 @@ def test_what_is_written_reads_back_mapped_and_aligned(tmp_path: Path) -> None:
         assert array.dtype == DATA[name].dtype and np.array_equal(array, DATA[name])
         assert not array.flags.writeable
     size = int.from_bytes(path.read_bytes()[:8], "little")
-    header = json.loads(path.read_bytes()[8:8 + size])
+    header = json.loads(path.read_bytes()[8 : 8 + size])
     assert (8 + size) % 64 == 0
     assert all(header[n]["data_offsets"][0] % 64 == 0 for n in TYPES)
 
@@ -46,10 +53,10 @@ def test_writing_is_reproducible(tmp_path: Path) -> None:
 def edit_header(change: Callable[[dict[str, object]], object]) -> Callable[[bytes], bytes]:
     def edit(data: bytes) -> bytes:
         size = int.from_bytes(data[:8], "little")
-        header = json.loads(data[8:8 + size])
+        header = json.loads(data[8 : 8 + size])
         change(header)
         text = json.dumps(header).encode()
-        return len(text).to_bytes(8, "little") + text + data[8 + size:]
+        return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
     return edit
 
@@ -58,24 +65,27 @@ def entry(name: str, **values: object) -> Callable[[bytes], bytes]:
     return edit_header(lambda header: header[name].update(values))  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(("damage", "message"), [
-    (lambda d: b"", "cannot read|not a safetensors"),
-    (lambda d: d[:7], "not a safetensors"),
-    (lambda d: d[:40], "not a safetensors"),
-    (lambda d: d[:-1], "extent of 't' is wrong|extent"),
-    (lambda d: b"\xff" * 8 + d[8:], "not a safetensors"),
-    (lambda d: d[:8] + b"[" + d[9:], "not a safetensors"),
-    (edit_header(lambda h: h.pop("a")), "has no tensor 'a'"),
-    (edit_header(lambda h: h.update(a=3)), "not a safetensors"),
-    (edit_header(lambda h: h.update(a={"dtype": "F32"})), "not a safetensors"),
-    (entry("a", dtype="F16"), "declared f32\\[3x2\\] but .* has F16"),
-    (entry("a", shape=[2, 3]), r"has F32 \[2, 3\]"),
-    (entry("a", data_offsets=[0, 20]), "extent of 'a' is wrong"),
-    (entry("a", data_offsets=[-24, 0]), "extent of 'a' is wrong"),
-    (entry("a", data_offsets=[1 << 40, (1 << 40) + 24]), "extent of 'a' is wrong"),
-    (entry("a", data_offsets=["0", 24]), "not a safetensors"),
-    (entry("a", data_offsets=[0, 1, 2]), "not a safetensors"),
-])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: b"", "cannot read|not a safetensors"),
+        (lambda d: d[:7], "not a safetensors"),
+        (lambda d: d[:40], "not a safetensors"),
+        (lambda d: d[:-1], "extent of .* is wrong"),
+        (lambda d: b"\xff" * 8 + d[8:], "not a safetensors"),
+        (lambda d: d[:8] + b"[" + d[9:], "not a safetensors"),
+        (edit_header(lambda h: h.pop("a")), "has no tensor 'a'"),
+        (edit_header(lambda h: h.update(a=3)), "not a safetensors"),
+        (edit_header(lambda h: h.update(a={"dtype": "F32"})), "not a safetensors"),
+        (entry("a", dtype="F16"), "declared f32\\[3x2\\] but .* has F16"),
+        (entry("a", shape=[2, 3]), r"has F32 \[2, 3\]"),
+        (entry("a", data_offsets=[0, 20]), "extent of 'a' is wrong"),
+        (entry("a", data_offsets=[-24, 0]), "extent of 'a' is wrong"),
+        (entry("a", data_offsets=[1 << 40, (1 << 40) + 24]), "extent of 'a' is wrong"),
+        (entry("a", data_offsets=["0", 24]), "not a safetensors"),
+        (entry("a", data_offsets=[0, 1, 2]), "not a safetensors"),
+    ],
+)
 def test_damaged_files(tmp_path: Path, damage: Callable[[bytes], bytes], message: str) -> None:
     path, _ = write(tmp_path)
     path.write_bytes(damage(path.read_bytes()))
@@ -86,7 +96,7 @@ def test_damaged_files(tmp_path: Path, damage: Callable[[bytes], bytes], message
 
 def test_missing_and_changed_files(tmp_path: Path) -> None:
     path, digest = write(tmp_path)
-    with pytest.raises(IRError, match="'gone.safetensors' is missing"):
+    with pytest.raises(IRError, match=r"'gone\.safetensors' is missing"):
         read_weights(tmp_path, "gone.safetensors", "", TYPES)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -116,8 +126,13 @@ def test_links_do_not_lead_outside(tmp_path: Path) -> None:
 
 
 def test_unaligned_tensors_of_other_writers() -> None:
-    header = json.dumps({"__metadata__": {"format": "np"}, "b": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]},
-                         "x": {"dtype": "F32", "shape": [2], "data_offsets": [1, 9]}}).encode()
+    header = json.dumps(
+        {
+            "__metadata__": {"format": "np"},
+            "b": {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]},
+            "x": {"dtype": "F32", "shape": [2], "data_offsets": [1, 9]},
+        }
+    ).encode()
     data = len(header).to_bytes(8, "little") + header + b"\x05" + np.array([1.5, -2], np.float32).tobytes()
     loaded = views(memoryview(data), {"x": TensorType(DType.F32, (2,))}, "w")["x"]()
     assert loaded.tolist() == [1.5, -2] and float(loaded.sum()) == -0.5

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from plait.passes import registry
 from plait.passes.pipeline import PIPELINES
 from plait.passes.registry import known_passes

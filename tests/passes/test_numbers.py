@@ -1,4 +1,4 @@
-"""Random networks compute the same numbers before and after each pass and pipeline, and every pass is idempotent on them."""
+"""Random networks compute the same numbers before and after each pass, and every pass is idempotent on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from plait.ir import Function, Layer, Module, TensorType, Value
 from plait.ir.diagnostics import Location
 from plait.ir.layers.activations import Clip, HardSigmoid, HardSwish, LeakyRelu, Relu, Sigmoid
@@ -80,7 +81,15 @@ def batch_norm(net: Net, x: Value) -> Layer:
 
 def unary(net: Net, x: Value) -> Layer:
     makers: list[Callable[[Value], Layer]] = [
-        Relu, HardSwish, Sigmoid, LeakyRelu, HardSigmoid, lambda x: Clip(x, low=0, high=6), lambda x: Clip(x, low=0), Clip]
+        Relu,
+        HardSwish,
+        Sigmoid,
+        LeakyRelu,
+        HardSigmoid,
+        lambda x: Clip(x, low=0, high=6),
+        lambda x: Clip(x, low=0),
+        Clip,
+    ]
     return makers[net.rng.integers(len(makers))](x)
 
 
@@ -109,8 +118,11 @@ def residual(net: Net, x: Value) -> Layer:
 
 def spelled_out(net: Net, x: Value) -> Layer:
     plus = net.add(Add(x, net.number(3)))
-    gate = net.add(Minimum(net.add(Maximum(plus, net.number(0))), net.number(6))) if net.rng.random() < 0.5 else \
-        net.add(Clip(plus, low=0, high=6))
+    gate = (
+        net.add(Minimum(net.add(Maximum(plus, net.number(0))), net.number(6)))
+        if net.rng.random() < 0.5
+        else net.add(Clip(plus, low=0, high=6))
+    )
     if net.rng.random() < 0.5:
         return Div(net.add(Mul(x, gate)), net.number(6))
     return Mul(net.add(Mul(gate, net.number(1 / 6))), x)
@@ -125,8 +137,21 @@ def scale_shift(net: Net, x: Value) -> Layer:
     return ScaleShift(x, net.constant(C), net.constant(C))
 
 
-STEPS = (conv, conv, batch_norm, unary, unary, arithmetic, neutral, residual, spelled_out, squeeze, scale_shift,
-         padded_conv, padded_pool)
+STEPS = (
+    conv,
+    conv,
+    batch_norm,
+    unary,
+    unary,
+    arithmetic,
+    neutral,
+    residual,
+    spelled_out,
+    squeeze,
+    scale_shift,
+    padded_conv,
+    padded_pool,
+)
 
 
 def random_net(seed: int, steps: list[int]) -> Module:
@@ -141,7 +166,9 @@ def random_net(seed: int, steps: list[int]) -> Module:
     same = [v for v in net.values if v.type == net.values[-1].type]
     joined = net.add(Concat((net.values[-1], same[0])))
     flat = net.add(Reduce(joined, fn="mean", axes=(2, 3), keep=False))
-    head = FullyConnected(flat, net.constant(4, 2 * C)) if net.rng.random() < 0.5 else Matmul(flat, net.constant(2 * C, 4))
+    head = (
+        FullyConnected(flat, net.constant(4, 2 * C)) if net.rng.random() < 0.5 else Matmul(flat, net.constant(2 * C, 4))
+    )
     logits = net.add(Add(net.add(head), net.constant(4)))
     extra = [net.values[net.rng.integers(len(net.values))]] if net.rng.random() < 0.5 else []
     net.module.main.set_outputs([logits, *extra], ["logits", *(["extra"] if extra else [])])
@@ -151,7 +178,9 @@ def random_net(seed: int, steps: list[int]) -> Module:
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1), steps=st.lists(st.integers(0, len(STEPS) - 1), min_size=1, max_size=12))
 @pytest.mark.parametrize("pipeline", PASSES)
-def test_random_networks(pipeline: str, seed: int, steps: list[int], same_numbers: Callable[[Module, Module], None]) -> None:
+def test_random_networks(
+    pipeline: str, seed: int, steps: list[int], same_numbers: Callable[[Module, Module], None]
+) -> None:
     before = random_net(seed, steps)
     after = before.clone()
     PassManager(Pipeline.parse(pipeline), check_changed=True).run(after)

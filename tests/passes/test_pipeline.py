@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import attrs
 import pytest
+
 from plait.ir import IRError, Module
 from plait.ir.layers.activations import Relu
 from plait.ir.text import load_ir, parse_module
@@ -28,48 +29,59 @@ net @main(%x: f32[2x3]) -> (%y: f32[2x3]) {
 """
 
 
-@pytest.mark.parametrize(("text", "printed"), [
-    ("", ""),
-    ("dce", "dce"),
-    (" cse , dce\n", "cse,dce"),
-    ("fuse-activation{kinds=[relu,hard_swish]},dce", "fuse-activation{kinds=[relu,hard_swish]},dce"),
-    ("fuse-activation{kinds = relu}", "fuse-activation{kinds=[relu]}"),
-    ("fuse-activation{}", "fuse-activation"),
-    ("fold-constants{max_bytes=268435456}", "fold-constants"),
-    ("bind-dims{N=1,\n  H=\"2*S\"}", 'bind-dims{N=1,H="2*S"}'),
-    ("canonical", PIPELINES["canonical"]),
-    ("default,dce", PIPELINES["default"] + ",dce"),
-])
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("", ""),
+        ("dce", "dce"),
+        (" cse , dce\n", "cse,dce"),
+        ("fuse-activation{kinds=[relu,hard_swish]},dce", "fuse-activation{kinds=[relu,hard_swish]},dce"),
+        ("fuse-activation{kinds = relu}", "fuse-activation{kinds=[relu]}"),
+        ("fuse-activation{}", "fuse-activation"),
+        ("fold-constants{max_bytes=268435456}", "fold-constants"),
+        ('bind-dims{N=1,\n  H="2*S"}', 'bind-dims{N=1,H="2*S"}'),
+        ("canonical", PIPELINES["canonical"]),
+        ("default,dce", PIPELINES["default"] + ",dce"),
+    ],
+)
 def test_text_round_trip(text: str, printed: str) -> None:
     pipeline = Pipeline.parse(text)
     assert str(pipeline) == printed
     assert Pipeline.parse(printed) == pipeline
 
 
-@pytest.mark.parametrize(("text", "line", "column", "end", "message"), [
-    ("canonicalise", 1, 1, 13, "unknown pass 'canonicalise'"),
-    ("dce,", 1, 5, 6, "unexpected the end; expected the name of a pass"),
-    ("dce,,cse", 1, 5, 6, "unexpected ','; expected the name of a pass"),
-    ("dce cse", 1, 5, 6, "unexpected 'c'; expected ',' between passes"),
-    ("dce{x=1}", 1, 5, 6, "pass dce has no option 'x'"),
-    ("cse,\n fuse-activation{kind=relu}", 2, 18, 22, "pass fuse-activation has no option 'kind'"),
-    ("cse,\n fuse-activation{kinds=[relo]}", 2, 18, 23, "unknown activation 'relo'"),
-    ("fuse-activation{kinds=relu,kinds=tanh}", 1, 28, 33, "option 'kinds' is given twice"),
-    ("fold-constants{max_bytes=many}", 1, 16, 25, "wants an integer, got 'many'"),
-    ("cse,fuse-activation{kinds=[}", 1, 28, 29, "unexpected '}'"),
-    ("fuse-activation{kinds=relu", 1, 16, 17, "this brace is not closed"),
-    ("default{x=1}", 1, 8, 9, "the named pipeline 'default' takes no options"),
-    ("bind-dims", 1, 1, 10, "needs at least one symbol"),
-    ("bind-dims{N=0}", 1, 11, 12, "sizes are at least 1"),
-    ("bind-dims{N=[1]}", 1, 11, 12, "which is no dimension"),
-    ("bind-dims{N=2,H=\"N*2\"}", 1, 15, 16, "dimension H is bound to 2*N, but N is bound too"),
-])
+@pytest.mark.parametrize(
+    ("text", "line", "column", "end", "message"),
+    [
+        ("canonicalise", 1, 1, 13, "unknown pass 'canonicalise'"),
+        ("dce,", 1, 5, 6, "unexpected the end; expected the name of a pass"),
+        ("dce,,cse", 1, 5, 6, "unexpected ','; expected the name of a pass"),
+        ("dce cse", 1, 5, 6, "unexpected 'c'; expected ',' between passes"),
+        ("dce{x=1}", 1, 5, 6, "pass dce has no option 'x'"),
+        ("cse,\n fuse-activation{kind=relu}", 2, 18, 22, "pass fuse-activation has no option 'kind'"),
+        ("cse,\n fuse-activation{kinds=[relo]}", 2, 18, 23, "unknown activation 'relo'"),
+        ("fuse-activation{kinds=relu,kinds=tanh}", 1, 28, 33, "option 'kinds' is given twice"),
+        ("fold-constants{max_bytes=many}", 1, 16, 25, "wants an integer, got 'many'"),
+        ("cse,fuse-activation{kinds=[}", 1, 28, 29, "unexpected '}'"),
+        ("fuse-activation{kinds=relu", 1, 16, 17, "this brace is not closed"),
+        ("default{x=1}", 1, 8, 9, "the named pipeline 'default' takes no options"),
+        ("bind-dims", 1, 1, 10, "needs at least one symbol"),
+        ("bind-dims{N=0}", 1, 11, 12, "sizes are at least 1"),
+        ("bind-dims{N=[1]}", 1, 11, 12, "which is no dimension"),
+        ('bind-dims{N=2,H="N*2"}', 1, 15, 16, "dimension H is bound to 2*N, but N is bound too"),
+    ],
+)
 def test_errors_have_a_place(text: str, line: int, column: int, end: int, message: str) -> None:
     with pytest.raises(PassError) as caught:
         Pipeline.parse(text)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.span is not None
-    assert (diagnostic.code, diagnostic.span.line, diagnostic.span.column, diagnostic.span.end) == ("P201", line, column, end)
+    assert (diagnostic.code, diagnostic.span.line, diagnostic.span.column, diagnostic.span.end) == (
+        "P201",
+        line,
+        column,
+        end,
+    )
     assert message in diagnostic.message
     assert diagnostic.span.text == text.splitlines()[line - 1]
     assert caught.value.exit_code == 2
@@ -88,9 +100,14 @@ def test_every_known_pass_loads_and_is_documented() -> None:
 
 
 def test_registry_loads_no_pass_before_it_is_asked() -> None:
-    code = ("import sys; from plait.passes.registry import known_passes; known_passes();"
-            "print([m for m in sys.modules if m.startswith('plait.passes.') and m.rpartition('.')[2] not in ('base', 'registry')])")
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import sys; from plait.passes.registry import known_passes; known_passes();"
+        "light = ('plait.passes.base', 'plait.passes.registry');"
+        "print([m for m in sys.modules if m.startswith('plait.passes.') and m not in light])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,12 +135,18 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_manager_records_and_prints() -> None:
     module, context = parse_module(TEXT), PassContext()
     seen: list[tuple[str, int]] = []
-    manager = PassManager(Pipeline((Cse(), Dce(), Dce())), print_ir_after_change=True,
-                          on_print=lambda name, m: seen.append((name, len(m.main.body))))
+    manager = PassManager(
+        Pipeline((Cse(), Dce(), Dce())),
+        print_ir_after_change=True,
+        on_print=lambda name, m: seen.append((name, len(m.main.body))),
+    )
     assert manager.run(module, context)
     assert seen == [("dce", 1)]
     assert [(r.pass_text, r.changed, r.layers_before, r.layers_after) for r in context.records] == [
-        ("cse", False, 2, 2), ("dce", True, 2, 1), ("dce", False, 1, 1)]
+        ("cse", False, 2, 2),
+        ("dce", True, 2, 1),
+        ("dce", False, 1, 1),
+    ]
     assert all(r.seconds >= 0 for r in context.records)
     assert context.statistics == {("dce", "layers"): 1}
     seen.clear()
@@ -166,7 +189,9 @@ class Breaks(Pass):
 @pytest.mark.parametrize("change", [False, True])
 def test_false_reports_of_change_are_found(change: bool) -> None:
     manager = PassManager(Pipeline((Lies(change),)), check_changed=True)
-    with pytest.raises(PassFailed, match="changed the text form but reported no" if change else "the text form is the same"):
+    with pytest.raises(
+        PassFailed, match="changed the text form but reported no" if change else "the text form is the same"
+    ):
         manager.run(parse_module(TEXT))
     PassManager(Pipeline((Lies(change),))).run(parse_module(TEXT))
 

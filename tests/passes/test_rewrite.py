@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 import pytest
+
 from plait.ir import Layer, Module, Value, verify
 from plait.ir.diagnostics import Location
 from plait.ir.layers.activations import Relu, Sigmoid, Tanh
@@ -123,16 +124,19 @@ def test_helpers_stand_before_the_root_and_are_undone_by_a_refusal() -> None:
 
 
 def test_a_chosen_routine_is_dropped_and_the_format_kept() -> None:
-    module = parse_module("ir 1\nnet @main(%x: f32[1x2x3x4] nhwc) -> (%y: f32[1x2x3x4] nhwc) {\n"
-                          "%a = tanh(%x) : f32[1x2x3x4] nhwc\n%y = relu(%a) : f32[1x2x3x4] nhwc via cpu/f32/relu !2.5us\n}\n")
+    module = parse_module(
+        "ir 1\nnet @main(%x: f32[1x2x3x4] nhwc) -> (%y: f32[1x2x3x4] nhwc) {\n"
+        "%a = tanh(%x) : f32[1x2x3x4] nhwc\n%y = relu(%a) : f32[1x2x3x4] nhwc via cpu/f32/relu !2.5us\n}\n"
+    )
     assert run(module, relu_of_tanh)
     (layer,) = module.main
     assert (layer.via, layer.cost_us, layer.result.type.layout.name) == (None, None, "nhwc")
 
 
 def test_a_value_of_another_format_is_refused() -> None:
-    module = parse_module("ir 1\nnet @main(%x: f32[1x2x3x4] nhwc) -> (%y: f32[1x2x3x4] nchw) {\n"
-                          "%y = sigmoid(%x) : f32[1x2x3x4] nchw\n}\n")
+    module = parse_module(
+        "ir 1\nnet @main(%x: f32[1x2x3x4] nhwc) -> (%y: f32[1x2x3x4] nchw) {\n%y = sigmoid(%x) : f32[1x2x3x4] nchw\n}\n"
+    )
     context = PassContext(current="test")
     assert not run(module, sigmoid_away, context=context)
     assert "differ in format" in context.refusals[0].reason
