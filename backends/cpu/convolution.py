@@ -1,4 +1,4 @@
-"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct on nchw16c, and the direct stem from plain images."""
+"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct and Winograd on nchw16c, and the stem from plain images."""
 
 from __future__ import annotations
 
@@ -75,6 +75,26 @@ def _refuse_direct(conv: Layer) -> str | None:
     return _constant_weights(conv)
 
 
+def _winograd(m: int) -> Any:
+    def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+        _, blocks = tile(variant)
+        packed = packing.pack_winograd(data(conv.weight, "weight"), m, blocks)
+        lowering.call("f32_conv_winograd_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"), tile_m=m,
+                      tile_block=0, tile_b=blocks)
+
+    lower.__qualname__ = f"_winograd_f{m}"
+    return lower
+
+
+def _refuse_winograd(conv: Layer) -> str | None:
+    assert isinstance(conv, Conv2d)
+    if conv.kernel != (3, 3) or conv.stride != (1, 1) or conv.dilation != (1, 1):
+        return "not 3x3 with stride 1 and dilation 1"
+    if conv.groups > 1:
+        return "groups are not supported"
+    return _constant_weights(conv)
+
+
 def _stem(source: str) -> Any:
     pack = packing.pack_conv_stem_nchw if source == "nchw" else packing.pack_conv_stem_nhwc
 
@@ -110,6 +130,9 @@ cpu("conv2d", "nchw", "naive", _naive, refuse=_constant_weights, summary="plain 
 cpu("conv2d", "nchw", "gemm", _gemm_nchw, refuse=_constant_weights, summary="im2col into packed panels, blocked GEMM; weights x pixels")
 cpu("conv2d", "nhwc", "gemm", _gemm_nhwc, refuse=_constant_weights, summary="im2col, blocked GEMM; pixels x weights")
 cpu("conv2d", "nchw16c", "direct", _direct, refuse=_refuse_direct, variants=tiles, summary="direct, register tiles of pixels x blocks")
+for _m in (2, 4, 6):
+    cpu("conv2d", "nchw16c", f"winograd_f{_m}", _winograd(_m), refuse=_refuse_winograd, variants=tiles,
+        summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)")
 for _source in ("nchw", "nhwc"):
     cpu("conv2d", "nchw16c", f"stem_{_source}", _stem(_source), refuse=_refuse_stem, formats=_stem_formats(_source), variants=tiles,
         summary=f"direct from few channels in {_source}")
