@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plait.frontends.onnx import import_onnx
-from plait.testing.networks import save
 
+from plait.frontends.onnx import import_onnx
 from plait.ir import Module
 from plait.ir.layers.conv import Conv2d
 from plait.ir.text import parse_module
 from plait.passes.pipeline import PassManager, Pipeline
+from plait.testing.networks import save
 
 HEAD = {"global_avg_pool": 1, "reshape": 1, "fully_connected": 1}
 # network -> layers by kind, convolutions with a residual, convolutions with an activation
@@ -49,7 +49,7 @@ def test_published_networks(name: str, tmp_path: Path, same_numbers: Callable[[M
 
 
 def test_light_batch_normalisation(same_numbers: Callable[[Module, Module], None]) -> None:
-    """BatchNormalization with scale 1 and shift 0, then Unsqueeze, Mul and Add, as some model zoos publish their nets."""
+    """BatchNormalization with scale 1 and shift 0, then Unsqueeze, Mul and Add, as some model zoos publish."""
     module = parse_module("""ir 1
 const @w : f32[2x2x1x1] = [1, 2, 3, 4]
 const @one : f32[2] = [1, 1]
