@@ -12,7 +12,7 @@ import onnx
 from plait.frontends.errors import InconsistentModel
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.inputs import Shapes, argument_types
-from plait.frontends.onnx.loading import check_texts, load_proto
+from plait.frontends.onnx.loading import LoadedModel, check_texts, load_proto
 from plait.frontends.onnx.nodes import DEFAULT_DOMAINS, Node, decode_attributes, in_order, needed, read_nodes, schema_of
 from plait.frontends.onnx.registry import find_converter
 from plait.frontends.onnx.report import ImportReport
@@ -56,11 +56,7 @@ def import_onnx(
         UnsupportedModel: P302, with everything that is not supported.
         InconsistentModel: P303, the model contradicts itself or the options.
     """
-    model, folder, name = load_proto(source)
-    where = str(source) if isinstance(source, (str, Path)) else name
-    return _Import(_inlined(model, where), folder, name, where, fold_limit).run(
-        dims or {}, input_shapes or {}, constants or {}
-    )
+    return _Import(load_proto(source), fold_limit).run(dims or {}, input_shapes or {}, constants or {})
 
 
 def _inlined(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
@@ -78,10 +74,11 @@ def _inlined(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
 
 
 class _Import:
-    def __init__(self, model: onnx.ModelProto, folder: Path | None, file: str, where: str, fold_limit: int) -> None:
-        self.model, self.graph = model, model.graph
-        self.file, self.where = file, where
-        self.reader = TensorReader(folder, where)
+    def __init__(self, loaded: LoadedModel, fold_limit: int) -> None:
+        self.where = loaded.where
+        self.model = _inlined(loaded.proto, loaded.where)
+        self.graph = self.model.graph
+        self.reader = TensorReader(loaded.folder, loaded.where, loaded.blobs)
         self.function = Function("main")
         self.builder = FunctionBuilder(self.function, fold_limit)
         self.findings = Findings()
@@ -89,7 +86,7 @@ class _Import:
         """Tensor name -> value; None stands for what an unsupported node would have made."""
         self.opsets = self._opsets()
         self.report = ImportReport(
-            Path(file).name, model.producer_name, model.ir_version, self.opsets.get("", 0), len(self.graph.node)
+            loaded.name, self.model.producer_name, self.model.ir_version, self.opsets.get("", 0), len(self.graph.node)
         )
 
     def run(self, dims: Mapping[str, int], shapes: Shapes, constants: Mapping[str, npt.ArrayLike]) -> ImportResult:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 from plait.frontends.errors import InconsistentModel, ModelError
+from plait.frontends.onnx.blobs import Blobs
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array, Constant
@@ -58,8 +59,9 @@ def dtype_of(code: int) -> DType:
 class TensorReader:
     """Makes constants of tensors; external files are mapped once."""
 
-    def __init__(self, folder: Path | None, where: str) -> None:
+    def __init__(self, folder: Path | None, where: str, blobs: Blobs) -> None:
         self.folder = folder
+        self.blobs = blobs
         self.where = where
         self._maps: dict[Path, memoryview] = {}
 
@@ -96,11 +98,14 @@ class TensorReader:
         self, tensor: onnx.TensorProto, what: str, dtype: DType, shape: tuple[int, ...], elements: int
     ) -> Callable[[], Array]:
         if tensor.HasField("raw_data"):
-            if (size := len(tensor.raw_data)) != elements * dtype.size:
+            data = self.blobs.find(tensor.raw_data)
+            if (size := len(data)) != elements * dtype.size:
                 raise self._wrong(
                     f"{what} is {dtype}{list(shape)}, {elements * dtype.size} bytes, but {size} bytes of data"
                 )
-            return lambda: np.frombuffer(tensor.raw_data, dtype.numpy).reshape(shape)
+            if isinstance(data, memoryview):
+                return lambda: _array(data, dtype, shape)
+            return lambda: _array(tensor.raw_data, dtype, shape)  # rather than hold a second copy of the bytes
         field = _FIELDS.get(dtype, "int32_data")
         if (count := len(getattr(tensor, field))) != elements:
             raise self._wrong(f"{what} is {dtype}{list(shape)}, {elements} elements, but {count} in {field}")
@@ -138,7 +143,7 @@ class TensorReader:
                 f"{what}: external data {fields['location']!r} has {len(data)} bytes, too few for {size} at {offset}",
                 "the data file may be truncated",
             )
-        return lambda: np.frombuffer(data, dtype.numpy, elements, offset).reshape(shape)
+        return lambda: _array(data[offset : offset + size], dtype, shape)
 
     def _map(self, location: str, what: str) -> memoryview:
         if self.folder is None:
@@ -169,6 +174,12 @@ class TensorReader:
 
     def _wrong(self, message: str, hint: str = "") -> InconsistentModel:
         return InconsistentModel(message, self.where, hint)
+
+
+def _array(data: bytes | memoryview, dtype: DType, shape: tuple[int, ...]) -> Array:
+    """A view on bytes, or a copy where they are not aligned to elements, which kernels rely on."""
+    array: Array = np.frombuffer(data, dtype.numpy).reshape(shape)
+    return array if array.flags.aligned else array.copy()
 
 
 def _wide(dtype: DType) -> np.dtype[Any]:
