@@ -81,7 +81,7 @@ def graph_model(
 
 def onnxruntime_outputs(model: onnx.ModelProto | str, inputs: Arrays) -> dict[str, Array]:
     """What ONNX Runtime computes, without graph optimisations."""
-    import onnxruntime
+    import onnxruntime  # type: ignore[import-untyped]
 
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

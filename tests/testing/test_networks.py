@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from plait.testing.networks import NETWORKS, build, save
 from plait.testing.random_models import random_model
 
-# Parameters in thousands, as torchvision's tables of weights state them (BatchNorm's mean and variance are not counted there).
+# Thousands of parameters in torchvision's tables of weights, which leave out mean and variance of BatchNorm.
 PUBLISHED = {
     "resnet50": 25557,
     "mobilenetv2": 3505,
