@@ -21,12 +21,17 @@ from plait.kernels_pyx.packing import pack_channels
 
 LAYOUTS = ("nchw", "nhwc", "nchw16c")
 BLOCK = NCHW16C.block
+_DATA = frozenset({"x", "xs", "residual"})
+"""Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 
 
 def cpu(layer: str, layout: str, algorithm: str, lower: Lower, *, dtype: str = "f32", refuse: Refusal | None = None,
         formats: Formats | None = None, variants: Callable[[Any], Sequence[str]] | None = None, version: str = "1",
         summary: str = "") -> Routine:
-    """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer. Layers whose dtype is another are refused."""
+    """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
+
+    Layers whose dtype is another are refused, and so are constant images where the layout is not theirs, which is always `nchw`.
+    """
 
     def refusal(candidate: Layer) -> str | None:
         wrong = [v for v in (*candidate.operands, *candidate.results) if v.type.dtype.value != dtype] if dtype != "any" else []
@@ -34,6 +39,9 @@ def cpu(layer: str, layout: str, algorithm: str, lower: Lower, *, dtype: str = "
             return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}"
         if layout != ROW_WORD and layout != "nchw" and not any(v.type.rank == 4 for v in (*candidate.operands, *candidate.results)):
             return f"no operand or result is an image, so there is no {layout}"
+        if layout not in (ROW_WORD, "nchw") and any(name in _DATA and isinstance(v, Constant) and v.type.rank == 4
+                                                    for name, v in candidate.named_operands()):
+            return "a constant image has no layout but nchw"
         return refuse(candidate) if refuse is not None else None
 
     return register_routine(Routine(

@@ -123,6 +123,8 @@ def _refuse_stem(conv: Layer) -> str | None:
         return "groups are not supported"
     if image(conv.x.type)[1] > BLOCK:
         return f"more than {BLOCK} input channels: convert the layout instead"
+    if conv.residual is conv.x:
+        return "x and the residual are one value, which has one format"
     return _constant_weights(conv)
 
 

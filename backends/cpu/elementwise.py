@@ -64,11 +64,15 @@ def _refuse_binary(layout: str) -> Any:
         if "same" not in kinds:
             kinds.add("strided")
         if layout in ("nhwc", "nchw16c"):
+            if result.rank != 4:
+                return f"the result has {result.rank} dimensions, so there is no {layout}"
             if "strided" in kinds:
                 return "broadcasting other than by channel or scalar"
             for value in (layer.a, layer.b):
                 if operand_kind(value, result) == "same" and isinstance(value, Constant):
                     return "a constant image has no layout but nchw"
+                if operand_kind(value, result) == "same" and value.type.rank != 4:
+                    return f"%{value.name} has {value.type.rank} dimensions, so there is no {layout}"
                 if operand_kind(value, result) == "channel" and value.type.rank != 4 and not isinstance(value, Constant):
                     return "a computed channel vector must be an image of 1 x 1"
         return None
@@ -93,7 +97,7 @@ def _binary(layout: str) -> Any:
             # How far apart the numbers of two images lie; 0: all images share them.
             per_image = -(-c // BLOCK) * BLOCK if layout == "nchw16c" else c
             shared = b.type.elements == c and n > 1 or n == 1
-            lowering.call(f"f32_binary_channel_{layout}", a=lowering.place(a), b=_channels(b, lowering, layout), swap=swap, n=n, c=c,
+            lowering.call(f"f32_binary_channel_{layout}", a=lowering.place(a), b=_channels(b, lowering, layout, c), swap=swap, n=n, c=c,
                           h=h, w=w, b_image=0 if shared else per_image, **common)
         else:
             lowering.call("f32_binary_nd", a=lowering.place(layer.a), b=lowering.place(layer.b), swap=0, **common,
@@ -103,9 +107,10 @@ def _binary(layout: str) -> Any:
     return lower
 
 
-def _channels(value: Value, lowering: Lowering, layout: str) -> Place:
-    if isinstance(value, Constant) and layout == "nchw16c" and value.type.elements % BLOCK:
-        rows = value.data.reshape(-1, value.type.elements if value.type.rank < 4 else value.type.static_shape[1])
+def _channels(value: Value, lowering: Lowering, layout: str, channels: int) -> Place:
+    if isinstance(value, Constant) and layout == "nchw16c" and channels % BLOCK:
+        # Each image's numbers are filled up to whole blocks.
+        rows = value.data.reshape(-1, channels)
         return lowering.constant(np.stack([pack_channels(row) for row in rows]))
     return lowering.place(value)
 

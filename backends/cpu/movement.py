@@ -190,6 +190,8 @@ def _refuse_blocked_split(layer: Layer) -> str | None:
 def _refuse_reduce(layer: Layer) -> str | None:
     assert isinstance(layer, Reduce)
     axes = axes_in(layer.axes, layer.x.type.rank)
+    if not axes:
+        return "a scalar has no axes"
     if axes != tuple(range(axes[0], axes[-1] + 1)):
         return f"axes {list(axes)} are not neighbours"
     if layer.fn not in ("mean", "sum", "max", "min"):
