@@ -138,7 +138,8 @@ def tune(
         model: a model file or a module. Symbolic dimensions that `dims` does not name become 1, with a warning.
         threads: number of threads that each layer may use.
         routines: patterns that restrict the choice; the last one that names a layer decides for it.
-        db: the profile database (default: `profile.sqlite` in the user's cache directory). Nothing in it is measured again.
+        db: the profile database (default: `profile.sqlite` in the user's cache directory). What is in it
+            is not measured again.
         solver: one of `plait.passes.selection.known_solvers()`.
         pipeline: passes to run first; an empty text runs none.
         progress: called as `progress(done, total, job)` before each measurement.
@@ -163,8 +164,9 @@ def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> 
         scores = runner(image)                   # one input, one output
         outputs = runner.run(image=image)        # always a dict
 
-    The plan for this machine and `threads` is used; if there is none, the nearest plan whose routines are all installed, with a
-    `PlaitWarning`. A routine that is not installed is replaced by the NumPy reference, with a `PlaitWarning`.
+    The plan for this machine and `threads` is used; if there is none, the nearest plan whose routines are all
+    installed, with a `PlaitWarning`. A routine that is not installed is replaced by the NumPy reference, also with a
+    `PlaitWarning`.
 
     Args:
         threads: default: those of the fastest plan for this machine (of an `.ir` file: 1).
@@ -211,7 +213,7 @@ def compare(
 
     source: Any = model
     original: Module | None = None
-    if (not isinstance(source, Module) and isinstance(source, str)) or hasattr(source, "__fspath__"):
+    if isinstance(source, str) or hasattr(source, "__fspath__"):
         source = open(source, threads=threads) if is_package(source) else load(source, dims=dims)
     if isinstance(source, Module):
         from plait.tuning.api import bind_dims, bind_open_dims

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.common import JSON, MODEL, THREADS, open_runner
 from plait.cli.output import Table, milliseconds, print_json, size
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from plait.cli.output import note, warn
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 
-class DimType(click.ParamType):
+class DimType(click.ParamType):  # type: ignore[type-arg]
     """`N=1`: a dimension and its size."""
 
     name = "NAME=SIZE"

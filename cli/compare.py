@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.common import DATABASE, DIMS, JSON, MODEL, ROUTINES, THREADS, load_static, open_runner
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, print_json
@@ -50,7 +51,7 @@ def command(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Compare each layer's kernel with its NumPy reference, both on the reference's inputs; then the outputs of whole runs.
+    """Compare each layer's kernel with its NumPy reference, on the same inputs; then the outputs of whole runs.
 
     MODEL is a model file, which is tuned first, or a .plait package. Exit code 1 if an error is above --max-error.
     """
@@ -105,5 +106,6 @@ def show(found: Comparison, max_error: float, limit: int | None) -> None:
     table.show()
     click.echo()
     click.echo(
-        f"{found.checked} results of layers and {len(found.outputs)} outputs compared; largest relative error {found.worst:.2e}"
+        f"{found.checked} results of layers and {len(found.outputs)} outputs compared; "
+        f"largest relative error {found.worst:.2e}"
     )

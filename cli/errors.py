@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 import click
+
 from plait.cli.output import printable
 from plait.ir.diagnostics import PlaitError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+
 from plait.cli.common import FILE, MODEL, DimType, check_output
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.output import note
 
 if TYPE_CHECKING:
@@ -57,9 +58,13 @@ def read_array(path: Path) -> Array:
         OSError: it cannot be read.
     """
     import numpy as np
+
     from plait.backends.errors import RunError
     from plait.ir.diagnostics import Diagnostic
 
+    with open(path, "rb") as file:
+        if not file.read(6).startswith((b"\x93NUMPY", b"PK\x03\x04")):
+            raise RunError(Diagnostic("P401", "is not an .npy file", where=str(path)))
     try:
         found = np.load(path, allow_pickle=False)
     except (ValueError, EOFError) as error:

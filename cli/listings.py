@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import click
+
 from plait.cli.common import JSON
 from plait.cli.output import Table, print_json
 
@@ -97,6 +98,7 @@ def show_passes() -> None:
 
 def _passes() -> list[dict[str, Any]]:
     import attrs
+
     from plait.passes.registry import known_passes, pass_named
 
     rows = []

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-# Name -> (module:command, the line in the list of commands). Kept here so that `plait --help` imports none of the modules.
+# Name -> (module:command, line in the list of commands). Kept here so that `plait --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("plait.cli.import_model:command", "Read a model file and write it as IR text with weights beside it."),
     "opt": ("plait.cli.opt:command", "Run passes on a module."),
@@ -64,7 +64,8 @@ class Commands(click.Group):
 def plait() -> None:
     """Plait, an inference compiler for neural networks.
 
-    Tables go to standard output, progress and notes to standard error. `plait COMMAND --help` tells more of each command.
+    Tables go to standard output, progress and notes to standard error. `plait COMMAND --help` tells more of each
+    command.
     """
 
 
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of a pipe went away: nothing is wrong, and nobody is there to tell.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return 0
     except Exception as error:
         from plait.cli.errors import report

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.common import FILE, check_output
 from plait.cli.output import Table, note
 
@@ -16,11 +19,11 @@ if TYPE_CHECKING:
     from plait.ir import Module
     from plait.ir.types import TensorType
     from plait.ir.values import Array
-    from plait.passes.pipeline import PassManager
+    from plait.passes.base import PassContext
 
 
 @click.command("opt")
-@click.argument("model", type=click.Path(dir_okay=False, allow_dash=True, path_type=Path), required=False)
+@click.argument("model", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), required=False)
 @click.option(
     "-p",
     "--pipeline",
@@ -76,7 +79,7 @@ def command(
     module = _read(model)
     before = set(module.constants)
     # Written only if a pass fails.
-    reproducer = Path(tempfile.gettempdir()) / f"plait-reproducer-{_unique()}.ir"
+    reproducer = Path(tempfile.gettempdir()) / f"plait-reproducer-{os.getpid()}-{time.time_ns() % 10**9}.ir"
     manager = PassManager(
         passes,
         print_ir_after=print_ir_after,
@@ -86,17 +89,10 @@ def command(
         reproducer=reproducer,
     )
     context = PassContext(verbose=verbose, log=lambda line: click.echo(line, err=True))
-    _run(manager, module, context)
+    manager.run(module, context)
     if timing:
         _show_timing(context)
     _write(module, None if to_stdout else output, before)
-
-
-def _run(manager: PassManager, module: Module, context: object) -> None:
-    from plait.passes.base import PassContext
-
-    assert isinstance(context, PassContext)
-    manager.run(module, context)
 
 
 def _read(model: Path) -> Module:
@@ -134,10 +130,7 @@ def _printer() -> Callable[[str, Module], None]:
     return lambda text, module: click.echo(f"// after {text}\n{print_module(module)}", err=True)
 
 
-def _show_timing(context: object) -> None:
-    from plait.passes.base import PassContext
-
-    assert isinstance(context, PassContext)
+def _show_timing(context: PassContext) -> None:
     table = Table(("pass", ">ms", "changed", ">layers before", ">after"))
     for record in context.records:
         table.add(
@@ -151,10 +144,3 @@ def _show_timing(context: object) -> None:
     table.show(err=True)
     for (name, what), times in sorted(context.statistics.items()):
         click.echo(f"{name}: {what} {times}", err=True)
-
-
-def _unique() -> str:
-    import os
-    import time
-
-    return f"{os.getpid()}-{time.time_ns() % 10**9}"

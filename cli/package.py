@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
 from plait.cli.common import JSON, MODEL
 from plait.cli.output import Table, milliseconds, print_json, size
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.output import colour
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
 from plait.cli.common import DIMS, JSON, MODEL, THREADS, load_static, open_runner
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, note, print_json
@@ -38,8 +39,8 @@ def command(
 ) -> None:
     """Run MODEL and describe its outputs.
 
-    A .plait package or a tuned .ir file runs by its plan. Any other model is computed by the NumPy reference: slow, but the measure of
-    all kernels.
+    A .plait package or a tuned .ir file runs by its plan. Any other model is computed by the NumPy reference: slow,
+    but the measure of all kernels.
     """
     if output_dir is not None and not output_dir.parent.is_dir():
         raise NotADirectoryError(0, "no such folder for the outputs", str(output_dir.parent))
@@ -81,6 +82,7 @@ def _outputs(
 
 def _save(outputs: dict[str, Array], folder: Path) -> dict[str, str]:
     import numpy as np
+
     from plait.ir.files import atomic_write
 
     folder.mkdir(exist_ok=True)
@@ -104,7 +106,7 @@ def file_name(name: str, taken: set[str]) -> str:
     return candidate
 
 
-def _describe(name: str, array: Array, file: str | None) -> dict[str, object]:
+def _describe(name: str, array: Array, file: str | None) -> dict[str, Any]:
     import numpy as np
 
     with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
 from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, ROUTINES, THREADS, check_output, load_static
 from plait.cli.output import Table, milliseconds, note, print_json
 from plait.cli.progress import measuring

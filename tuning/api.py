@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 import numpy as np
+
 from plait.backends.errors import PackageError
 from plait.backends.package import open_package, save_package
 from plait.backends.profiling.database import ProfileDatabase
@@ -35,8 +36,8 @@ class TunedModel(Tuned):
     def save(self, path: str | PathLike[str]) -> tuple[str, ...]:
         """Write a `.plait` package atomically.
 
-        If `path` is a package of the same model, its plans for other machines and numbers of threads are kept; any other file
-        is replaced.
+        If `path` is a package of the same model, its plans for other machines and numbers of threads are kept; any
+        other file is replaced.
 
         Returns:
             The device keys of all plans that the package now has.
@@ -44,7 +45,7 @@ class TunedModel(Tuned):
         plans = {self.report.device: (self.module, self.report.to_json())}
         for key, plan in plans_of_same_model(Path(path), self.module).items():
             plans.setdefault(key, plan)
-        save_package(path, plans, producer=_producer())
+        save_package(Path(path), plans, producer=_producer())
         return tuple(sorted(plans))
 
     def runner(self) -> Runner:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+
 from plait.backends.runner import Runner, check_inputs
 from plait.ir.values import Array
 

@@ -1,4 +1,7 @@
-"""Kernels against the NumPy reference: each layer on the reference's own inputs, so that errors do not add up, and the outputs as a whole."""
+"""Kernels against the NumPy reference.
+
+Each layer gets the inputs that the reference has, so that errors do not add up. Outputs of whole runs come beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+
 from plait.backends.descriptor import RoutinePath
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
@@ -69,7 +73,7 @@ def compare_plans(
 
     Args:
         module: a module whose layers have routines.
-        original: the module before optimisation, whose reference is the measure of whole runs (default: that of `module`).
+        original: the module before optimisation, whose reference is the measure of whole runs (default: `module`).
         all_routines: check every routine and variant that can run a layer, not only the chosen one.
 
     Raises:
@@ -81,7 +85,7 @@ def compare_plans(
     actual = runner.run(**arrays)
     wanted = evaluate(original or module, arrays)
     outputs = tuple(_difference(0, name, "output", "whole run", actual[name], wanted[name]) for name in wanted)
-    layers = [e for e in _layer_errors(module, arrays, threads, all_routines)]
+    layers = list(_layer_errors(module, arrays, threads, all_routines))
     layers.sort(key=lambda e: (-e.error if e.error == e.error else -np.inf, e.index))
     return Comparison(tuple(layers), outputs, len(layers))
 
@@ -137,7 +141,7 @@ def _with_routine(layer: Layer, routine: Routine, path: RoutinePath) -> Module:
 
 
 def pack(array: Array, type: TensorType) -> Array:
-    """An array in logical order as it is stored; padding lanes are NaN (or 0), so that a kernel which reads them is found out."""
+    """An array as it is stored. Padding lanes are NaN (or 0), so that a kernel which reads them is found out."""
     layout = type.layout
     if layout.order is None:
         return np.ascontiguousarray(array)
@@ -163,7 +167,7 @@ def unpack(array: Array, type: TensorType) -> Array:
         return array.transpose(back)
     axis = layout.blocked_axis
     array = np.moveaxis(array.transpose(*back, array.ndim - 1), -1, axis + 1)
-    merged = array.reshape(*array.shape[:axis], -1, *array.shape[axis + 2 :])
+    merged = array.reshape(*array.shape[:axis], array.shape[axis] * layout.block, *array.shape[axis + 2 :])
     return merged[tuple(slice(n) for n in type.static_shape)]
 
 

@@ -1,4 +1,4 @@
-"""Opening tuned models: which plan of a package is for this machine, and what to do about routines that are not installed."""
+"""Opening tuned models: which plan of a package is for this machine, and what if routines are not there."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 
 import attrs
+
 from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import DescriptorError, PackageError, RoutineError
 from plait.backends.package import Package, open_package
@@ -31,7 +32,7 @@ _KEY = re.compile(r"(?P<isa>\w+-\w+)-(?P<kind>[0-9a-f]{8})-t(?P<threads>\d+)\Z")
 
 @attrs.frozen(eq=False)
 class Opened:
-    """A plan that can run here: its module, key ("" for an `.ir` file) and threads, and what a user should know about it."""
+    """A plan that can run here: its module, key ("" for an `.ir` file) and threads, and what a user should know."""
 
     module: Module
     key: str
@@ -89,8 +90,11 @@ def open_plan(path: str | PathLike[str], *, threads: int | None = None, strict: 
 
 
 def rank_keys(keys: Sequence[str], threads: int | None, predicted: dict[str, float]) -> list[str]:
-    """Device keys from the nearest to the farthest: this machine, then its instruction set, then its device; then near `threads`
-    (None: then the least predicted time)."""
+    """Device keys from the nearest to the farthest.
+
+    This machine comes first, then its instruction set, then its device; among those, plans for nearly as many threads
+    (None: those of least predicted time).
+    """
     here = _KEY.match(this_machine().device_key(threads or 1))
     assert here is not None
 
@@ -160,8 +164,8 @@ def _elsewhere(path: Path, package: Package, key: str, threads: int) -> str:
     if same:
         return f"the plan of {path} for this machine has routines that are not installed; using the plan {key}"
     return (
-        f"{path} has no plan for this machine ({this_machine().device_key(threads)}), only {join_names(list(package.plans))}; "
-        f"using {key} (tune here to add one)"
+        f"{path} has no plan for this machine ({this_machine().device_key(threads)}), "
+        f"only {join_names(list(package.plans))}; using {key} (tune here to add one)"
     )
 
 
@@ -169,7 +173,7 @@ def _count(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-# --- the reference in place of routines that are not there ------------------------------------------------------------------------
+# --- the reference in place of routines that are not there ---
 
 
 def _with_fallbacks(module: Module, key: str, threads: int, notes: tuple[str, ...], where: str, strict: bool) -> Opened:
@@ -187,7 +191,7 @@ def _with_fallbacks(module: Module, key: str, threads: int, notes: tuple[str, ..
 
 
 def use_available(layer: Layer) -> str:
-    """Give an attached layer a routine that is always there: the NumPy reference, with adapts around it; returns its path.
+    """Give an attached layer a routine that is always there: the reference, with adapts around it; returns its path.
 
     Raises:
         RoutineError: P403, there is no reference, or no conversion to or from its formats.
@@ -206,7 +210,8 @@ def use_available(layer: Layer) -> str:
     for field in layer.spec.operands:
         current = getattr(layer, field.name)
         if isinstance(current, tuple):
-            layer.region.set_operand(layer, field.name, tuple(adapted.get(v, v) for v in current))
+            operand: tuple[Value, ...] = current
+            layer.region.set_operand(layer, field.name, tuple(adapted.get(v, v) for v in operand))
         elif current is not None and not isinstance(current, Constant):
             layer.region.set_operand(layer, field.name, adapted.get(current, current))
     for result, old, new in zip(layer.results, before, results, strict=True):

@@ -1,0 +1,264 @@
+"""Each command on a tiny model."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Plait = Callable[..., Any]
+
+
+def test_help_lists_every_command(plait: Plait) -> None:
+    from plait.cli.main import COMMANDS
+
+    outcome = plait("--help")
+    assert outcome.code == 0
+    for name in COMMANDS:
+        assert f"\n  {name} " in outcome.out
+
+
+def test_every_command_has_help(plait: Plait) -> None:
+    from plait.cli.main import COMMANDS
+
+    for name in COMMANDS:
+        outcome = plait(name, "--help")
+        assert outcome.code == 0
+        assert f"Usage: plait {name}" in outcome.out
+
+
+def test_version(plait: Plait) -> None:
+    assert plait("--version").out == "plait 0.1.0\n"
+
+
+# --- import and opt ---
+
+
+def test_import(plait: Plait, symbolic_onnx: Path, workplace: Path) -> None:
+    outcome = plait("import", symbolic_onnx, "-o", "model.ir")
+    assert outcome.code == 0, outcome.err
+    assert "2 nodes -> 2 layers" in outcome.err and "symbolic dimensions: N" in outcome.err
+    assert "%image: f32[Nx3x4x5] nchw" in (workplace / "model.ir").read_text()
+    bound = plait("import", symbolic_onnx, "-o", "-", "--dim", "N=3")
+    assert "%image: f32[3x3x4x5] nchw" in bound.out
+
+
+def test_opt(plait: Plait, tiny: Path) -> None:
+    outcome = plait("opt", tiny, "-p", "fuse-activation,dce", "--timing", "--print-ir-after", "dce")
+    assert outcome.code == 0, outcome.err
+    assert "{act = relu}" in outcome.out
+    assert "// after dce" in outcome.err and "fuse-activation" in outcome.err and "total" in outcome.err
+
+
+def test_opt_pipes(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = plait("opt", tiny, "-p", "")
+    monkeypatch.setattr("sys.stdin", io.StringIO(first.out))
+    second = plait("opt", "-", "-p", "default", "-o", "-")
+    assert second.code == 0, second.err
+    assert second.out == plait("opt", tiny).out
+
+
+def test_opt_writes_a_file_with_weights(plait: Plait, tiny: Path, workplace: Path) -> None:
+    tiny.write_text(
+        tiny.read_text()
+        .replace("2x3x1x1", "6x3x1x1")
+        .replace("1x2x4x5", "1x6x4x5")
+        .replace("[0.1, 0.2, -0.3, 0.4, -0.5, 0.6]", str([0.5] * 18))
+    )
+    assert plait("opt", tiny, "-o", "out.ir").code == 0
+    assert (workplace / "out.safetensors").exists()
+    assert "{act = relu}" in plait("opt", "out.ir", "-p", "").out
+
+
+def test_opt_print_ir_after_all(plait: Plait, tiny: Path) -> None:
+    outcome = plait("opt", tiny, "-p", "cse,dce", "--print-ir-after-all")
+    assert outcome.err.count("// after ") == 2
+
+
+def test_opt_list(plait: Plait) -> None:
+    listed = plait("opt", "--list").out
+    assert "fuse-activation" in listed and "default" in listed
+    assert listed == plait("passes").out
+
+
+# --- tune ---
+
+
+def test_tune(plait: Plait, tiny: Path, workplace: Path) -> None:
+    outcome = plait("tune", tiny, "-o", "tiny.plait")
+    assert outcome.code == 0, outcome.err
+    assert "conv2d" in outcome.out and "proven optimal" in outcome.out and "best single layout" in outcome.out
+    assert "measuring" in outcome.err and "wrote tiny.plait" in outcome.err
+    assert (workplace / "tiny.plait").exists()
+
+
+def test_second_tune_measures_nothing(plait: Plait, tiny: Path) -> None:
+    first = json.loads(plait("tune", tiny, "-o", "a.plait", "--json").out)
+    second = json.loads(plait("tune", tiny, "-o", "b.plait", "--json").out)
+    assert first["measured"] == first["entries"] > 0
+    assert second["measured"] == 0
+    assert second["rows"] == first["rows"]
+
+
+def test_tune_json(plait: Plait, tiny: Path) -> None:
+    report = json.loads(plait("tune", tiny, "-o", "tiny.plait", "--json").out)
+    assert report["schema"] == "tuning-report/1"
+    assert report["plans"] == [report["device"]]
+    assert [row["op"] for row in report["rows"] if row["op"] != "adapt"] == ["conv2d"]
+
+
+def test_tune_restricts_routines(plait: Plait, tiny: Path) -> None:
+    report = json.loads(plait("tune", tiny, "-o", "t.plait", "--json", "--routine", "cpu/f32/nchw/naive@0").out)
+    assert report["rows"][0]["routine"] == "cpu/f32/nchw/naive"
+
+
+def test_tune_to_ir_text(plait: Plait, tiny: Path) -> None:
+    assert plait("tune", tiny, "-o", "tuned.ir").code == 0
+    assert " via cpu/" in Path("tuned.ir").read_text()
+    assert plait("run", "tuned.ir").code == 0
+    assert plait("bench", "tuned.ir", "--runs", "3").code == 0
+
+
+def test_plans_for_other_threads_are_kept(plait: Plait, package: Path, tiny: Path) -> None:
+    again = plait("tune", tiny, "-o", package, "--threads", "2")
+    assert again.code == 0 and "(beside " in again.err
+    described = json.loads(plait("inspect", package, "--json").out)
+    assert [plan["threads"] for plan in described["plans"]] == [1, 2]
+
+
+def test_another_model_replaces_a_package(plait: Plait, package: Path, tiny: Path) -> None:
+    tiny.write_text(tiny.read_text().replace("0.6", "0.7"))
+    again = plait("tune", tiny, "-o", package, "--threads", "2")
+    assert again.code == 0 and "is replaced" in again.err
+    assert len(json.loads(plait("inspect", package, "--json").out)["plans"]) == 1
+
+
+def test_symbolic_dimensions_become_1_with_a_note(plait: Plait, symbolic_onnx: Path) -> None:
+    outcome = plait("tune", symbolic_onnx, "-o", "one.plait")
+    assert outcome.code == 0, outcome.err
+    assert "note: dimension N is symbolic; using 1 (set with --dim N=…)" in outcome.err
+    outcome = plait("tune", symbolic_onnx, "-o", "two.plait", "--dim", "N=2")
+    assert outcome.code == 0 and "symbolic" not in outcome.err
+    assert "f32[2x3x4x5]" in plait("inspect", "two.plait").out
+
+
+# --- run, bench, compare ---
+
+
+def test_run(plait: Plait, package: Path) -> None:
+    image = np.random.default_rng(1).standard_normal((1, 3, 4, 5)).astype(np.float32)
+    np.save("image.npy", image)
+    outcome = plait("run", package, "--input", "image=image.npy", "--output-dir", "out")
+    assert outcome.code == 0, outcome.err
+    assert "y       float32  1x2x4x5" in outcome.out
+    weight = np.array([0.1, 0.2, -0.3, 0.4, -0.5, 0.6], np.float32).reshape(2, 3)
+    wanted = np.maximum(np.einsum("oc,nchw->nohw", weight, image), 0)
+    np.testing.assert_allclose(np.load("out/y.npy"), wanted, rtol=1e-5, atol=1e-6)
+    # The only input needs no name.
+    assert (
+        plait("run", package, "--input", "image.npy").out.splitlines()[1].split()[:4]
+        == outcome.out.splitlines()[1].split()[:4]
+    )
+
+
+def test_run_with_random_inputs(plait: Plait, package: Path, tiny: Path) -> None:
+    tuned = plait("run", package, "--seed", "7", "--json")
+    assert tuned.code == 0 and "seed 7" in tuned.err
+    reference = plait("run", tiny, "--seed", "7", "--json")
+    assert "not tuned" in reference.err
+    a, b = (json.loads(o.out)["outputs"][0] for o in (tuned, reference))
+    assert a["mean"] == pytest.approx(b["mean"], rel=1e-5)
+    assert json.loads(tuned.out)["schema"] == "run/1"
+
+
+def test_names_of_output_files_are_harmless(plait: Plait, symbolic_onnx: Path, workplace: Path) -> None:
+    assert plait("tune", symbolic_onnx, "-o", "m.plait").code == 0
+    outcome = plait("run", "m.plait", "--output-dir", "out")
+    assert outcome.code == 0, outcome.err
+    assert sorted(p.name for p in (workplace / "out").iterdir()) == ["_a_0.1.npy", "_a_0.npy"]
+    assert not (workplace / "a:0.npy").exists()
+
+
+def test_output_in_another_process_is_bit_identical(plait: Plait, package: Path, workplace: Path) -> None:
+    assert plait("run", package, "--output-dir", "here", "--seed", "3").code == 0
+    command = [sys.executable, "-m", "plait.cli.main", "run", str(package), "--output-dir", "there", "--seed", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (workplace / "here/y.npy").read_bytes() == (workplace / "there/y.npy").read_bytes()
+
+
+def test_bench(plait: Plait, package: Path) -> None:
+    outcome = plait("bench", package, "--runs", "5")
+    assert outcome.code == 0, outcome.err
+    assert "5 runs, threads 1: min" in outcome.out and "GFLOP/s" in outcome.out and "sum of layers" in outcome.out
+    report = json.loads(plait("bench", package, "--runs", "5", "--json").out)
+    assert report["schema"] == "bench-report/1"
+    assert report["runs"] == 5 and 0 < report["min_us"] <= report["median_us"] <= report["p90_us"]
+    assert sum(row["share"] for row in report["layers"]) == pytest.approx(1)
+
+
+def test_bench_with_threads_that_have_no_plan(plait: Plait, package: Path) -> None:
+    outcome = plait("bench", package, "--runs", "3", "--threads", "2")
+    assert outcome.code == 0
+    assert "warning: " in outcome.err and "no plan for 2 threads, only for 1" in outcome.err
+    assert "threads 2" in outcome.out
+
+
+def test_compare(plait: Plait, tiny: Path, package: Path) -> None:
+    outcome = plait("compare", tiny)
+    assert outcome.code == 0, outcome.err
+    assert "1 outputs compared" in outcome.out
+    assert plait("compare", package).code == 0
+    every = json.loads(plait("compare", tiny, "--all-routines", "--json").out)
+    assert every["schema"] == "comparison/1" and every["ok"]
+    routines = [row["routine"].partition("[")[0] for row in every["layers"]]
+    assert {"cpu/any/nchw/reference", "cpu/f32/nchw16c/direct", "cpu/f32/nhwc/gemm"} <= set(routines)
+
+
+def test_compare_fails_above_the_limit(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.ir.layers.conv.Conv2d.reference", lambda self, x, *_: np.ones((1, 2, 4, 5), np.float32))
+    outcome = plait("compare", tiny)
+    assert outcome.code == 1
+    assert "above 0.0001" in outcome.err and " above" in outcome.out
+
+
+# --- listings ---
+
+
+def test_routines(plait: Plait) -> None:
+    outcome = plait("routines", "--layer", "conv2d")
+    assert outcome.code == 0
+    assert "cpu/f32/nchw16c/direct" in outcome.out and "max_pool2d" not in outcome.out
+    found = json.loads(plait("routines", "cpu/f32/nhwc", "--json").out)
+    assert found["schema"] == "routines/1" and len(found["routines"]) > 5
+
+
+def test_layers_and_passes(plait: Plait) -> None:
+    assert "conv2d" in plait("layers").out
+    assert json.loads(plait("layers", "--json").out)["schema"] == "layers/1"
+    passes = json.loads(plait("passes", "--json").out)
+    assert passes["schema"] == "passes/1" and "default" in passes["pipelines"]
+
+
+def test_inspect(plait: Plait, package: Path) -> None:
+    outcome = plait("inspect", package, "--verify")
+    assert outcome.code == 0
+    assert "(this machine)" in outcome.out and "weights.safetensors" in outcome.out and "input image" in outcome.out
+    described = json.loads(plait("inspect", package, "--json").out)
+    assert described["schema"] == "package/1"
+    key = described["plans"][0]["key"]
+    assert "runner-up" in plait("inspect", package, "--plan", key).out
+
+
+def test_profile_ls(plait: Plait, package: Path, tmp_path: Path) -> None:
+    found = json.loads(plait("profile", "ls", "--json").out)
+    assert found["measurements"] > 0 and found["file"] == str(tmp_path / "profile.sqlite")
+    assert "not there yet" in plait("profile", "ls", "--db", "none.sqlite").out
+    assert not Path("none.sqlite").exists()
