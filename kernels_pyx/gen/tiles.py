@@ -98,8 +98,9 @@ def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
         "    const struct epilogue *e = &l->e;",
         "    int64_t ldw = l->ldw;",
     ]
+    declare: list[str] = []
     if stride:
-        declare, element = [], [f"xi[{p * stride * BLOCK}]" for p in range(rows)]
+        element = [f"xi[{p * stride * BLOCK}]" for p in range(rows)]
         advance = ["                    xi++;"]
     else:
         declare, element = rows_addresses(rows, "xi", "ps")

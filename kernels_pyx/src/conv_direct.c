@@ -5,8 +5,9 @@
  *     NCHW16c  [oc group][ic block][kh][kw][16][tile_b * 16]   (per convolution group)
  *     NCHW     [oc group][ic][kh][kw][tile_b * 16]
  *     NHWC     [oc group][kh][kw][ic][tile_b * 16]
- * A tile makes up to tile_w pixels of a row times some blocks, walking the whole reduction in registers; the last input
- * block stops at the last logical channel.  Bias is padded to whole blocks.
+ * A tile makes up to tile_w pixels of a row times some blocks, walking the reduction in registers (deep ones in a few
+ * cuts, whose partial sums rest in y); the last input block stops at the last logical channel.  Bias is padded to
+ * whole blocks.
  *
  * Rows are done in bands whose input fits L2; where the convolution pads, the band is first copied, with its zeros,
  * into per-thread workspace.  A 1x1 convolution of stride 1 takes the plane as one long row.
@@ -19,7 +20,7 @@
     X(S, INT, tile_w) X(S, INT, tile_b)
 KERNEL_ARGS(conv_direct, CONV_DIRECT_FIELDS)
 
-enum { BAND_BYTES = 320 << 10 };
+enum { BAND_BYTES = 320 << 10, PANEL_BYTES = 384 << 10 };
 enum source_layout { FROM_NCHW16C, FROM_NCHW, FROM_NHWC };
 
 /* The input of one convolution group: [blocks][ih][iw][unit], and which lanes of a unit count. */
@@ -112,22 +113,51 @@ struct band {
     struct range oc_groups;
 };
 
-static void convolve_band(const struct conv_direct *a, const struct source *s, struct conv_walk *l, const struct band *b)
+/* Input blocks walked at a time: a deep weight panel is cut so that it stays in L2 while all rows of the band pass it. */
+static int64_t blocks_at_a_time(const struct conv_direct *a, const struct source *s)
+{
+    int64_t block_bytes = a->kh * s->kw * s->w_step * a->tile_b * BLOCK * (int64_t)sizeof(float);
+    int64_t cuts = min64(s->blocks, ceil_div(s->blocks * block_bytes, PANEL_BYTES));
+    return ceil_div(s->blocks, cuts);
+}
+
+/* Some output blocks of a band, over the input blocks [first, end).  Partial sums rest in y: the first cut adds the
+ * residual, later ones add what is there, the last one adds the bias and activates. */
+static void convolve_cut(const struct conv_direct *a, const struct source *s, const struct conv_walk *whole,
+                         const struct band *b, int64_t first, int64_t end, int64_t oc_block, int64_t count,
+                         const float *w)
+{
+    conv_tile *const *tiles = tiles_for(a, s, count);
+    int64_t most = a->tile_w > 0 ? min64(a->tile_w, conv_most_rows[count]) : conv_most_rows[count];
+    const float *bias = b->bias ? b->bias + oc_block * BLOCK : no_bias;
+    struct conv_walk l = *whole;
+    l.blocks = end - first;
+    if (end < s->blocks) {
+        l.last_lanes = l.lanes;
+        l.e = (struct epilogue){0};
+        bias = no_bias;
+    }
+    for (int64_t row = 0; row < b->rows; row++) {
+        int64_t at = oc_block * l.y_block + row * b->y_row;
+        const float *res = first > 0 ? b->y + at : b->res ? b->res + at : NULL;
+        conv_row(tiles, &l, b->width, most, count, b->x + first * l.x_block + row * b->x_row,
+                 w + first * l.kh * l.kw * l.w_step, bias, res, b->y + at);
+    }
+}
+
+static void convolve_band(const struct conv_direct *a, const struct source *s, const struct conv_walk *l,
+                          const struct band *b)
 {
     int64_t oc_blocks = ceil_div(a->oc / a->groups, BLOCK), tile_b = a->tile_b;
     int64_t group_floats = s->blocks * a->kh * s->kw * s->w_step * tile_b * BLOCK;
+    int64_t cut = blocks_at_a_time(a, s);
     for (int64_t group = b->oc_groups.begin; group < b->oc_groups.end; group++) {
         int64_t end = min64(oc_blocks, (group + 1) * tile_b);
-        for (int64_t block = group * tile_b, here; block < end; block += here) {
-            here = next_blocks(end - block);
-            conv_tile *const *tiles = tiles_for(a, s, here);
-            int64_t most = a->tile_w > 0 ? min64(a->tile_w, conv_most_rows[here]) : conv_most_rows[here];
-            const float *w = b->w + group * group_floats + (block - group * tile_b) * BLOCK;
-            const float *bias = b->bias ? b->bias + block * BLOCK : no_bias;
-            for (int64_t row = 0; row < b->rows; row++) {
-                int64_t at = block * l->y_block + row * b->y_row;
-                conv_row(tiles, l, b->width, most, here, b->x + row * b->x_row, w, bias, b->res ? b->res + at : NULL,
-                         b->y + at);
+        for (int64_t first = 0; first < s->blocks; first += cut) {
+            for (int64_t block = group * tile_b, here; block < end; block += here) {
+                here = next_blocks(end - block);
+                convolve_cut(a, s, l, b, first, min64(s->blocks, first + cut), block, here,
+                             b->w + group * group_floats + (block - group * tile_b) * BLOCK);
             }
         }
     }

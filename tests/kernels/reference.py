@@ -23,6 +23,11 @@ def random(shape: tuple[int, ...], seed: int = 0) -> F32:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
+def random_filters(shape: tuple[int, ...], seed: int = 0) -> F32:
+    """Filters whose results are of unit scale, however deep the sum."""
+    return random(shape, seed) / np.float32(math.sqrt(math.prod(shape[1:])))
+
+
 def activate(x: NDArray, act: Act, a: float = 0.0, b: float = 0.0) -> NDArray:
     x = np.asarray(x, np.float64)
     with np.errstate(over="ignore"):

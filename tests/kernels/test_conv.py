@@ -23,6 +23,7 @@ CASES = [
     Case(64, 64, (40, 44), (3, 3), pads=(1, 1, 1, 1)),
     Case(3, 64, (37, 41), (7, 7), stride=(2, 2), pads=(3, 3, 3, 3)),
     Case(16, 32, (2, 2), (5, 5), pads=(4, 4, 4, 4)),
+    Case(505, 40, (3, 5), (3, 3), pads=(1, 1, 1, 1)),  # a deep reduction
 ]
 GROUPED = [
     Case(32, 64, (8, 9), (3, 3), pads=(1, 1, 1, 1), groups=2),
@@ -62,7 +63,7 @@ def convolve(kernel, case, isa, threads, act=(Act.NONE, 0.0, 0.0), bias=True, re
     """(result of the kernel, oracle), both NCHW."""
     x_layout, y_layout, _ = KERNELS[kernel]
     x = ref.random((case.n, case.ic, *case.size), 1)
-    w = ref.random((case.oc, case.ic // case.groups, *case.kernel), 2)
+    w = ref.random_filters((case.oc, case.ic // case.groups, *case.kernel), 2)
     want = ref.conv(x, w, case.stride, case.pads, case.dilation, case.groups)
     b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
     inputs = {

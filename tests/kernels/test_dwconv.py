@@ -30,7 +30,7 @@ PACK = {
 
 def convolve(layout, case, isa, threads, act, res=True):
     x = ref.random((case.n, case.ic, *case.size), 1)
-    w = ref.random((case.oc, 1, *case.kernel), 2)
+    w = ref.random_filters((case.oc, 1, *case.kernel), 2)
     want = ref.conv(x, w, case.stride, case.pads, case.dilation, groups=case.ic)
     b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
     inputs = {

@@ -81,8 +81,9 @@ def test_timings():
     x, y = ref.random((1000,)), np.empty(1000, np.float32)
     times = plan.run_timed([x, y])
     assert times.shape == (4,) and (times > 0).all()
-    repeats = plan.time_op(1, 3, 7, [x, y])
-    assert repeats.shape == (7,) and (repeats > 0).all()
+    for flush in (False, True):
+        repeats = plan.time_op(1, 3, 7, [x, y], flush=flush)
+        assert repeats.shape == (7,) and (repeats > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,23 @@ def test_constants_are_kept_alive_and_shared():
     out = np.zeros(8, np.float32)
     plan.run([out])
     assert np.array_equal(out, np.arange(8))
+
+
+def test_constants_must_be_contiguous():
+    with pytest.raises(ValueError, match="constants must be C-contiguous"):
+        Plan().add_constant(np.zeros((4, 4), np.float32).T[:2])
+
+
+def test_arenas_follow_a_change_of_size():
+    plan = Plan()
+    plan.arena_bytes = 64
+    plan.add("f32_fill", y=kernels.arena(0), count=16, value=1.0)
+    plan.run()
+    plan.arena_bytes = 1 << 16
+    plan.add("f32_fill", y=kernels.arena(0), count=1 << 14, value=1.0)
+    plan.run()
+    with pytest.raises(ValueError, match="an arena for this plan has 65536 bytes"):
+        plan.run(arena=kernels.aligned_empty(16))
 
 
 def test_max_isa_caps_the_level():

@@ -20,7 +20,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize(("tile_b", "tile_block", "act", "res"), [(2, 0, Act.RELU, True), (1, 5, Act.SILU, False)])
 def test_against_oracle(tile_m, case, tile_b, tile_block, act, res, isa):
-    x, w = ref.random((case.n, case.ic, *case.size), 1), ref.random((case.oc, case.ic, 3, 3), 2)
+    x, w = ref.random((case.n, case.ic, *case.size), 1), ref.random_filters((case.oc, case.ic, 3, 3), 2)
     want = ref.conv(x, w, pads=case.pads)
     b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
     inputs = {
@@ -35,5 +35,5 @@ def test_against_oracle(tile_m, case, tile_b, tile_block, act, res, isa):
     nbytes = ref.size_in("nchw16c", want.shape)
     got = [ref.run("f32_conv_winograd_nchw16c", inputs, nbytes, isa, threads, **fields) for threads in (1, 2)]
     got = [ref.from_layout(g, "nchw16c", want.shape) for g in got]
-    ref.assert_close(got[0], ref.activate(want + b[:, None, None] + (r if res else 0), act), 2e-4)
+    ref.assert_close(got[0], ref.activate(want + b[:, None, None] + (r if res else 0), act), 5e-5)
     assert np.array_equal(*got), "one and two threads differ"
