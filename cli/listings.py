@@ -27,6 +27,10 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
         raise click.BadParameter(f"no kind of layer is called {layer_name!r}; {hint}", param_hint="--layer")
     wanted = RoutinePattern.parse(pattern) if pattern else None
     found = [r for r in known_routines(layer_name) if wanted is None or wanted.matches(r.path)]
+    if not found:
+        of_layer = f" of {layer_name}" if layer_name else ""
+        hint = "a pattern starts with a device, such as cpu or *"
+        raise click.BadParameter(f"{pattern!r} matches no routine{of_layer}; {hint}", param_hint="PATTERN")
     found.sort(key=lambda r: (r.layer, str(r.path)))
     if as_json:
         rows = [

@@ -100,12 +100,17 @@ def _read(model: Path) -> Module:
 
     if str(model) != "-":
         return plait.load(model)
+    from plait.ir.diagnostics import IRError
     from plait.ir.text import parse_module
     from plait.ir.weights import read_weights
 
     def loader(file: str, digest: str, declared: dict[str, TensorType]) -> dict[str, Callable[[], Array]]:
         # Text alone can be looked at and transformed as far as no pass needs the numbers.
-        return read_weights(Path(), file, digest, declared) if file and Path(file).exists() else {}
+        try:
+            return read_weights(Path(), file, digest, declared)
+        except IRError as error:
+            note(f"weights are not loaded: {error.diagnostics[0].message}")
+            return {}
 
     return parse_module(sys.stdin.read(), "<stdin>", weights=loader)
 

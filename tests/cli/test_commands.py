@@ -65,6 +65,22 @@ def test_opt_pipes(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert second.out == plait("opt", tiny).out
 
 
+def test_opt_pipes_text_without_its_weights(plait: Plait, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        'ir 1\nweights "gone.safetensors" {\n  @w : f32[99]\n}\n'
+        "net @main(%x: f32[99]) -> (%y: f32[99]) {\n  %a = add(%x, @w) : f32[99]\n  %y = relu(%a) : f32[99]\n}\n"
+    )
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    outcome = plait("opt", "-", "-p", "fuse-activation")
+    assert outcome.code == 0
+    assert "note: weights are not loaded" in outcome.err
+    assert "add(%x, @w) {act = relu}" in outcome.out
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    needed = plait("opt", "-", "-p", "fuse-activation", "-o", "out.ir")
+    assert needed.code == 3 and "P007" in needed.err
+    assert not Path("out.ir").exists() and not Path("out.safetensors").exists()
+
+
 def test_opt_writes_a_file_with_weights(plait: Plait, tiny: Path, workplace: Path) -> None:
     tiny.write_text(
         tiny.read_text()
