@@ -184,7 +184,7 @@ def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> 
 def compare(
     model: StrPath | Module | TunedModel | Runner,
     *,
-    threads: int = 1,
+    threads: int | None = None,
     routines: Sequence[str] = (),
     db: StrPath | None = None,
     all_routines: bool = False,
@@ -199,29 +199,38 @@ def compare(
         assert comparison.worst < 1e-4, comparison
 
     Args:
-        model: a model file or module (which is tuned first), a `.plait` package, a tuned model, or a runner.
+        model: a model file or module, which is tuned first unless all its layers have routines; a `.plait` package,
+            a tuned model, or a runner.
+        threads: default: those of the plan, and 1 for what is tuned first.
         all_routines: check every routine that can run a layer, rather than only the chosen one.
         inputs: arrays by name; random ones from `seed` if not given.
-        threads, routines, db, dims, progress: as for `tune`.
+        routines, db, dims, progress: as for `tune`.
 
     Raises:
         PlaitError: as `tune` or `open`.
     """
+    from plait.backends.runner import Runner
     from plait.ir import Module
+    from plait.tuning.api import TunedModel, bind_dims, bind_open_dims
     from plait.tuning.compare import compare_plans
-    from plait.tuning.open import is_package
+    from plait.tuning.open import is_package, is_tuned
 
-    source: Any = model
     original: Module | None = None
-    if isinstance(source, str) or hasattr(source, "__fspath__"):
-        source = open(source, threads=threads) if is_package(source) else load(source, dims=dims)
-    if isinstance(source, Module):
-        from plait.tuning.api import bind_dims, bind_open_dims
-
-        original = source = bind_open_dims(bind_dims(source, dims or {}))
-        source = tune(source, threads=threads, routines=routines, db=db, progress=progress)
-    module = source.module
-    return compare_plans(module, original, threads=threads, all_routines=all_routines, inputs=inputs, seed=seed)
+    if isinstance(model, (Module, TunedModel, Runner)):
+        found: Module | TunedModel | Runner = model
+    else:
+        found = open(model, threads=threads) if is_package(model) else load(model, dims=dims)
+    if isinstance(found, Module) and (routines or not is_tuned(found)):
+        original = bind_open_dims(bind_dims(found, dims or {}))
+        found = tune(original, threads=threads or 1, routines=routines, db=db, progress=progress)
+    if isinstance(found, Module):
+        module, tuned_for = found, 1
+    else:
+        module = found.module
+        tuned_for = found.program.threads if isinstance(found, Runner) else found.report.threads
+    return compare_plans(
+        module, original, threads=threads or tuned_for, all_routines=all_routines, inputs=inputs, seed=seed
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ from plait.cli.output import Table, print_json
 from plait.cli.progress import measuring
 
 if TYPE_CHECKING:
+    from plait.ir import Module
     from plait.tuning.compare import Comparison
 
 _SHOWN = 20
@@ -22,7 +23,7 @@ _SHOWN = 20
 @click.argument("model", type=MODEL)
 @ROUTINES
 @click.option("--all-routines", is_flag=True, help="Check every routine that can run a layer, not only the chosen one.")
-@click.option("--threads", type=THREADS, default=1, show_default=True, help="Threads.")
+@click.option("--threads", type=THREADS, help="Threads (default: those of the plan; 1 for what is tuned first).")
 @DATABASE
 @DIMS
 @INPUTS
@@ -42,7 +43,7 @@ def command(
     model: Path,
     routines: tuple[str, ...],
     all_routines: bool,
-    threads: int,
+    threads: int | None,
     db: Path | None,
     dims: tuple[tuple[str, int], ...],
     inputs: tuple[str, ...],
@@ -53,26 +54,29 @@ def command(
 ) -> None:
     """Compare each layer's kernel with its NumPy reference, on the same inputs; then the outputs of whole runs.
 
-    MODEL is a model file, which is tuned first, or a .plait package. Exit code 1 if an error is above --max-error.
+    MODEL is a model file, which is tuned first, a .plait package, or a tuned .ir file. Exit code 1 if an error is
+    above --max-error.
     """
     import plait
     from plait.ir.types import TensorType
     from plait.tuning.compare import compare_plans
-    from plait.tuning.open import is_package
+    from plait.tuning.open import is_package, is_tuned
 
-    if is_package(model):
-        if routines or dims:
-            raise click.UsageError(
-                "a package has its routines and sizes already; --routine and --dim are for model files"
-            )
-        original, module = None, open_runner(model, threads, False).module
-    else:
+    original: Module | None = None
+    if not is_package(model):
         original = load_static(model, dims)
+    elif routines or dims:
+        raise click.UsageError("a package has its routines and sizes already; --routine and --dim are for model files")
+    if original is None or (is_tuned(original) and not routines):
+        runner = open_runner(model, threads, False)
+        original, module, used = None, runner.module, runner.program.threads
+    else:
+        used = threads or 1
         with measuring() as progress:
-            module = plait.tune(original, threads=threads, routines=routines, db=db, progress=progress).module
+            module = plait.tune(original, threads=used, routines=routines, db=db, progress=progress).module
     types: dict[str, TensorType] = {v.name: v.type for v in module.main.arguments}
     arrays = read_inputs(inputs, types, seed)
-    found = compare_plans(module, original, threads=threads, all_routines=all_routines, inputs=arrays)
+    found = compare_plans(module, original, threads=used, all_routines=all_routines, inputs=arrays)
     good = found.worst <= max_error
     if as_json:
         print_json({**found.to_json(), "max_error": max_error, "ok": good, "seed": seed})

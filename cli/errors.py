@@ -26,6 +26,9 @@ def report(error: Exception, arguments: Sequence[str]) -> int:
     if isinstance(error, OSError):
         click.echo(f"error: {os_error_text(error)}", err=True)
         return 1
+    if isinstance(error, MemoryError):
+        click.echo(printable(f"error: not enough memory: {error}".removesuffix(": ")), err=True)
+        return 1
     click.echo(printable(f"internal error: {_summary(error)}"), err=True)
     reproducer = getattr(error, "reproducer", None)
     if reproducer:

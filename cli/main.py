@@ -83,6 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
+        # Click has ended the line that a terminal shows ^C on.
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:

@@ -65,11 +65,11 @@ def _outputs(
     strict: bool,
     dims: tuple[tuple[str, int], ...],
 ) -> dict[str, Array]:
-    from plait.tuning.open import is_package
+    from plait.tuning.open import is_package, is_tuned
 
     if not is_package(model):
         module = load_static(model, dims)
-        if any(layer.via is None for layer in module.main):
+        if not is_tuned(module):
             from plait.backends.reference import evaluate
 
             note(f"{model} is not tuned; computing with the NumPy reference")

@@ -251,7 +251,7 @@ def test_compare(tmp_path: Path, image: np.ndarray) -> None:
     every = plait.compare(module, dims={"N": 1}, all_routines=True)
     assert every.worst < 1e-6 and every.checked > 10
     tuned().save(tmp_path / "t.plait")
-    for model in (tmp_path / "t.plait", tuned(), tuned().runner()):
+    for model in (tmp_path / "t.plait", tuned(), tuned().runner(), tuned().module):
         assert plait.compare(model).worst < 1e-6
 
 

@@ -49,6 +49,11 @@ def is_package(path: str | PathLike[str]) -> bool:
         return False
 
 
+def is_tuned(module: Module) -> bool:
+    """Whether every layer has a routine."""
+    return all(layer.via is not None for layer in module.main)
+
+
 def open_tuned(path: str | PathLike[str], *, threads: int | None = None, strict: bool = False) -> Runner:
     """See `plait.open`."""
     opened = open_plan(path, threads=threads, strict=strict)

@@ -232,6 +232,9 @@ def test_compare(plait: Plait, tiny: Path, package: Path) -> None:
     assert outcome.code == 0, outcome.err
     assert "1 outputs compared" in outcome.out
     assert plait("compare", package).code == 0
+    assert plait("tune", tiny, "-o", "tuned.ir", "--threads", "2").code == 0
+    of_text = plait("compare", "tuned.ir", "--threads", "2")
+    assert of_text.code == 0 and "measuring" not in of_text.err
     every = json.loads(plait("compare", tiny, "--all-routines", "--json").out)
     assert every["schema"] == "comparison/1" and every["ok"]
     routines = [row["routine"].partition("[")[0] for row in every["layers"]]
