@@ -39,6 +39,7 @@ struct pool {
     struct worker {
         struct pool *pool;
         int tid;
+        int home; /* the core of the thread that made the pool */
         uint32_t seen;
     } worker[MAX_THREADS];
 };
@@ -93,10 +94,29 @@ void pool_barrier(struct pool *pool)
     }
 }
 
+/* Move to a core of our own, then allow all again: a nudge, not a pin.  Left to itself the scheduler may start both
+ * threads on one core, and sees no reason to part two threads that yield to each other. */
+static void spread(int tid, int home)
+{
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) <= tid || home < 0)
+        return;
+    int cpu = home;
+    for (int moves = 0; moves < tid;) {
+        cpu = (cpu + 1) % CPU_SETSIZE;
+        moves += CPU_ISSET(cpu, &allowed) != 0;
+    }
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
 static void *worker_main(void *argument)
 {
     struct worker *self = argument;
     struct pool *pool = self->pool;
+    spread(self->tid, self->home);
     for (;;) {
         event_wait(&pool->started, self->seen);
         self->seen++;
@@ -155,7 +175,7 @@ static struct pool *pool_create(int nthreads)
     *pool = (struct pool){.nthreads = nthreads};
     pthread_mutex_init(&pool->use, NULL);
     for (int i = 0; i < nthreads - 1; i++) {
-        pool->worker[i] = (struct worker){pool, i + 1, 0};
+        pool->worker[i] = (struct worker){pool, i + 1, sched_getcpu(), 0};
         if (pthread_create(&pool->threads[i], NULL, worker_main, &pool->worker[i])) {
             pool_free(pool);
             return NULL;
