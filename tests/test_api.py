@@ -19,6 +19,7 @@ from plait.ir.layers.elementwise import Adapt
 from plait.ir.layout import NCHW, NCHW16C, NHWC, blocked
 from plait.ir.text import save_ir
 from plait.ir.types import DType, TensorType
+from plait.ir.values import Array
 from plait.tuning.compare import pack, unpack
 from plait.tuning.open import rank_keys
 
@@ -53,14 +54,15 @@ def invented_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def image() -> np.ndarray:
+def image() -> Array:
     return np.random.default_rng(0).standard_normal((1, 3, 4, 5)).astype(np.float32)
 
 
-def expected(image: np.ndarray) -> np.ndarray:
+def expected(image: Array) -> Array:
     weight = np.array([0.1, 0.2, -0.3, 0.4, -0.5, 0.6], np.float32).reshape(2, 3)
     c = np.einsum("oc,nchw->nohw", weight, image)
-    return np.maximum(c, 0) + c
+    result: Array = np.maximum(c, 0) + c
+    return result
 
 
 def tuned(threads: int = 1) -> plait.TunedModel:
@@ -72,7 +74,7 @@ def test_every_public_name_is_there() -> None:
         assert getattr(plait, name) is not None
     assert set(plait.__all__) <= set(dir(plait))
     with pytest.raises(AttributeError, match="no attribute 'unknown'"):
-        _ = plait.unknown  # type: ignore[attr-defined]
+        _ = plait.unknown
 
 
 def test_parse_and_print() -> None:
@@ -116,7 +118,7 @@ def test_tune_refuses_nonsense(wrong: dict[str, object]) -> None:
         plait.tune(plait.parse(TEXT), dims={"N": 1}, **wrong)  # type: ignore[arg-type]
 
 
-def test_tune_save_open(tmp_path: Path, image: np.ndarray) -> None:
+def test_tune_save_open(tmp_path: Path, image: Array) -> None:
     model = tuned()
     np.testing.assert_allclose(model.runner()(image), expected(image), rtol=1e-5, atol=1e-6)
     assert model.save(tmp_path / "t.plait") == (this_machine().device_key(1),)
@@ -139,7 +141,7 @@ def test_progress_is_called() -> None:
 # --- saving into packages ---
 
 
-def test_save_keeps_plans_of_the_same_model(tmp_path: Path, image: np.ndarray) -> None:
+def test_save_keeps_plans_of_the_same_model(tmp_path: Path, image: Array) -> None:
     path = tmp_path / "t.plait"
     tuned(1).save(path)
     keys = tuned(2).save(path)
@@ -163,7 +165,7 @@ def test_save_replaces_another_model(tmp_path: Path) -> None:
 # --- opening ---
 
 
-def test_open_with_threads_that_have_no_plan(tmp_path: Path, image: np.ndarray) -> None:
+def test_open_with_threads_that_have_no_plan(tmp_path: Path, image: Array) -> None:
     tuned(1).save(tmp_path / "t.plait")
     with pytest.warns(
         plait.PlaitWarning, match="no plan for 2 threads, only for 1; using the one for 1 thread"
@@ -182,7 +184,7 @@ def test_open_prefers_the_quickest_plan(tmp_path: Path) -> None:
     assert plait.open(path).program.threads == quickest
 
 
-def test_open_on_another_machine(tmp_path: Path, image: np.ndarray) -> None:
+def test_open_on_another_machine(tmp_path: Path, image: Array) -> None:
     from plait.backends.package import save_package
 
     model = tuned()
@@ -204,7 +206,7 @@ def test_open_on_another_machine(tmp_path: Path, image: np.ndarray) -> None:
             plait.open(tmp_path / "t.plait", strict=True)
 
 
-def test_routines_that_are_not_installed_become_the_reference(tmp_path: Path, image: np.ndarray) -> None:
+def test_routines_that_are_not_installed_become_the_reference(tmp_path: Path, image: Array) -> None:
     save_ir(plait.parse(FOREIGN), tmp_path / "f.ir")
     with pytest.warns(plait.PlaitWarning) as caught:
         runner = plait.open(tmp_path / "f.ir")
@@ -243,7 +245,7 @@ def test_nearest_keys_come_first() -> None:
 # --- comparing ---
 
 
-def test_compare(tmp_path: Path, image: np.ndarray) -> None:
+def test_compare(tmp_path: Path, image: Array) -> None:
     module = plait.parse(TEXT)
     found = plait.compare(module, dims={"N": 1}, inputs={"image": image})
     assert found.worst < 1e-6
@@ -265,7 +267,7 @@ def test_compare_finds_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("layout", [NCHW, NHWC, NCHW16C, blocked(4)])
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (2, 3, 4, 5), (1, 16, 2, 3), (2, 17, 3, 1), (0, 3, 2, 2)])
 def test_unpack_inverts_pack(layout: object, shape: tuple[int, ...]) -> None:
-    type = TensorType(DType.F32, shape, layout)  # type: ignore[arg-type]
+    type = TensorType(DType.F32, shape, layout)
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     stored = pack(array, type)
     assert stored.shape == type.storage_shape and stored.flags.c_contiguous

@@ -210,6 +210,30 @@ def test_output_in_another_process_is_bit_identical(plait: Plait, package: Path,
     assert (workplace / "here/y.npy").read_bytes() == (workplace / "there/y.npy").read_bytes()
 
 
+@pytest.mark.slow
+def test_the_whole_way_with_real_times(symbolic_onnx: Path, workplace: Path) -> None:
+    """Nothing invented: processes of their own, measurements, and the outputs of ONNX Runtime as the measure."""
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "plait.cli.main", *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    tune = ("tune", str(symbolic_onnx), "-o", "m.plait", "--dim", "N=2", "--json")
+    first, second = json.loads(run(*tune)), json.loads(run(*tune))
+    assert first["measured"] == first["entries"] and second["measured"] == 0
+    assert first["predicted_us"] == second["predicted_us"] == pytest.approx(sum(r["cost_us"] for r in first["rows"]))
+    image = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    np.save("image.npy", image)
+    outputs = json.loads(run("run", "m.plait", "--input", "image.npy", "--output-dir", "out", "--json"))["outputs"]
+    session = pytest.importorskip("onnxruntime").InferenceSession(symbolic_onnx, providers=["CPUExecutionProvider"])
+    for output, wanted in zip(outputs, session.run(None, {"image": image}), strict=True):
+        np.testing.assert_allclose(np.load(output["file"]), wanted, rtol=1e-5, atol=1e-6)
+    assert "largest relative error" in run("compare", "m.plait")
+
+
 def test_bench(plait: Plait, package: Path) -> None:
     outcome = plait("bench", package, "--runs", "5")
     assert outcome.code == 0, outcome.err
@@ -246,38 +270,3 @@ def test_compare_fails_above_the_limit(plait: Plait, tiny: Path, monkeypatch: py
     outcome = plait("compare", tiny)
     assert outcome.code == 1
     assert "above 0.0001" in outcome.err and " above" in outcome.out
-
-
-# --- listings ---
-
-
-def test_routines(plait: Plait) -> None:
-    outcome = plait("routines", "--layer", "conv2d")
-    assert outcome.code == 0
-    assert "cpu/f32/nchw16c/direct" in outcome.out and "max_pool2d" not in outcome.out
-    found = json.loads(plait("routines", "cpu/f32/nhwc", "--json").out)
-    assert found["schema"] == "routines/1" and len(found["routines"]) > 5
-
-
-def test_layers_and_passes(plait: Plait) -> None:
-    assert "conv2d" in plait("layers").out
-    assert json.loads(plait("layers", "--json").out)["schema"] == "layers/1"
-    passes = json.loads(plait("passes", "--json").out)
-    assert passes["schema"] == "passes/1" and "default" in passes["pipelines"]
-
-
-def test_inspect(plait: Plait, package: Path) -> None:
-    outcome = plait("inspect", package, "--verify")
-    assert outcome.code == 0
-    assert "(this machine)" in outcome.out and "weights.safetensors" in outcome.out and "input image" in outcome.out
-    described = json.loads(plait("inspect", package, "--json").out)
-    assert described["schema"] == "package/1"
-    key = described["plans"][0]["key"]
-    assert "runner-up" in plait("inspect", package, "--plan", key).out
-
-
-def test_profile_ls(plait: Plait, package: Path, tmp_path: Path) -> None:
-    found = json.loads(plait("profile", "ls", "--json").out)
-    assert found["measurements"] > 0 and found["file"] == str(tmp_path / "profile.sqlite")
-    assert "not there yet" in plait("profile", "ls", "--db", "none.sqlite").out
-    assert not Path("none.sqlite").exists()
