@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import attrs
 
@@ -18,9 +19,10 @@ from plait.ir.layout import ROW_WORD, Format
 from plait.ir.registry import layer_class
 from plait.ir.values import Constant, Value
 
-Refusal = Callable[[Layer], "str | None"]
-Lower = Callable[[Layer, Lowering, str], None]
-Formats = Callable[[Layer], "tuple[tuple[Format, ...], tuple[Format, ...]]"]
+# A routine is registered for one kind of layer and its functions take that class, which the registry cannot express.
+Refusal = Callable[[Any], "str | None"]
+Lower = Callable[[Any, Lowering, str], None]
+Formats = Callable[[Any], "tuple[tuple[Format, ...], tuple[Format, ...]]"]
 
 
 @attrs.frozen(eq=False)

@@ -32,7 +32,7 @@ def _matmul(layer: Matmul, lowering: Lowering, variant: str) -> None:
     y = layer.result.type.static_shape
     rank = len(y)
     batch = (1,) * (4 - rank) + y[:-2]
-    strides = {}
+    strides: dict[str, int] = {}
     for name, value in (("a", layer.a), ("b", layer.b)):
         shape = (1,) * (4 - value.type.rank) + value.type.static_shape
         steps = np.cumprod((1, *shape[:0:-1]))[::-1]

@@ -31,8 +31,8 @@ class _Applier:
 
     def run(self) -> int:
         built, region = self.built, self.built.function.body
-        for value, source, target in self.solution.conversions:
-            self.source[built.values[value], built.formats[target]] = built.formats[source]
+        for number, source, target in self.solution.conversions:
+            self.source[built.values[number], built.formats[target]] = built.formats[source]
         for argument in built.function.arguments:
             self.made[argument, argument.type.format] = argument
         for index, choice in enumerate(self.solution.choice):
@@ -47,12 +47,10 @@ class _Applier:
             for field in layer.spec.operands:
                 current = getattr(layer, field.name)
                 if field.variadic:
-                    new = tuple(v if isinstance(v, Constant) else self.get(v, next(wanted), layer) for v in current)
-                elif current is None or isinstance(current, Constant):
-                    continue
-                else:
-                    new = self.get(current, next(wanted), layer)
-                region.set_operand(layer, field.name, new)
+                    values = tuple(v if isinstance(v, Constant) else self.get(v, next(wanted), layer) for v in current)
+                    region.set_operand(layer, field.name, values)
+                elif current is not None and not isinstance(current, Constant):
+                    region.set_operand(layer, field.name, self.get(current, next(wanted), layer))
         outputs = []
         for value, format in zip(built.function.outputs, built.outputs, strict=True):
             outputs.append(value if isinstance(value, Constant) else self.output(value, format))
