@@ -44,6 +44,13 @@ class Routine:
     summary: str = ""
     origin: str = ""
 
+    @property
+    def full_version(self) -> str:
+        """The version together with a hash of the kernel sources: what a stored time was measured with."""
+        from plait.kernels_pyx import version_hash
+
+        return f"{self.version}-{version_hash()[:12]}"
+
     def path_with(self, variant: str) -> RoutinePath:
         """The full path of one variant."""
         return attrs.evolve(self.path, variant=variant)

@@ -111,7 +111,11 @@ class MeasuredCosts:
         return options
 
     def _check_patterns(self) -> None:
+        places = [(i, layer.results[0].name) for i, layer in enumerate(self._options)]
         for pattern in self.patterns:
+            if not any(place in pattern.layers for place in places):
+                raise DescriptorError(Diagnostic("P404", f"--routine {pattern.text!r} names no layer of the model",
+                                                 hint=f"layers are numbered 0 to {len(places) - 1} after optimisation"))
             if pattern.text not in self._used and not any(pattern.matches(r.path) for r in known_routines()):
                 raise DescriptorError(Diagnostic("P404", f"--routine {pattern.text!r} matches no routine",
                                                  hint="`plait routines` lists them"))
@@ -151,8 +155,6 @@ def detached_adapt(type: TensorType, source: Format, target: Format) -> Layer:
 
 def option_for(layer: Layer, routine: Routine, variant: str, threads: int) -> Option:
     """The job that measures a routine on a layer."""
-    from plait.kernels_pyx import version_hash
-
     path = str(routine.path_with(variant))
     module = isolate(layer)
     (alone,) = module.main
@@ -162,6 +164,6 @@ def option_for(layer: Layer, routine: Routine, variant: str, threads: int) -> Op
     for value, format in zip(alone.results, results, strict=True):
         value.type = value.type.with_format(format)
     alone.via, alone.cost_us = path, None
-    job = Job(signature(layer), path, f"{routine.version}-{version_hash()[:12]}", threads, print_module(module, locations=False))
+    job = Job(signature(layer), path, routine.full_version, threads, print_module(module, locations=False))
     return Option(routine, variant, job)
 

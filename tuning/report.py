@@ -65,5 +65,9 @@ class TuningReport:
             proof = self.status
         else:
             proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms"
-        return (f"predicted {self.predicted_us / 1e3:.3f} ms ({proof}), {self.adapts} adapts; "
-                f"best single layout ({self.single_layout}) {self.single_layout_us / 1e3:.3f} ms")
+        return (f"predicted {_time(self.predicted_us)} ({proof}), {self.adapts} {'adapt' if self.adapts == 1 else 'adapts'}; "
+                f"best single layout ({self.single_layout}) {_time(self.single_layout_us)}")
+
+
+def _time(us: float) -> str:
+    return f"{us / 1e3:.3f} ms" if us >= 100 else f"{us:.2f} µs"

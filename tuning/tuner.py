@@ -56,8 +56,8 @@ def tune(module: Module, profiler: Profiler, *, threads: int = 1, routines: Sequ
     measured_before = getattr(profiler, "measured", 0)
     costs = MeasuredCosts(work.main, profiler, threads=threads, patterns=patterns, progress=progress)
     profiled = time.perf_counter()
+    _check_candidates(work, costs)
     problem = build_problem(work.main, costs)
-    _check_candidates(problem)
     solution = solver(solver_name)(problem.problem)
     if not solution.found:
         raise RoutineError(Diagnostic("P403", f"no plan: {solution.describe()}"))
@@ -94,10 +94,11 @@ def _check_static(module: Module) -> None:
                                  hint=" ".join(f"--dim {s}=1" for s in symbols)))
 
 
-def _check_candidates(problem: BuiltProblem) -> None:
-    bare = [layer for layer, options in problem.candidates.items() if not options]
+def _check_candidates(module: Module, costs: MeasuredCosts) -> None:
+    bare = [layer for index, layer in enumerate(module.main) if not costs.candidates(layer, index)]
     if bare:
-        raise RoutineError([Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span) for layer in bare])
+        why = "; ".join(f"{job.routine}: {result.status} {result.message}" for job, result in costs.failures()[:3])
+        raise RoutineError([Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span, hint=why) for layer in bare])
 
 
 def _main_layout(module: Module) -> str:
