@@ -98,8 +98,8 @@ _WINOGRAD_FILTER = {
 def pack_winograd(w: Array, tile_m: int, tile_b: int) -> Array:
     """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][16][tile_b * 16].
 
-    G w G^T is one product of the Kronecker square of G with the filters as columns, in float64, a group of output channels
-    at a time, so that temporaries stay small.
+    G w G^T is one product of the Kronecker square of G with the filters as columns, in float64, a group of output
+    channels at a time, so that temporaries stay small.
     """
     oc, ic = w.shape[:2]
     g = _WINOGRAD_FILTER[tile_m]
