@@ -96,13 +96,22 @@ _WINOGRAD_FILTER = {
 
 
 def pack_winograd(w: Array, tile_m: int, tile_b: int) -> Array:
-    """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][16][tile_b * 16]."""
+    """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][16][tile_b * 16].
+
+    G w G^T is one product of the Kronecker square of G with the filters as columns, in float64, a group of output
+    channels at a time, so that temporaries stay small.
+    """
+    oc, ic = w.shape[:2]
     g = _WINOGRAD_FILTER[tile_m]
-    transformed = np.einsum("pi,ocij,qj->ocpq", g, w.astype(np.float64), g, optimize=True).astype(np.float32)
-    full = _padded(_padded(transformed, 0, tile_b * BLOCK), 1, BLOCK)
-    positions = len(g) ** 2
-    split = full.reshape(-1, tile_b * BLOCK, full.shape[1] // BLOCK, BLOCK, positions)
-    return _contiguous(split.transpose(4, 0, 2, 3, 1))
+    square = np.kron(g, g)
+    group, ic_blocks = tile_b * BLOCK, -(-ic // BLOCK)
+    packed = np.zeros((len(square), -(-oc // group), ic_blocks * BLOCK, group), np.float32)
+    for first in range(0, oc, group):
+        part = w[first : first + group]
+        filters = part.reshape(len(part), ic, 9).transpose(2, 1, 0).astype(np.float64)
+        products = square @ filters.reshape(9, -1)
+        packed[:, first // group, :ic, : len(part)] = products.reshape(len(square), ic, len(part))
+    return packed.reshape(len(square), -1, ic_blocks, BLOCK, group)
 
 
 def pack_dwconv_nchw(w: Array) -> Array:

@@ -58,7 +58,48 @@ ROW(mul, p *q)
 ROW(div, p / q)
 ROW(max, maximum(p, q))
 ROW(min, minimum(p, q))
-ROW(pow, powf(p, q))
+
+/* `count` <= VF numbers, step apart. */
+INLINE vf load_strided(const float *p, int64_t step, int64_t count)
+{
+    if (step == 0)
+        return vset(*p);
+    if (step == 1)
+        return count == VF ? vload(p) : vload_part(p, count);
+    vf v = vzero();
+    for (int64_t i = 0; i < count; i++)
+        v[i] = p[i * step];
+    return v;
+}
+
+/* The exponents that models use (squares, roots, reciprocals) need no logarithm. */
+static void row_pow(float *y, const float *a, int64_t a_step, const float *b, int64_t b_step, int64_t count)
+{
+    float q = *b;
+    if (b_step == 0 && q == 2)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = a[i * a_step] * a[i * a_step];
+    else if (b_step == 0 && q == 1)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = a[i * a_step];
+    else if (b_step == 0 && q == -1)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = 1 / a[i * a_step];
+    else if (b_step == 0 && q == 0.5f)
+        for (int64_t i = 0; i < count; i++) {
+            float p = a[i * a_step];
+            y[i] = p == -INFINITY ? INFINITY : sqrtf(p) + 0.0f; /* as in C: -0 gives 0, -infinity infinity */
+        }
+    else
+        for (int64_t i = 0; i < count; i += VF) {
+            int64_t here = min64(VF, count - i);
+            vf v = vpow(load_strided(a + i * a_step, a_step, here), load_strided(b + i * b_step, b_step, here));
+            if (here == VF)
+                vstore(y + i, v);
+            else
+                vstore_part(y + i, v, here);
+        }
+}
 
 static row_function *const row_functions[OPS] = {row_add, row_sub, row_mul, row_div, row_max, row_min, row_pow};
 

@@ -34,10 +34,7 @@ static void unary_apply(float *y, const float *x, int64_t count, int64_t functio
     case FN_ABS: VECTOR_LOOP(vabs(v))
     case FN_ERF: VECTOR_LOOP(verf(v))
     case FN_RECIPROCAL: VECTOR_LOOP(1.0f / v)
-    case FN_LOG:
-        for (; i < count; i++)
-            y[i] = logf(x[i]);
-        break;
+    case FN_LOG: VECTOR_LOOP(vlog(v))
     case FN_FLOOR:
         for (; i < count; i++)
             y[i] = floorf(x[i]);

@@ -1,4 +1,4 @@
-/* exp, tanh, erf and their kin over vectors; relative error about 2e-7 unless said otherwise. */
+/* exp, log, pow, tanh, erf and their kin over vectors; relative error about 2e-7 unless said otherwise. */
 #ifndef PLAIT_VMATH_H
 #define PLAIT_VMATH_H
 
@@ -29,6 +29,101 @@ INLINE vf vexp(vf x)
     vi whole = __builtin_convertvector(n, vi);
     vi half = whole >> 1;
     return p * vpow2(half) * vpow2(whole - half);
+}
+
+/* x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m from a polynomial in m - 1, which is exact, so that the relative error
+ * stays small near 1 (Cephes' logf).  0 gives -infinity, below 0 NaN. */
+INLINE vf vlog(vf x)
+{
+    vi small = x < 1.17549435e-38f; /* denormals are scaled to normal numbers */
+    vf scaled = vselect(small, x * 8388608.0f, x);
+    vi e = ((vi)scaled - 0x3f3504f3) >> 23;
+    vf f = (vf)((vi)scaled - (e << 23)) - 1.0f;
+    vf n = __builtin_convertvector(e, vf) - (vf)(small & (vi)vset(23.0f));
+    vf p = vset(7.0376836292e-2f);
+    p = p * f + -1.1514610310e-1f;
+    p = p * f + 1.1676998740e-1f;
+    p = p * f + -1.2420140846e-1f;
+    p = p * f + 1.4249322787e-1f;
+    p = p * f + -1.6668057665e-1f;
+    p = p * f + 2.0000714765e-1f;
+    p = p * f + -2.4999993993e-1f;
+    p = p * f + 3.3333331174e-1f;
+    vf s = f * f;
+    vf y = s * f * p + n * -2.12194440e-4f - s * 0.5f;
+    y = (f + y) + n * 0.693359375f;
+    y = vselect((x > 0.0f) & (x < INFINITY), y, x + x); /* infinity, NaN */
+    y = vselect(x < 0.0f, vset(NAN), y);
+    return vselect(x == 0.0f, vset(-INFINITY), y);
+}
+
+/* pow needs more digits than a float between its logarithm and its exponential, so it works on double vectors, each half
+ * as many numbers. */
+typedef float vf_half __attribute__((vector_size(VF * 2)));
+typedef double vd __attribute__((vector_size(VF * 4)));
+typedef int64_t vl __attribute__((vector_size(VF * 4)));
+typedef uint64_t vu __attribute__((vector_size(VF * 4)));
+
+INLINE vd vd_select(vl mask, vd yes, vd no)
+{
+    return (vd)(((vl)yes & mask) | ((vl)no & ~mask));
+}
+
+/* x^y for x >= 0 as e^(y log x), error 1e-9 before it is rounded to float; NaN for 0^0. */
+INLINE vf_half vpow_half(vf_half base, vf_half exponent)
+{
+    vd x = __builtin_convertvector(base, vd), y = __builtin_convertvector(exponent, vd);
+    /* x = 2^e m, m in [sqrt(1/2), sqrt(2)); log m = 2 artanh s. */
+    vu biased = ((vu)x + 0x00095f619980c433) >> 52;
+    vd m = (vd)((vu)x - (biased << 52) + 0x3ff0000000000000);
+    vd e = (vd)(biased | 0x4330000000000000) - (4503599627370496.0 + 1023);
+    vd s = (m - 1.0) / (m + 1.0), q = s * s;
+    vd p = q * (1.0 / 11) + 1.0 / 9;
+    p = p * q + 1.0 / 7;
+    p = p * q + 1.0 / 5;
+    p = p * q + 1.0 / 3;
+    p = p * q + 1.0;
+    vd l = 2.0 * s * p + e * 0.69314718055994531;
+    l = vd_select((x > 0.0) & (x < (double)INFINITY), l, x); /* infinity, NaN */
+    l = vd_select(x == 0.0, (vd){} - (double)INFINITY, l);
+    vd t = y * l; /* clamped to where floats are infinite or zero; NaN passes */
+    t = vd_select(t > 100.0, (vd){} + 100.0, t);
+    t = vd_select(t < -120.0, (vd){} - 120.0, t);
+    const double shift = 6755399441055744.0; /* 1.5 * 2^52: adding it rounds to the nearest integer */
+    vd shifted = t * 1.4426950408889634 + shift;
+    vd r = t - (shifted - shift) * 0.69314718055994531;
+    vd f = r * (1.0 / 362880) + 1.0 / 40320;
+    f = f * r + 1.0 / 5040;
+    f = f * r + 1.0 / 720;
+    f = f * r + 1.0 / 120;
+    f = f * r + 1.0 / 24;
+    f = f * r + 1.0 / 6;
+    f = f * r + 0.5;
+    f = f * r + 1.0;
+    f = f * r + 1.0;
+    return __builtin_convertvector(f * (vd)(((vu)shifted + 1023) << 52), vf_half);
+}
+
+/* x^y as C defines it: a negative base is right with an integer exponent and NaN with another; 0 gives 0 or infinity;
+ * x^0 = 1^y = 1. */
+INLINE vf vpow(vf x, vf y)
+{
+    union halves {
+        vf whole;
+        vf_half half[2];
+    } base = {vabs(x)}, exponent = {y}, result;
+    result.half[0] = vpow_half(base.half[0], exponent.half[0]);
+    result.half[1] = vpow_half(base.half[1], exponent.half[1]);
+    vf power = result.whole;
+    /* Floats from 2^24 on are even integers. */
+    vi large = vabs(y) >= 16777216.0f;
+    vi whole = __builtin_convertvector(vselect(large, vzero(), y), vi);
+    vi integer = __builtin_convertvector(whole, vf) == y;
+    vi negative = (vi)x < 0;
+    power = (vf)((vi)power ^ ((negative & integer & ~large) & (whole << 31)));
+    power = vselect((x < 0.0f) & (x > -INFINITY) & ~(integer | large), vset(NAN), power);
+    vi minus_one_to_infinity = (x == -1.0f) & (vabs(y) == INFINITY);
+    return vselect((y == 0.0f) | (x == 1.0f) | minus_one_to_infinity, vset(1), power);
 }
 
 INLINE vf vsigmoid(vf x)

@@ -61,6 +61,66 @@ def test_exp_reaches_infinity_and_zero(isa):
     assert np.allclose(got[6:], np.exp(x[6:].astype(np.float64)), rtol=1e-6, atol=0)
 
 
+def assert_relative(got: np.ndarray, want: np.ndarray, tolerance: float) -> None:
+    """Equal within a relative error, in sign of zero, in infinities and in NaNs; `want` is float64."""
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = want.astype(np.float32)
+    special = ~np.isfinite(rounded) | (rounded == 0)
+    assert np.array_equal(got[special], rounded[special], equal_nan=True)
+    assert (np.signbit(got) == np.signbit(rounded))[~np.isnan(rounded)].all()
+    got, want = got[~special].astype(np.float64), want[~special]
+    allowed = np.maximum(tolerance * np.abs(want), 2e-45)  # denormals have a last place of 1.4e-45
+    assert (np.abs(got - want) <= allowed).all(), (np.abs(got - want) / np.abs(want)).max()
+
+
+def test_log_everywhere(isa):
+    near_one = 1 + np.linspace(-0.01, 0.01, 1001)
+    special = [0.0, -0.0, -1.0, -np.inf, np.inf, np.nan, 1.0, 1e-45, 1e-40, 1.17549435e-38, 3.4e38]
+    x = np.concatenate([np.logspace(-38, 38, 5001), near_one, np.linspace(0.4, 3, 999), special]).astype(np.float32)
+    got = ref.run("f32_unary", {"x": x}, x.size, isa, outer=1, rows=1, row=x.size, function=UnaryFunction.LOG)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        want = np.log(x.astype(np.float64))
+    nan = np.isnan(want)
+    assert np.isnan(got[nan]).all()
+    assert_relative(got[~nan], want[~nan], 3e-7)
+
+
+def power(a: np.ndarray, b: np.ndarray, isa: str, name: str = "same", **fields) -> np.ndarray:
+    fields = dict(op=BinaryOp.POW, swap=0, outer=1, rows=1, row=a.size, act=Act.NONE, act_a=0.0, act_b=0.0) | fields
+    return ref.run(f"f32_binary_{name}", {"a": a, "b": b}, a.size, isa, **fields)
+
+
+def test_pow_special_values(isa):
+    base = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.3, -0.3, np.inf, -np.inf, np.nan, 1e-42, 3e38, 16777216.0]
+    exponent = [*base, 0.5, -0.5, 3.0, -3.0, 1 / 3, 127.0, -149.0, 8388609.0, -16777218.0, 2147483648.0, 1e20]
+    a, b = (v.astype(np.float32).ravel() for v in np.meshgrid(base, exponent))
+    with np.errstate(all="ignore"):
+        want = np.power(a.astype(np.float64), b)
+    assert_relative(power(a, b, isa), want, 1e-7)
+
+
+def test_pow_sweep(isa):
+    a = np.exp(ref.random((5003,), 1) * 8)
+    b = ref.random((5003,), 2) * 8
+    with np.errstate(all="ignore"):
+        want = np.power(a.astype(np.float64), b)
+    assert_relative(power(a, b, isa), want, 1e-7)
+    whole = np.arange(1, 40, dtype=np.float32)
+    assert np.array_equal(power(whole, np.full(39, 3, np.float32), isa), whole**3), "small integers are exact"
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0, 0.5, -0.5, -1.0, 3.0, 0.75])
+def test_pow_of_one_exponent(exponent, isa):
+    a = np.concatenate([sweep(), [np.inf, -np.inf, np.nan, -0.0]]).astype(np.float32)
+    b = np.array([exponent], np.float32)
+    with np.errstate(all="ignore"):
+        want = np.power(a.astype(np.float64), np.full(a.shape, exponent))  # a scalar 0.5 would be np.sqrt
+    got = [power(a, b, isa, "scalar", rows=a.size, row=1)]
+    got.append(power(a, np.full_like(a, exponent), isa))
+    for g in got:
+        assert_relative(g, want, 2e-7)
+
+
 @pytest.mark.parametrize("op", list(BinaryOp))
 @pytest.mark.parametrize("swap", [0, 1])
 def test_binary_same_and_scalar(op, swap, isa):
@@ -72,8 +132,6 @@ def test_binary_same_and_scalar(op, swap, isa):
     for name, second in (("same", b), ("scalar", b[:1, :1, :1])):
         operands = (second, a) if swap else (a, second)
         want = ref.activate(ref.BINARY[op](*(v.astype(np.float64) for v in operands)), Act.LEAKY_RELU, 0.5)
-        if name == "scalar" and op == BinaryOp.POW and swap:
-            continue
         for threads in (1, 2):
             got = ref.run(
                 f"f32_binary_{name}", {"a": a, "b": second}, a.size, isa, threads, outer=3, rows=5, row=7, **common

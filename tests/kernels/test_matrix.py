@@ -1,4 +1,4 @@
-"""Fully connected layers, matrix products, softmax, reductions, local response normalisation."""
+"""Fully connected layers, matrix products, softmax, reductions, layer and local response normalisation."""
 
 import numpy as np
 import pytest
@@ -54,15 +54,46 @@ def test_reduce(op, outer, n, inner, isa):
         ref.assert_close(got.reshape(outer, inner), function(x.astype(np.float64), axis=1))
 
 
-@pytest.mark.parametrize("size", [1, 4, 5])
-def test_lrn(size, isa):
-    x = ref.random((2, 9, 4, 5))
+@pytest.mark.parametrize("layout", ["nchw", "nhwc", "nchw16c"])
+@pytest.mark.parametrize("beta", [0.75, 0.5, 0.6])
+@pytest.mark.parametrize(
+    ("size", "c", "h", "w"), [(1, 9, 4, 5), (4, 9, 4, 5), (5, 37, 3, 7), (5, 32, 41, 53), (50, 21, 2, 9), (3, 1, 1, 1)]
+)
+def test_lrn(layout, beta, size, c, h, w, isa):
+    x = ref.random((2, c, h, w)) * 3
     squares = np.zeros(x.shape)
-    for c in range(9):
-        first, last = max(0, c - (size - 1) // 2), min(8, c + size // 2)
-        squares[:, c] = (x[:, first : last + 1].astype(np.float64) ** 2).sum(1)
-    want = x / (2 + 0.1 / size * squares) ** 0.75
-    for threads in (1, 2):
-        fields = dict(n=2, c=9, h=4, w=5, size=size, alpha=0.1, beta=0.75, bias=2.0)
-        got = ref.run("f32_lrn_nchw", {"x": x}, x.size, isa, threads, **fields)
-        ref.assert_close(got.reshape(x.shape), want)
+    for i in range(c):
+        first, last = max(0, i - (size - 1) // 2), min(c - 1, i + size // 2)
+        squares[:, i] = (x[:, first : last + 1].astype(np.float64) ** 2).sum(1)
+    want = x / (2 + 0.7 / size * squares) ** beta
+    fields = dict(n=2, c=c, h=h, w=w, size=size, alpha=0.7, beta=beta, bias=2.0)
+    inputs, count = {"x": ref.to_layout(x, layout)}, ref.size_in(layout, x.shape)
+    results = [ref.run(f"f32_lrn_{layout}", inputs, count, isa, threads, **fields) for threads in (1, 2)]
+    ref.assert_close(ref.from_layout(results[0], layout, x.shape), want, 1e-6)
+    assert np.array_equal(*results, equal_nan=True)
+
+
+@pytest.mark.parametrize(("outer", "n"), [(1, 1), (5, 7), (3, 16), (128, 256), (2, 1000), (7, 65), (1, 100003)])
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_layer_norm(outer, n, offset, isa):
+    x = ref.random((outer, n), 1) * 3 + np.float32(offset)
+    scale, bias = ref.random((n,), 2), ref.random((n,), 3)
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(1, keepdims=True)
+    normal = centred / np.sqrt((centred**2).mean(1, keepdims=True) + 1e-3)
+    fields = dict(outer=outer, n=n, epsilon=1e-3, act_a=0.0, act_b=0.0)
+    for b, act in ((bias, Act.NONE), (None, Act.NONE), (bias, Act.SILU)):
+        inputs = {"x": x, "scale": scale, "bias": b}
+        results = [ref.run("f32_layer_norm", inputs, x.size, isa, threads, act=act, **fields) for threads in (1, 2)]
+        want = ref.activate(normal * scale + (0 if b is None else b), act)
+        ref.assert_close(results[0].reshape(x.shape), want, 1e-6)
+        assert np.array_equal(*results)
+    got = ref.run("f32_layer_norm", {"x": x, "scale": None, "bias": None}, x.size, isa, act=Act.NONE, **fields)
+    assert (np.abs(got.reshape(x.shape) - normal) <= 1e-6 * np.abs(normal) + 1e-7).all()
+
+
+def test_layer_norm_of_a_constant_row(isa):
+    x = np.full((2, 100), 7.7, np.float32)
+    fields = dict(outer=2, n=100, epsilon=1e-12, act=Act.NONE, act_a=0.0, act_b=0.0)
+    got = ref.run("f32_layer_norm", {"x": x, "scale": None, "bias": None}, x.size, isa, **fields)
+    assert np.abs(got).max() <= 1e-6
