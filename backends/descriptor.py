@@ -8,7 +8,8 @@ words, any of them left out or a wildcard, and optionally end in the layers they
     */naive@conv_1,fc*     layers by name
 
 SoftNeuro's descriptors (`DEVICE[:DTYPE][:CH][/LEVEL][/AUX][@INDICES]`) are patterns too: fields are told apart by spelling, and its words
-are taken as aliases: `float32`, `chf` (nchw), `chl` (nhwc), `fast` and `faster` (any algorithm but naive and reference).
+are taken as aliases: `float32`, `qint8`, `chf` (nchw), `chl` (nhwc), `fast` and `faster` (any algorithm but naive and reference). What
+follows `fast` or `faster` (AUX) is the name of an algorithm.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from plait.ir.layout import ROW_WORD
 from plait.ir.types import DType
 
 _PATH = re.compile(r"([^/\[\]]+)/([^/\[\]]+)/([^/\[\]]+)/([^/\[\]]+)(?:\[([^\]]*)\])?\Z")
-_DTYPE_ALIASES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "float64": "f64", "int64": "i64", "int32": "i32"}
+_DTYPE_ALIASES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "float64": "f64", "int64": "i64", "int32": "i32",
+                  "qint8": "q8"}
 _LAYOUT_ALIASES = {"chf": "nchw", "chl": "nhwc"}
 _LAYOUT = re.compile(rf"(nchw|nhwc|{ROW_WORD}|nchw\d+c|nchw\*c?)\Z")
+_DTYPES = frozenset({"any", "q8", *(d.value for d in DType)})
 _ORDINARY = frozenset({"fast", "faster"})
 _SLOW = ("naive", "reference")
 
@@ -112,9 +115,9 @@ class RoutinePattern:
         for position, match in enumerate(re.finditer(r"[^:/]+", body)):
             word = match.group()
             name = _field(word, position)
-            if name == "algorithm" and name in fields:
+            if name == "algorithm" and name in fields and fields[name] not in _ORDINARY:
                 name = "variant"
-            if name in fields:
+            if name in fields and fields[name] not in _ORDINARY:
                 raise _malformed(text, match.start(), match.end(), f"{word!r} is a second {name}")
             if not re.fullmatch(r"[A-Za-z0-9_.*?,=\-\[\]]+", word):
                 raise _malformed(text, match.start(), match.end(), f"{word!r} is not a field of a routine descriptor")
@@ -135,7 +138,7 @@ def allowed(patterns: Sequence[RoutinePattern], index: int, name: str) -> Routin
 def _field(word: str, position: int) -> str:
     if position == 0:
         return "device"
-    if word in _DTYPE_ALIASES or word in {d.value for d in DType}:
+    if word in _DTYPE_ALIASES or word in _DTYPES:
         return "dtype"
     if word in _LAYOUT_ALIASES or _LAYOUT.match(word):
         return "layout"
@@ -148,8 +151,10 @@ def _layers(text: str, start: int, spec: str) -> LayerSet:
     names: list[str] = []
     for part in spec.split(","):
         if match := re.fullmatch(r"(\d+)(?:\.\.(\d+))?", part):
-            first = int(match.group(1))
-            ranges.append((first, int(match.group(2) or first)))
+            first, last = int(match.group(1)), int(match.group(2) or match.group(1))
+            if last < first:
+                raise _malformed(text, start, start + len(part), f"the range {part} is empty: it ends before it starts")
+            ranges.append((first, last))
         elif part:
             names.append(part)
         else:

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from plait.ir.layer import Layer
+from plait.ir.layout import default_layout
 from plait.ir.values import Array, Constant, Value
 
 
@@ -137,7 +138,7 @@ class Lowering:
 
         The field `work` of kernels that need scratch memory is filled here.
         """
-        numbers = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
+        numbers: dict[str, Any] = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
         if nbytes := self._sizer.workspace_bytes(kernel, **numbers):
             fields["work"] = self.workspace(nbytes)
         elif "work" in kernel_field_names(kernel):
@@ -145,7 +146,14 @@ class Lowering:
         self.steps.append(KernelCall(kernel, fields, self._layer))
 
     def python(self, layer: Layer) -> None:
-        """Compute a layer by its NumPy reference. Its values must be row-major (nchw)."""
+        """Compute a layer by its NumPy reference.
+
+        Raises:
+            ValueError: a value is not row-major (nchw), as arrays in logical order are.
+        """
+        for value in (*layer.operands, *layer.results):
+            if value.type.layout != default_layout(value.type.rank):
+                raise ValueError(f"{layer.describe()} is computed by Python, but %{value.name} is in {value.type.layout}, not row-major")
         operands = tuple((v, self.place(v)) if v is not None else (layer.results[0], None) for v in layer.operand_slots())
         self.steps.append(PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer))
 

@@ -17,6 +17,7 @@ import io
 import json
 import mmap
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,20 @@ def save_package(path: str | Path, plans: Mapping[str, tuple[Module, dict[str, A
 
     Args:
         plans: device key -> (tuned module, report as JSON data). The modules share their constants.
+
+    Raises:
+        ValueError: two modules have different constants of one name.
     """
     members: dict[str, bytes] = {}
     tensors: dict[str, tuple[TensorType, Array]] = {}
     for key, (module, report) in sorted(plans.items()):
-        module.weights_file = _WEIGHTS
-        tensors.update({c.name: (c.type, c.data) for c in module.constants.values() if not is_inline(c)})
-        members[f"plans/{key}.ir"] = print_module(module).encode()
+        for constant in module.constants.values():
+            if is_inline(constant):
+                continue
+            type, known = tensors.setdefault(constant.name, (constant.type, constant.data))
+            if type != constant.type or known is not constant.data and known.tobytes() != constant.data.tobytes():
+                raise ValueError(f"the plans have different constants @{constant.name}; they are not plans of one model")
+        members[f"plans/{key}.ir"] = _text_in_package(module).encode()
         members[f"reports/{key}.json"] = json.dumps(report, indent=1, sort_keys=True).encode()
     weights = io.BytesIO()
     write_weights_to(weights, tensors)
@@ -109,6 +117,14 @@ def save_package(path: str | Path, plans: Mapping[str, tuple[Module, dict[str, A
         _add(archive, "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
         for name, data in sorted(members.items()):
             _add(archive, name, data)
+
+
+def _text_in_package(module: Module) -> str:
+    file, module.weights_file = module.weights_file, _WEIGHTS
+    try:
+        return print_module(module)
+    finally:
+        module.weights_file = file
 
 
 def open_package(path: str | Path) -> Package:
@@ -126,6 +142,8 @@ def open_package(path: str | Path) -> Package:
         reason = getattr(error, "strerror", None) or str(error)
         raise _damaged(path, f"cannot be read as a package: {reason}") from None
     manifest = _manifest(path, members)
+    if strange := sorted(members.keys() - manifest["members"].keys() - {"manifest.json"}):
+        raise _damaged(path, f"member {strange[0]} is not in the manifest")
     for name, digest in manifest["members"].items():
         if name not in members:
             raise _damaged(path, f"member {name} is missing")
@@ -156,6 +174,9 @@ def _members(path: Path, data: memoryview) -> dict[str, memoryview]:
             if bytes(head[:4]) != b"PK\x03\x04" or start + info.file_size > len(data) or info.filename in members:
                 raise _damaged(path, f"member {info.filename} is damaged")
             members[info.filename] = data[start:start + info.file_size]
+            # All other members have a hash in the manifest.
+            if info.filename == "manifest.json" and zlib.crc32(members[info.filename]) != info.CRC:
+                raise _damaged(path, "its manifest is damaged")
     return members
 
 

@@ -13,10 +13,10 @@ import attrs
 import numpy as np
 
 from plait.backends.descriptor import RoutinePath
-from plait.backends.errors import RoutineError
+from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.lowering import Buffer, KernelCall, Lowering, Place, PythonCall, Step
 from plait.backends.memory import assign_offsets, set_live_ranges
-from plait.backends.routine import find_routine
+from plait.backends.routine import data_operands, find_routine
 from plait.ir.diagnostics import Diagnostic, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
@@ -40,11 +40,14 @@ class Program:
         threads: number of threads that share the work of each layer.
 
     Raises:
-        RoutineError: P403, a layer has no routine, or one that is unknown or refuses it.
+        RoutineError: P403, a layer has no routine, or one that is unknown or refuses it, or a dimension is symbolic.
     """
 
     def __init__(self, module: Module, threads: int = 1) -> None:
         function = module.main
+        if symbols := function.symbols():
+            raise RoutineError(Diagnostic("P403", f"dimensions {join_names(symbols)} are symbolic; a program needs numbers",
+                                          hint="bind them first"))
         self.inputs: tuple[Value, ...] = tuple(function.arguments)
         self.outputs: tuple[Value, ...] = function.outputs
         self.output_names = tuple(function.output_names)
@@ -109,6 +112,7 @@ class Program:
         if self.is_single_call:
             self._plan.run(externals)
             return outputs
+        self._check_externals(externals)
         memory = self._take_arena()
         try:
             for part in self._order:
@@ -155,6 +159,16 @@ class Program:
             times[i] = time.perf_counter_ns() - start
         return times
 
+    def _check_externals(self, externals: list[Array]) -> None:
+        # What the plan checks itself where all is one call; a Python step would write into a copy, or take another array's place.
+        wanted = [v.type.nbytes for v in (*self.inputs, *self.outputs)]
+        if len(externals) != len(wanted):
+            raise ValueError(f"this program takes {len(wanted)} external buffers, got {len(externals)}")
+        for i, (array, nbytes) in enumerate(zip(externals, wanted, strict=True)):
+            if not array.flags.c_contiguous or array.nbytes != nbytes:
+                raise ValueError(f"external buffer {i} has {array.nbytes} bytes{'' if array.flags.c_contiguous else ', with gaps'}, "
+                                 f"the program expects {nbytes}")
+
     def _take_arena(self) -> Array:
         with self._lock:
             if self._arenas:
@@ -189,7 +203,11 @@ def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
         if layer.via is None:
             problems.append(Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, hint="tune the module first"))
             continue
-        path = RoutinePath.parse(layer.via)
+        try:
+            path = RoutinePath.parse(layer.via)
+        except DescriptorError as error:
+            problems.append(Diagnostic("P403", f"{layer.describe()} has no routine: {error.diagnostics[0].message}", layer.span))
+            continue
         routine = find_routine(layer.op, path)
         if routine is None:
             problems.append(Diagnostic("P403", f"{layer.describe()} wants routine {layer.via}, which is not installed", layer.span))
@@ -197,8 +215,12 @@ def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
         if reason := routine.refuse(layer):
             problems.append(Diagnostic("P403", f"routine {path} refuses {layer.describe()}: {reason}", layer.span))
             continue
+        if path.variant not in (known := routine.variants(layer)):
+            problems.append(Diagnostic("P403", f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}", layer.span,
+                                       hint=f"it has {join_names([repr(v) for v in known])}"))
+            continue
         operands, results = routine.formats(layer)
-        found = tuple(v.type.format for v in layer.operands if v.owner is not None or v in _arguments(layer))
+        found = tuple(v.type.format for v in data_operands(layer))
         if (found, tuple(r.type.format for r in layer.results)) != (operands, results):
             problems.append(Diagnostic(
                 "P403", f"routine {path} of {layer.describe()} takes {join_names([str(f) for f in operands])} and gives "
@@ -208,11 +230,6 @@ def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
         routine.lower(layer, lowering, path.variant)
     if problems:
         raise RoutineError(problems)
-
-
-def _arguments(layer: Layer) -> list[Value]:
-    assert layer.region is not None
-    return layer.region.arguments
 
 
 def _resolve(field: Any, plan: Plan) -> Any:

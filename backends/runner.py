@@ -38,7 +38,7 @@ class Runner:
         """Names and types of the outputs."""
         return {n: v.type for n, v in zip(self.program.output_names, self.program.outputs, strict=True)}
 
-    def __call__(self, *arrays: Array, **named: Array) -> Any:
+    def __call__(self, /, *arrays: Array, **named: Array) -> Any:
         """Run on positional or named inputs.
 
         Raises:
@@ -47,7 +47,7 @@ class Runner:
         results = self.run(*arrays, **named)
         return next(iter(results.values())) if len(results) == 1 else results
 
-    def run(self, *arrays: Array, **named: Array) -> dict[str, Array]:
+    def run(self, /, *arrays: Array, **named: Array) -> dict[str, Array]:
         """Like a call, but always gives a dict of all outputs."""
         outputs = self.program.run(check_inputs(self.inputs, arrays, named))
         return dict(zip(self.program.output_names, outputs, strict=True))
@@ -58,7 +58,7 @@ class Runner:
 
 
 def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named: dict[str, Array]) -> list[Array]:
-    """Arrays in the order of `types`, C-contiguous.
+    """Arrays in the order of `types`, C-contiguous; each has the shape in which its type is stored.
 
     Raises:
         RunError: P401 with every problem found.
@@ -79,8 +79,9 @@ def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named:
             problems.append(f"input {name!r} ({type}) is missing")
             continue
         array = np.asarray(given[name])
-        if array.shape != type.static_shape:
-            problems.append(f"input {name!r} has shape {list(array.shape)}, the model takes {list(type.static_shape)}")
+        if array.shape != type.storage_shape:
+            stored = "" if type.storage_shape == type.static_shape else f" (how {type} is stored)"
+            problems.append(f"input {name!r} has shape {list(array.shape)}, the model takes {list(type.storage_shape)}{stored}")
         elif array.dtype != type.dtype.numpy:
             problems.append(f"input {name!r} has dtype {array.dtype}, the model takes {type.dtype.numpy}")
         ordered.append(np.ascontiguousarray(array))
@@ -92,5 +93,5 @@ def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named:
 def random_inputs(types: dict[str, TensorType], seed: int) -> dict[str, Array]:
     """Standard-normal arrays of these types (integers: zeros)."""
     rng = np.random.default_rng(seed)
-    return {name: rng.standard_normal(t.static_shape).astype(t.dtype.numpy) if t.dtype.is_float
-            else np.zeros(t.static_shape, t.dtype.numpy) for name, t in types.items()}
+    return {name: np.asarray(rng.standard_normal(t.storage_shape), t.dtype.numpy) if t.dtype.is_float
+            else np.zeros(t.storage_shape, t.dtype.numpy) for name, t in types.items()}

@@ -45,6 +45,13 @@ def _refuse_rank(layer: Layer) -> str | None:
     return None
 
 
+def _refuse_small_elements(layer: Layer) -> str | None:
+    # Parts of these layers start anywhere, but plans name places in the arena by multiples of 4 bytes.
+    if layer.operands[0].type.dtype.size < 4:
+        return f"elements of {layer.operands[0].type.dtype.size} bytes start at places that plans cannot name"
+    return _refuse_rank(layer)
+
+
 # --- reshape ----------------------------------------------------------------------------------------------------------------------
 
 
@@ -210,13 +217,13 @@ for _layout in LAYOUTS:
     cpu("reshape", _layout, "view", _view, dtype="any" if _layout == "nchw" else "f32", refuse=_refuse_view(_layout),
         summary="no copy: the same memory under another shape")
 for _layout in ("nchw", "nhwc"):
-    cpu("concat", _layout, "copy", _concat_strided(_layout), refuse=_refuse_rank if _layout == "nchw" else _refuse_constant_parts,
+    cpu("concat", _layout, "copy", _concat_strided(_layout), refuse=_refuse_small_elements if _layout == "nchw" else _refuse_constant_parts,
         dtype="any" if _layout == "nchw" else "f32", summary="strided copies into place")
 cpu("concat", "nchw16c", "copy", _concat_blocked, refuse=_refuse_blocked_concat, summary="block copies, lanes shifted where needed")
-cpu("split", "nchw", "copy", _split, dtype="any", refuse=_refuse_rank, summary="strided copies")
+cpu("split", "nchw", "copy", _split, dtype="any", refuse=_refuse_small_elements, summary="strided copies")
 cpu("split", "nchw16c", "copy", _split_blocked, refuse=_refuse_blocked_split, summary="block copies, lanes shifted where needed")
 cpu("transpose", "nchw", "copy", _transpose, dtype="any", refuse=_refuse_rank, summary="strided copy")
-cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=_refuse_rank, summary="strided copy")
+cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=_refuse_small_elements, summary="strided copy")
 cpu("expand", "nchw", "copy", _expand, dtype="any", refuse=_refuse_rank, summary="strided copy with repeated elements")
 cpu("pad", "nchw", "copy", _pad, refuse=_refuse_rank, summary="fill, then strided copy")
 cpu("reduce", "nchw", "vector", _reduce, refuse=_refuse_reduce, summary="over neighbouring axes")

@@ -7,10 +7,11 @@ row, failures are rows too. The write-ahead log lets several processes use one f
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from plait.backends.profiling.job import Job, Result
@@ -27,6 +28,8 @@ CREATE TABLE IF NOT EXISTS profile (
 CREATE INDEX IF NOT EXISTS profile_key ON profile (signature, routine, version, threads, state, machine);
 """
 _VERSION = 1
+_PATIENCE_S = 30
+"""How long one process waits for another's write."""
 
 
 class ProfileError(PlaitError):
@@ -50,19 +53,51 @@ class ProfileDatabase:
 
     def __init__(self, path: str | Path | None = None) -> None:
         self.path = Path(path) if path is not None else default_path()
-        try:
+        with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db = sqlite3.connect(self.path, timeout=_PATIENCE_S, isolation_level=None)
+        try:
+            with self._errors():
+                self._prepare()
+        except ProfileError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version == _VERSION:
             self._db.execute("PRAGMA synchronous = NORMAL")
-            (version,) = self._db.execute("PRAGMA user_version").fetchone()
-            if version not in (0, _VERSION):
-                raise ProfileError(Diagnostic("P501", f"profile database has version {version}, not {_VERSION}", where=str(self.path)))
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version = {_VERSION}")
+            return
+        if version:
+            raise self._error(f"the profile database has version {version}, not {_VERSION}")
+        tables = {name for (name,) in self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if strange := sorted(tables - {"machine", "profile"}):
+            raise self._error(f"this is another kind of database: it has a table {strange[0]!r}")
+        self._switch_to_wal()
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        # In one transaction: whoever sees the version sees the tables.
+        self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+
+    def _switch_to_wal(self) -> None:
+        # SQLite does not wait for the locks of this switch: another process may be making the same file.
+        for attempt in range(100):
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if attempt == 99:
+                    raise
+                time.sleep(0.05)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except (sqlite3.Error, OSError) as error:
-            raise ProfileError(Diagnostic("P501", f"cannot use the profile database: {error}", where=str(self.path),
-                                          hint="give another file with --db")) from None
+            raise self._error(f"cannot use the profile database: {error}") from None
+
+    def _error(self, message: str) -> ProfileError:
+        return ProfileError(Diagnostic("P501", message, where=str(self.path), hint="give another file with --db"))
 
     def __enter__(self) -> ProfileDatabase:
         return self
@@ -76,19 +111,21 @@ class ProfileDatabase:
 
     def add(self, job: Job, machine: Machine, result: Result) -> None:
         """Append one measurement; durable against a crash of this process when the call returns."""
-        self._db.execute("INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                         (machine.instance, machine.kind, machine.model, machine.isa, machine.cores, machine.caches, machine.host,
-                          machine.system))
-        self._db.execute("INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us, message,"
-                         " taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                         (*job.key, machine.instance, result.status, array.array("q", result.samples).tobytes(),
-                          result.cost_us if result.ok else None, result.message, time.time()))
+        with self._errors():
+            self._db.execute("INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                             (machine.instance, machine.kind, machine.model, machine.isa, machine.cores, machine.caches, machine.host,
+                              machine.system))
+            self._db.execute("INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us,"
+                             " message, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             (*job.key, machine.instance, result.status, array.array("q", result.samples).tobytes(),
+                              result.cost_us if result.ok else None, result.message, time.time()))
 
     def find(self, job: Job, machine: Machine) -> Result | None:
         """The newest measurement of a job on this machine, or None."""
-        row = self._db.execute(
-            "SELECT status, samples, message FROM profile WHERE signature = ? AND routine = ? AND version = ? AND threads = ? AND state = ?"
-            " AND machine = ? ORDER BY id DESC LIMIT 1", (*job.key, machine.instance)).fetchone()
+        with self._errors():
+            row = self._db.execute(
+                "SELECT status, samples, message FROM profile WHERE signature = ? AND routine = ? AND version = ? AND threads = ?"
+                " AND state = ? AND machine = ? ORDER BY id DESC LIMIT 1", (*job.key, machine.instance)).fetchone()
         return None if row is None else _result(*row)
 
     def find_all(self, jobs: Iterable[Job], machine: Machine) -> dict[Job, Result]:
@@ -97,7 +134,8 @@ class ProfileDatabase:
 
     def count(self) -> int:
         """Number of measurements."""
-        (rows,) = self._db.execute("SELECT count(*) FROM profile").fetchone()
+        with self._errors():
+            (rows,) = self._db.execute("SELECT count(*) FROM profile").fetchone()
         return int(rows)
 
 

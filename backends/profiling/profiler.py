@@ -8,8 +8,9 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from typing import Protocol
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Any, Protocol
 
 import attrs
 
@@ -18,6 +19,7 @@ from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.worker import read_frame, write_frame
 
+WORKER = (sys.executable, "-m", "plait.backends.profiling.worker")
 Progress = Callable[[int, int, Job], None]
 """(done, total, job) before each measurement."""
 
@@ -31,11 +33,17 @@ class Profiler(Protocol):
 
 
 class WorkerProfiler:
-    """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or measured twice."""
+    """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or measured twice.
 
-    def __init__(self, database: ProfileDatabase, *, timeout_s: float = 60.0) -> None:
+    Args:
+        timeout_s: how long a job may take before it counts as hanging.
+        command: what to start as worker; it must speak the protocol of `plait.backends.profiling.worker`.
+    """
+
+    def __init__(self, database: ProfileDatabase, *, timeout_s: float = 60.0, command: Sequence[str] = WORKER) -> None:
         self.database = database
         self.timeout_s = timeout_s
+        self.command = tuple(command)
         self.measured = 0
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
@@ -43,7 +51,7 @@ class WorkerProfiler:
         results = self.database.find_all(wanted, this_machine())
         missing = [j for j in wanted if j not in results]
         best = _Best(results)
-        with _Worker() as worker:
+        with _Worker(self.command) as worker:
             for done, job in enumerate(missing):
                 if progress is not None:
                     progress(done, len(missing), job)
@@ -77,7 +85,8 @@ class _Best:
 class _Worker:
     """A worker process that is started when first needed and again after it died."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: Sequence[str]) -> None:
+        self.command = command
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> _Worker:
@@ -87,26 +96,37 @@ class _Worker:
         self.stop()
 
     def run(self, job: Job, best_ns: int | None, timeout_s: float) -> Result:
-        if self.process is None:
-            self.process = subprocess.Popen([sys.executable, "-m", "plait.backends.profiling.worker"], stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL)
-        assert self.process.stdin is not None and self.process.stdout is not None
+        request = {"job": attrs.asdict(job), "best_ns": best_ns}
+        if not self.send(request) and not self.send(request):
+            return Result("crashed", (), "the worker ended before it took the job")
+        assert self.process is not None and self.process.stdout is not None
         try:
-            write_frame(self.process.stdin, {"job": attrs.asdict(job), "best_ns": best_ns})  # type: ignore[arg-type]
-            with selectors.DefaultSelector() as selector:
-                selector.register(self.process.stdout, selectors.EVENT_READ)
-                if not selector.select(timeout_s):
-                    self.stop()
-                    return Result("timeout", (), f"no answer after {timeout_s:g} s")
-            answer = read_frame(self.process.stdout)  # type: ignore[arg-type]
-        except BrokenPipeError:
-            answer = None
+            answer = read_frame(_Before(self.process.stdout, timeout_s))
+        except TimeoutError:
+            self.stop()
+            return Result("timeout", (), f"no answer after {timeout_s:g} s")
         if answer is None:
             status = self.process.wait()
             name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
             self.stop()
             return Result("crashed", (), f"the worker ended with {name}")
         return Result.from_json(answer)
+
+    def send(self, request: dict[str, Any]) -> bool:
+        """Give a request to the worker, starting one if need be. False if it had ended: that is not the fault of this job."""
+        if self.process is None:
+            # Unbuffered, so that waiting for the pipe sees all there is.
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                                            stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL)
+        assert self.process.stdin is not None
+        try:
+            if self.process.poll() is None:
+                write_frame(self.process.stdin, request)
+                return True
+        except BrokenPipeError:
+            pass
+        self.stop()
+        return False
 
     def stop(self) -> None:
         if self.process is not None:
@@ -118,3 +138,24 @@ class _Worker:
                         stream.close()
             self.process = None
 
+
+class _Before:
+    """A pipe that is read until a deadline; `read` raises TimeoutError after it."""
+
+    def __init__(self, pipe: IO[bytes], timeout_s: float) -> None:
+        self.pipe = pipe
+        self.deadline = time.monotonic() + timeout_s
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; fewer only at the end of the stream."""
+        data = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.pipe, selectors.EVENT_READ)
+            while len(data) < size:
+                if not selector.select(max(0.0, self.deadline - time.monotonic())):
+                    raise TimeoutError
+                piece = self.pipe.read(size - len(data))
+                if not piece:
+                    break
+                data += piece
+        return data

@@ -9,32 +9,49 @@ import json
 import os
 import struct
 import sys
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from plait.backends.profiling.job import Job, Result
 
 
-def write_frame(stream: BinaryIO, data: dict[str, Any]) -> None:
+class Source(Protocol):
+    """What frames are read from."""
+
+    def read(self, size: int, /) -> bytes | None: ...
+
+
+class Sink(Protocol):
+    """What frames are written to. It takes all bytes at once, or some and is called again."""
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+    def flush(self) -> None: ...
+
+
+def write_frame(stream: Sink, data: dict[str, Any]) -> None:
     """One JSON object, after its length as 4 little-endian bytes."""
     body = json.dumps(data).encode()
-    stream.write(struct.pack("<I", len(body)) + body)
+    rest = struct.pack("<I", len(body)) + body
+    while rest:
+        # Unbuffered pipes may take a part.
+        rest = rest[stream.write(rest) or 0:]
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
+def read_frame(stream: Source) -> dict[str, Any] | None:
     """The next object, or None at the end of the stream."""
-    head = stream.read(4)
+    head = stream.read(4) or b""
     if len(head) < 4:
         return None
     (size,) = struct.unpack("<I", head)
-    body = stream.read(size)
+    body = stream.read(size) or b""
     if len(body) < size:
         return None
     data: dict[str, Any] = json.loads(body)
     return data
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
+def serve(source: Source, sink: Sink) -> None:
     """Answer jobs until the stream ends."""
     from plait.backends.profiling.measure import measure
 

@@ -446,7 +446,10 @@ def batch_norm() -> Iterator[Case]:
 
 
 def layer_norm() -> Iterator[Case]:
-    yield make("layer_norm", [arg(2, 5, 8), const(8), const(8)])
+    for shape in ((2, 5, 8), (3, 1000), (1, 17), (4, 33), (2, 3, 4, 5)):
+        for axis in (-1, len(shape) - 2):
+            yield make("layer_norm", [arg(*shape), const(*shape[axis:]), const(*shape[axis:])], axis=axis, epsilon=1e-3)
+    yield make("layer_norm", [arg(2, 5, 8), const(8), None])
     yield make("layer_norm", [arg(2, 5, 8), arg(8), None])
 
 

@@ -1,0 +1,72 @@
+"""`FixedCosts`: a profiler whose costs come from a table or a formula."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import attrs
+
+from plait.backends.descriptor import RoutinePath, RoutinePattern
+from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.profiler import Progress
+
+Costs = Mapping[str, float | None] | Callable[[Job], float | None]
+
+
+@attrs.define(eq=False)
+class FixedCosts:
+    """A `Profiler` that measures nothing: the same job has always the same cost.
+
+        FixedCosts({"cpu/f32/nchw16c/direct": 10, "conv2d cpu:nchw/gemm": 30, "adapt *": 4}, default=100)
+        FixedCosts(lambda job: 5.0 if job.routine.endswith("/reference") else 1.0)
+        FixedCosts()  # numbers that look random, and differ between layers, routines, variants and numbers of threads
+
+    Args:
+        costs: a function of the job; or a table from patterns (see `plait.backends.descriptor`), each optionally after a kind of layer,
+            to microseconds, the last that matches deciding. None for a cost stands for a measurement that failed.
+        default: microseconds where nothing in the table matches; None: computed from a hash of the job, between 1 and 1000.
+
+    Microseconds are rounded to nanoseconds, as real samples are.
+    """
+
+    costs: Costs = attrs.field(factory=dict)
+    default: float | None = None
+    measured: int = attrs.field(default=0, init=False)
+    """How many jobs were asked for, like `WorkerProfiler.measured`."""
+    jobs: list[Job] = attrs.field(factory=list, init=False)
+    """Every job that was asked for, in order, each once."""
+
+    def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
+        """A result for each job, with a single sample."""
+        wanted = list(dict.fromkeys(jobs))
+        results = {}
+        for done, job in enumerate(wanted):
+            if progress is not None:
+                progress(done, len(wanted), job)
+            cost = self.cost(job)
+            results[job] = Result("failed", (), "no cost in the table") if cost is None else Result("ok", (round(cost * 1e3),))
+        self.measured += len(wanted)
+        self.jobs += [job for job in wanted if job not in self.jobs]
+        return results
+
+    def cost(self, job: Job) -> float | None:
+        """Microseconds of a job, or None if it is to fail."""
+        if callable(self.costs):
+            return self.costs(job)
+        kind, path = job.signature.partition("(")[0], RoutinePath.parse(job.routine)
+        found: Sequence[float | None] = [c for text, c in self.costs.items() if _matches(text, kind, path)]
+        if found:
+            return found[-1]
+        return self.default if self.default is not None else hashed_cost(job)
+
+
+def hashed_cost(job: Job) -> float:
+    """A cost between 1 and 1000 µs that depends on everything that identifies a job but the version of its routine."""
+    key = "\0".join((job.signature, job.routine, str(job.threads), job.state))
+    return 1 + int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little") % 999_000 / 1e3
+
+
+def _matches(text: str, kind: str, path: RoutinePath) -> bool:
+    wanted, _, pattern = text.rpartition(" ")
+    return wanted in ("", kind) and RoutinePattern.parse(pattern).matches(path)
