@@ -184,11 +184,11 @@ def _manifest(path: Path, members: dict[str, memoryview]) -> dict[str, Any]:
     try:
         manifest = json.loads(str(members["manifest.json"], "utf-8"))
         version, listed, plans = manifest["format"], manifest["members"], manifest["plans"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         raise _damaged(path, "it has no readable manifest") from None
     if version != FORMAT:
         raise PackageError(Diagnostic("P402", f"the package has format {version}, this is for format {FORMAT}", where=str(path)))
-    if not isinstance(listed, dict) or not isinstance(plans, list):
+    if not isinstance(listed, dict) or not isinstance(plans, list) or not all(isinstance(x, str) for x in (*listed.values(), *plans)):
         raise _damaged(path, "its manifest is malformed")
     return dict(manifest)
 

@@ -1,0 +1,99 @@
+"""Results, and when there are enough samples."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from plait.backends.profiling.job import Job, Result, enough
+from plait.backends.profiling.measure import BUDGET_NS, measure
+
+LONG = 10**12
+
+
+def test_cost_is_the_median_in_microseconds() -> None:
+    result = Result("ok", (9000, 1000, 2000, 4000))
+    assert (result.ok, result.cost_us, result.spread_us) == (True, 3.0, 1.5)
+
+
+@pytest.mark.parametrize("result", [Result("ok"), Result("failed", (5,)), Result("crashed")])
+def test_not_ok(result: Result) -> None:
+    assert not result.ok
+
+
+@pytest.mark.parametrize("result", [Result("ok", (1, 2, 3)), Result("timeout", (), "after 3 s")])
+def test_results_travel_as_json(result: Result) -> None:
+    assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+@pytest.mark.parametrize("samples, budget, stop", [
+    ([], LONG, False), ([1000] * 9, LONG, False), ([1000] * 10, LONG, True), ([1000, 1100] * 5, LONG, False), ([1000, 1001] * 5, LONG, True),
+    ([1000] * 3, 3000, True), ([1000] * 3, 3001, False), ([1000, 2000] * 20, LONG, True), ([1000, 2000] * 19 + [5], LONG, False),
+    # Deviation: under 1 % of the median, not at it. A few outliers do not matter.
+    ([1000] * 8 + [9000] * 3, LONG, True), ([990, 1010] * 5 + [1000], LONG, False), ([991, 1009] * 5 + [1000], LONG, True),
+])
+def test_enough(samples: list[int], budget: int, stop: bool) -> None:
+    assert enough(samples, budget) is stop
+
+
+def test_enough_takes_the_limit_of_samples() -> None:
+    assert enough([1000, 2000] * 3, LONG, most=6)
+    assert not enough([1000, 2000] * 3, LONG, most=7)
+
+
+RELU = "ir 1\nnet @main(%x0: f32[64]) -> (%y0: f32[64]) {\n  %y0 = relu(%x0) : f32[64] via cpu/f32/nchw/vector\n}\n"
+
+
+class Clock:
+    """A program whose times are given."""
+
+    def __init__(self, times: list[int]) -> None:
+        self.times, self.asked = times, [0]
+
+    def __call__(self, module: object, threads: int) -> Clock:
+        return self
+
+    inputs: tuple[object, ...] = ()
+
+    def time(self, inputs: object, repeats: int) -> np.ndarray:  # type: ignore[type-arg]
+        self.asked.append(repeats)
+        return np.array([self.times.pop(0) if len(self.times) > 1 else self.times[0] for _ in range(repeats)])
+
+
+def timed(monkeypatch: pytest.MonkeyPatch, times: list[int], best_ns: int | None = None) -> tuple[Result, Clock]:
+    clock = Clock(times)
+    monkeypatch.setattr("plait.backends.profiling.measure.Program", clock)
+    return measure(Job("s", "r", "1", 1, RELU), best_ns), clock
+
+
+def test_measuring_for_real() -> None:
+    result = measure(Job("s", "cpu/f32/nchw/vector", "1", 1, RELU))
+    assert result.ok and all(s > 0 for s in result.samples)
+
+
+def test_equal_samples_stop_early_and_the_first_run_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = timed(monkeypatch, [90_000, 1000])
+    assert result == Result("ok", (1000,) * 10)
+
+
+def test_scattered_samples_are_taken_up_to_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = timed(monkeypatch, [1000, 2000] * 100)
+    assert len(result.samples) == 40
+
+
+def test_very_slow_routines_are_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, clock = timed(monkeypatch, [BUDGET_NS + 1, 700, 1])
+    assert (result.samples, clock.asked) == ((700,), [0, 1, 1])
+
+
+def test_slow_routines_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = timed(monkeypatch, [BUDGET_NS // 3, BUDGET_NS // 4, BUDGET_NS // 2])
+    assert result.samples == (BUDGET_NS // 4, BUDGET_NS // 2, BUDGET_NS // 2)
+
+
+def test_hopeless_routines_get_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timed(monkeypatch, [6001, 5000], best_ns=1000)[0].samples == (5000,)
+    spread = [5000, *[3500, 4500] * 50]
+    assert len(timed(monkeypatch, list(spread), best_ns=1000)[0].samples) == 10
+    assert len(timed(monkeypatch, list(spread), best_ns=2000)[0].samples) == 40

@@ -1,0 +1,245 @@
+"""The profiler and its worker: the protocol, crashes, hangs, and nothing measured twice."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.profiler import WorkerProfiler, _Worker
+from plait.backends.profiling.worker import read_frame, serve, write_frame
+
+RELU = "ir 1\nnet @main(%x0: f32[64]) -> (%y0: f32[64]) {\n  %y0 = relu(%x0) : f32[64] via cpu/f32/nchw/vector\n}\n"
+JOB = Job("relu", "cpu/f32/nchw/vector", "1", 1, RELU)
+FAKE = """
+import os, signal, sys, time
+from plait.backends.profiling.worker import read_frame, write_frame
+source, sink = sys.stdin.buffer, sys.stdout.buffer
+while (request := read_frame(source)) is not None:
+    what, _, argument = request["job"]["signature"].partition(" ")
+    with open(sys.argv[1], "a") as log:
+        log.write(f"{os.getpid()} {what} {request['best_ns']}\\n")
+    if what == "ok":
+        write_frame(sink, {"status": "ok", "samples": [int(argument)], "message": ""})
+    elif what == "kill":
+        os.kill(os.getpid(), getattr(signal, argument))
+    elif what == "exit":
+        sys.exit(int(argument))
+    elif what == "hang":
+        time.sleep(1000)
+    elif what == "half":
+        sink.write((50).to_bytes(4, "little") + b'{"status"')
+        sink.flush()
+        time.sleep(1000 if argument == "hang" else 0)
+        sys.exit(4)
+    elif what == "slow":
+        body = b'{"status": "ok", "samples": [7], "message": ""}'
+        for piece in (len(body).to_bytes(4, "little"), body[:9], body[9:]):
+            sink.write(piece); sink.flush(); time.sleep(0.05)
+    elif what == "last":
+        write_frame(sink, {"status": "ok", "samples": [5], "message": ""})
+        sys.exit(0)
+"""
+
+
+def job(what: str, routine: str = "cpu/f32/nchw/vector") -> Job:
+    return attrs.evolve(JOB, signature=what, routine=routine)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[ProfileDatabase]:
+    with ProfileDatabase(tmp_path / "profile.sqlite") as opened:
+        yield opened
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "log").touch()
+    return tmp_path / "log"
+
+
+def fake(database: ProfileDatabase, log: Path, timeout_s: float = 30) -> WorkerProfiler:
+    return WorkerProfiler(database, timeout_s=timeout_s, command=(sys.executable, "-c", FAKE, str(log)))
+
+
+def asked(log: Path) -> list[tuple[str, str]]:
+    """What the workers were asked: (what, best_ns)."""
+    return [(what, best) for _, what, best in (line.split() for line in log.read_text().splitlines())]
+
+
+def pids(log: Path) -> list[str]:
+    return [line.split()[0] for line in log.read_text().splitlines()]
+
+
+# --- frames ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_frames() -> None:
+    stream = io.BytesIO()
+    for data in ({}, {"a": [1, 2], "ü": None}):
+        write_frame(stream, data)
+    assert stream.getvalue()[:6] == b"\x02\x00\x00\x00{}"
+    stream.seek(0)
+    assert [read_frame(stream), read_frame(stream), read_frame(stream)] == [{}, {"a": [1, 2], "ü": None}, None]
+
+
+def test_cut_frames_are_the_end() -> None:
+    stream = io.BytesIO()
+    write_frame(stream, {"key": "value"})
+    whole = stream.getvalue()
+    assert [read_frame(io.BytesIO(whole[:n])) for n in range(len(whole))] == [None] * len(whole)
+
+
+def test_sinks_that_take_a_part_are_written_on() -> None:
+    class Narrow(io.RawIOBase):
+        def __init__(self) -> None:
+            self.data = b""
+
+        def write(self, data: Any, /) -> int:
+            self.data += bytes(data[:3])
+            return min(3, len(data))
+
+    sink = Narrow()
+    write_frame(sink, {"key": "value"})
+    assert read_frame(io.BytesIO(sink.data)) == {"key": "value"}
+
+
+def test_serving_answers_every_job_and_outlives_errors() -> None:
+    source, sink = io.BytesIO(), io.BytesIO()
+    bad = attrs.evolve(JOB, module=RELU.replace("/vector", "/magic"))
+    for request in (bad, attrs.evolve(JOB, module="nonsense"), JOB):
+        write_frame(source, {"job": attrs.asdict(request), "best_ns": None})
+    source.seek(0)
+    serve(source, sink)
+    sink.seek(0)
+    answers = [Result.from_json(a) for a in iter(lambda: read_frame(sink), None)]
+    assert [a.status for a in answers] == ["failed", "failed", "ok"]
+    assert "RoutineError" in answers[0].message and "P403" in answers[0].message
+    assert "IRError" in answers[1].message
+
+
+# --- measuring ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_real_worker(database: ProfileDatabase) -> None:
+    bad = attrs.evolve(JOB, routine="cpu/f32/nchw/magic", module=RELU.replace("/vector", "/magic"))
+    results = WorkerProfiler(database).measure([JOB, bad])
+    assert results[JOB].ok and results[JOB].cost_us > 0
+    assert (results[bad].status, results[bad].samples) == ("failed", ())
+    assert "not installed" in results[bad].message
+
+
+def test_what_is_measured_is_never_measured_again(database: ProfileDatabase, log: Path) -> None:
+    jobs = [job("ok 5"), job("exit 3"), job("ok 7")]
+    profiler = fake(database, log)
+    first = profiler.measure(jobs)
+    assert (profiler.measured, database.count(), len(asked(log))) == (3, 3, 3)
+    # Failures too; by this profiler and by any other on the same database.
+    assert profiler.measure(jobs) == first == fake(database, log).measure(jobs)
+    assert (profiler.measured, database.count(), len(asked(log))) == (3, 3, 3)
+
+
+def test_no_worker_is_started_when_all_is_known(database: ProfileDatabase, log: Path) -> None:
+    fake(database, log).measure([job("ok 5")])
+    broken = WorkerProfiler(database, command=("/nonexistent",))
+    assert broken.measure([job("ok 5")]) == {job("ok 5"): Result("ok", (5,))}
+    assert broken.measured == 0
+    with pytest.raises(FileNotFoundError):
+        broken.measure([job("ok 6")])
+
+
+def test_equal_jobs_are_measured_once(database: ProfileDatabase, log: Path) -> None:
+    assert len(fake(database, log).measure([job("ok 5"), job("ok 5")])) == 1
+    assert len(asked(log)) == 1
+
+
+def test_progress_counts_what_is_measured(database: ProfileDatabase, log: Path) -> None:
+    fake(database, log).measure([job("ok 5")])
+    seen: list[tuple[int, int, str]] = []
+    fake(database, log).measure([job("ok 5"), job("ok 6"), job("ok 7")], lambda done, total, j: seen.append((done, total, j.signature)))
+    assert seen == [(0, 2, "ok 6"), (1, 2, "ok 7")]
+
+
+def test_the_best_known_time_of_a_layer_is_passed_on(database: ProfileDatabase, log: Path) -> None:
+    fake(database, log).measure([job("ok 9", "cpu/f32/nchw/a")])
+    fake(database, log).measure([job("ok 9", f"cpu/f32/nchw/{a}") for a in "abc"] + [job("ok 4", "cpu/f32/nchw/a")])
+    assert asked(log) == [("ok", "None"), ("ok", "9"), ("ok", "9"), ("ok", "None")]
+
+
+def test_one_worker_serves_many_jobs(database: ProfileDatabase, log: Path) -> None:
+    fake(database, log).measure([job(f"ok {n}") for n in range(5)])
+    assert len(set(pids(log))) == 1
+
+
+# --- crashes and hangs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what, message", [("kill SIGSEGV", "the worker ended with SIGSEGV"), ("kill SIGKILL", "the worker ended with SIGKILL"),
+                                           ("exit 3", "the worker ended with exit status 3"), ("half exit", "the worker ended with exit status 4")])
+def test_a_crash_is_a_result_and_the_rest_is_measured(database: ProfileDatabase, log: Path, what: str, message: str) -> None:
+    jobs = [job("ok 5"), job(what), job("ok 7")]
+    results = fake(database, log).measure(jobs)
+    assert [results[j] for j in jobs] == [Result("ok", (5,)), Result("crashed", (), message), Result("ok", (7,))]
+    first, second, third = pids(log)
+    assert first == second != third
+    assert database.count() == 3
+
+
+@pytest.mark.parametrize("what", ["hang", "half hang"])
+def test_a_hang_is_a_result_and_the_worker_is_gone(database: ProfileDatabase, log: Path, what: str) -> None:
+    # Time for the start of two workers, which is not the routine's, is in it too.
+    jobs = [job("ok 5"), job(what), job("ok 7")]
+    results = fake(database, log, timeout_s=5).measure(jobs)
+    assert [results[j] for j in jobs] == [Result("ok", (5,)), Result("timeout", (), "no answer after 5 s"), Result("ok", (7,))]
+    for pid in set(pids(log)):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
+
+
+def test_an_answer_in_pieces(database: ProfileDatabase, log: Path) -> None:
+    assert fake(database, log).measure([job("slow")]) == {job("slow"): Result("ok", (7,))}
+
+
+def test_a_worker_killed_in_the_middle_of_a_job(database: ProfileDatabase, log: Path) -> None:
+    def kill() -> None:
+        deadline = time.monotonic() + 20
+        while not log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(int(pids(log)[0]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    results = fake(database, log).measure([job("hang"), job("ok 3")])
+    killer.join()
+    assert results == {job("hang"): Result("crashed", (), "the worker ended with SIGKILL"), job("ok 3"): Result("ok", (3,))}
+
+
+def test_a_worker_that_died_between_jobs_is_not_held_against_the_next(log: Path) -> None:
+    with _Worker((sys.executable, "-c", FAKE, str(log))) as worker:
+        assert worker.run(job("last"), None, 30) == Result("ok", (5,))
+        assert worker.process is not None
+        worker.process.wait(30)
+        assert worker.run(job("ok 6"), None, 30) == Result("ok", (6,))
+
+
+def test_results_are_kept_when_a_run_is_interrupted(database: ProfileDatabase, log: Path) -> None:
+    def stop(done: int, total: int, job: Job) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fake(database, log).measure([job(f"ok {n}") for n in range(5)], stop)
+    assert database.count() == 2
+    (pid,) = set(pids(log))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
