@@ -3,15 +3,6 @@
 #include "plan.h"
 #include "pool.h"
 
-#include <time.h>
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void flush_caches(const struct plan_run *run, int tid, int nthreads)
 {
     int64_t share = run->flush_bytes / nthreads;
@@ -24,26 +15,26 @@ static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
 {
     struct plan_run *run = argument;
     int64_t count = run->last - run->first;
-    int timed = tid == 0;
+    int by_op = run->op_ns != NULL, timed = by_op || run->repeat_ns;
     for (int64_t repeat = 0; repeat < run->repeats; repeat++) {
         if (run->flush)
             flush_caches(run, tid, nthreads);
-        if (run->flush || run->repeat_ns)
-            pool_barrier(pool);
-        int64_t begin = timed && run->repeat_ns ? now_ns() : 0;
-        int64_t before = timed && run->op_ns ? now_ns() : 0;
+        /* Times are those at which barriers open: a thread that wakes late has seen neither the start nor the end. */
+        int64_t begin = timed ? pool_timed_barrier(pool) : 0, before = begin;
         for (int64_t i = 0; i < count; i++) {
             const struct op *op = &run->ops[run->first + i];
             op->run(op->args, run->bases, tid, nthreads);
-            pool_barrier(pool);
-            if (timed && run->op_ns) {
-                int64_t after = now_ns();
-                run->op_ns[repeat * count + i] = after - before;
-                before = after;
+            if (!by_op && !(timed && i + 1 == count)) {
+                pool_barrier(pool);
+                continue;
             }
+            int64_t after = pool_timed_barrier(pool);
+            if (by_op && tid == 0)
+                run->op_ns[repeat * count + i] = after - before;
+            before = after;
         }
-        if (timed && run->repeat_ns)
-            run->repeat_ns[repeat] = now_ns() - begin;
+        if (run->repeat_ns && tid == 0)
+            run->repeat_ns[repeat] = before - begin;
     }
 }
 

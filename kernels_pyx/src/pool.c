@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, SPINS = 500, YIELDS = 1000, CACHE_LINE = 64 };
@@ -33,6 +34,7 @@ struct pool {
     struct event started;  /* counts jobs */
     struct event released; /* counts barriers */
     _Alignas(CACHE_LINE) _Atomic int32_t arrived;
+    int64_t released_ns; /* when the last timed barrier opened */
     _Atomic int stop;
     int workers;
     pthread_t threads[MAX_THREADS];
@@ -81,17 +83,39 @@ static void event_advance(struct event *event)
         syscall(SYS_futex, &event->value, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
 }
 
-void pool_barrier(struct pool *pool)
+static int64_t now_ns(void)
 {
-    if (!pool)
-        return;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static inline void barrier(struct pool *pool, int stamped)
+{
     uint32_t round = atomic_load_explicit(&pool->released.value, memory_order_relaxed);
     if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->nthreads) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+        if (stamped)
+            pool->released_ns = now_ns();
         event_advance(&pool->released);
     } else {
         event_wait(&pool->released, round);
     }
+}
+
+void pool_barrier(struct pool *pool)
+{
+    if (pool)
+        barrier(pool, 0);
+}
+
+int64_t pool_timed_barrier(struct pool *pool)
+{
+    if (!pool)
+        return now_ns();
+    barrier(pool, 1);
+    /* The next round cannot overwrite this before every thread has arrived there. */
+    return pool->released_ns;
 }
 
 /* Move to a core of our own, then allow all again: a nudge, not a pin.  Left to itself the scheduler may start both

@@ -14,6 +14,9 @@ typedef void pool_job(void *argument, int tid, int nthreads, struct pool *pool);
 struct pool *pool_get(int nthreads);
 void pool_run(struct pool *pool, pool_job *job, void *argument);
 void pool_barrier(struct pool *pool);
+
+/* The same; returns the time in ns at which it opened, which is one time for all threads (now, for one thread). */
+int64_t pool_timed_barrier(struct pool *pool);
 /* Joins all threads of all pools; later pool_get calls start again. */
 void pool_shutdown(void);
 
