@@ -28,16 +28,26 @@ INLINE struct range window(int64_t start, int64_t size, int64_t taps, int64_t di
     return r;
 }
 
-INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
-                      int64_t x_column, float scale)
+INLINE vf pool_taps(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+                    int64_t x_column)
 {
     vf acc = vset(reduction == MAXIMUM ? -INFINITY : 0.0f);
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < columns; j++) {
+    _Pragma("GCC unroll 3") for (int64_t i = 0; i < rows; i++) {
+        _Pragma("GCC unroll 3") for (int64_t j = 0; j < columns; j++) {
             vf v = vload(x + i * x_row + j * x_column);
             acc = reduction == MAXIMUM ? vmax(acc, v) : acc + v;
         }
     }
+    return acc;
+}
+
+/* The common windows have constant sizes, which unrolls the loops. */
+INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+                      int64_t x_column, float scale)
+{
+    vf acc = rows == 3 && columns == 3   ? pool_taps(reduction, x, 3, 3, x_row, x_column)
+             : rows == 2 && columns == 2 ? pool_taps(reduction, x, 2, 2, x_row, x_column)
+                                         : pool_taps(reduction, x, rows, columns, x_row, x_column);
     return reduction == MAXIMUM ? acc : acc * scale;
 }
 
