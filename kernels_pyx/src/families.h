@@ -6,7 +6,6 @@
     X(conv_direct)         \
     X(conv_winograd)       \
     X(dwconv)              \
-    X(dwconv_nchw)         \
     X(matmul)              \
     X(pooling)             \
     X(unary)               \

@@ -104,17 +104,38 @@ INLINE vf vabs(vf x)
     return (vf)((vi)x & 0x7fffffff);
 }
 
-/* The first `count` < VF floats; the other lanes are zero. */
+/* The first `count` <= VF floats; the other lanes are zero. */
 INLINE vf vload_part(const float *p, int64_t count)
 {
+#if VF == 16
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), p);
+#elif VF == 8
+    const vi lane = {0, 1, 2, 3, 4, 5, 6, 7};
+    return _mm256_maskload_ps(p, (__m256i)((int32_t)count > lane));
+#else
+    if (count >= VF)
+        return vload(p);
     vf v = vzero();
-    memcpy(&v, p, count * sizeof(float));
+    for (int64_t i = 0; i < VF - 1; i++)
+        if (i < count)
+            v[i] = p[i];
     return v;
+#endif
 }
 
 INLINE void vstore_part(float *p, vf v, int64_t count)
 {
-    memcpy(p, &v, count * sizeof(float));
+#if VF == 16
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), v);
+#else /* masked stores of AVX2 are slow on some processors */
+    if (count >= VF) {
+        vstore(p, v);
+        return;
+    }
+    for (int64_t i = 0; i < VF - 1; i++)
+        if (i < count)
+            p[i] = v[i];
+#endif
 }
 
 INLINE float vsum(vf v)

@@ -1,54 +1,11 @@
 /* Changes of layout between NCHW, NHWC and NCHW16c.
  *
- * Those from or to NCHW are transpositions of [channels][pixels], done in 4x4 squares; NHWC to and from NCHW16c move
+ * Those from or to NCHW are transpositions of [channels][pixels]; NHWC to and from NCHW16c move
  * runs of 16 channels.  Lanes beyond the last channel are written as zeros, never read.  Threads cut image rows. */
-#include "isa.h"
+#include "transpose.h"
 
 #define LAYOUT_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w)
 KERNEL_ARGS(layout, LAYOUT_FIELDS)
-
-typedef float quad __attribute__((vector_size(16)));
-typedef float quad_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t quad_index __attribute__((vector_size(16)));
-
-INLINE void transpose_4x4(const float *x, int64_t x_step, float *y, int64_t y_step)
-{
-    quad a = *(const quad_unaligned *)x, b = *(const quad_unaligned *)(x + x_step);
-    quad c = *(const quad_unaligned *)(x + 2 * x_step), d = *(const quad_unaligned *)(x + 3 * x_step);
-    quad ab_low = __builtin_shuffle(a, b, (quad_index){0, 4, 1, 5});
-    quad ab_high = __builtin_shuffle(a, b, (quad_index){2, 6, 3, 7});
-    quad cd_low = __builtin_shuffle(c, d, (quad_index){0, 4, 1, 5});
-    quad cd_high = __builtin_shuffle(c, d, (quad_index){2, 6, 3, 7});
-    *(quad_unaligned *)y = __builtin_shuffle(ab_low, cd_low, (quad_index){0, 1, 4, 5});
-    *(quad_unaligned *)(y + y_step) = __builtin_shuffle(ab_low, cd_low, (quad_index){2, 3, 6, 7});
-    *(quad_unaligned *)(y + 2 * y_step) = __builtin_shuffle(ab_high, cd_high, (quad_index){0, 1, 4, 5});
-    *(quad_unaligned *)(y + 3 * y_step) = __builtin_shuffle(ab_high, cd_high, (quad_index){2, 3, 6, 7});
-}
-
-/* y[j][i] = x[i][j] for i < rows, j < columns; at most 16 rows or columns at a time keep few cache lines open. */
-static void transpose_strip(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t rows, int64_t columns)
-{
-    int64_t j = 0;
-    for (; j + 4 <= columns; j += 4) {
-        int64_t i = 0;
-        for (; i + 4 <= rows; i += 4)
-            transpose_4x4(x + i * x_step + j, x_step, y + j * y_step + i, y_step);
-        for (; i < rows; i++)
-            for (int64_t k = j; k < j + 4; k++)
-                y[k * y_step + i] = x[i * x_step + k];
-    }
-    for (; j < columns; j++)
-        for (int64_t i = 0; i < rows; i++)
-            y[j * y_step + i] = x[i * x_step + j];
-}
-
-static void transpose(const float *x, int64_t x_step, float *y, int64_t y_step, int64_t rows, int64_t columns)
-{
-    for (int64_t i = 0; i < rows; i += BLOCK)
-        for (int64_t j = 0; j < columns; j += 64)
-            transpose_strip(x + i * x_step + j, x_step, y + j * y_step + i, y_step, min64(BLOCK, rows - i),
-                            min64(64, columns - j));
-}
 
 /* The pixels of image rows that a thread does. */
 static struct range pixels_of(const struct layout *a, int tid, int nthreads)

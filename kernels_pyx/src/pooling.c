@@ -1,12 +1,13 @@
 /* Maximum and average pooling, and global average pooling, in NCHW, NHWC and NCHW16c.
  *
- * Averages count the taps inside the image, or with count_include_pad those inside the padded image (so a window that
+ * NCHW goes by way of NCHW16c (bands.h).  Averages count the taps inside the image, or with count_include_pad those inside the padded image (so a window that
  * `ceil` lets hang over the bottom padding is clipped there).  Threads cut rows of the result, or channels where rows
  * are few; global pooling cuts channels. */
-#include "isa.h"
+#include "bands.h"
 
 #define POOL_FIELDS(X, S)                                                                                     \
-    X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow) \
+    X(S, REF, x) X(S, REF, y) X(S, REF, work)                                                                  \
+    X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow)                          \
     X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l)     \
     X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) X(S, INT, count_include_pad)
 KERNEL_ARGS(pool, POOL_FIELDS)
@@ -14,9 +15,12 @@ KERNEL_ARGS(pool, POOL_FIELDS)
 enum reduction { MAXIMUM, AVERAGE };
 
 /* The taps of the window at `start` that lie in [0, size), and how many an average divides by on this axis. */
-static struct range window(int64_t start, int64_t size, int64_t taps, int64_t dilation, int64_t pad_end,
+INLINE struct range window(int64_t start, int64_t size, int64_t taps, int64_t dilation, int64_t pad_end,
                            int include_pad, int64_t *counted)
 {
+    *counted = taps;
+    if (start >= 0 && start + (taps - 1) * dilation < size) /* most windows: no division */
+        return (struct range){0, taps};
     int64_t begin = start < 0 ? ceil_div(-start, dilation) : 0;
     int64_t end = start >= size ? 0 : min64(taps, (size - 1 - start) / dilation + 1);
     struct range r = {begin, max64(begin, end)};
@@ -24,16 +28,26 @@ static struct range window(int64_t start, int64_t size, int64_t taps, int64_t di
     return r;
 }
 
-INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
-                      int64_t x_column, float scale)
+INLINE vf pool_taps(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+                    int64_t x_column)
 {
     vf acc = vset(reduction == MAXIMUM ? -INFINITY : 0.0f);
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < columns; j++) {
+    _Pragma("GCC unroll 3") for (int64_t i = 0; i < rows; i++) {
+        _Pragma("GCC unroll 3") for (int64_t j = 0; j < columns; j++) {
             vf v = vload(x + i * x_row + j * x_column);
             acc = reduction == MAXIMUM ? vmax(acc, v) : acc + v;
         }
     }
+    return acc;
+}
+
+/* The common windows have constant sizes, which unrolls the loops. */
+INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+                      int64_t x_column, float scale)
+{
+    vf acc = rows == 3 && columns == 3   ? pool_taps(reduction, x, 3, 3, x_row, x_column)
+             : rows == 2 && columns == 2 ? pool_taps(reduction, x, 2, 2, x_row, x_column)
+                                         : pool_taps(reduction, x, rows, columns, x_row, x_column);
     return reduction == MAXIMUM ? acc : acc * scale;
 }
 
@@ -56,6 +70,25 @@ INLINE void pool_pixel(enum reduction reduction, const float *x, int64_t lanes, 
     }
 }
 
+/* Output rows of one image of [ih][iw][lanes]; x starts at input row x_first, y at output row rows.begin. */
+INLINE void pool_rows(const struct pool *a, const float *x, int64_t x_first, float *y, struct range output,
+                      int64_t lanes, enum reduction reduction)
+{
+    int64_t x_column = a->dil_w * lanes, x_row = a->dil_h * a->iw * lanes, high, wide;
+    for (int64_t row = output.begin; row < output.end; row++) {
+        int64_t top = row * a->stride_h - a->pad_t;
+        struct range rows = window(top, a->ih, a->kh, a->dil_h, a->pad_b, a->count_include_pad, &high);
+        for (int64_t o = 0; o < a->ow; o++, y += lanes) {
+            int64_t left = o * a->stride_w - a->pad_l;
+            struct range columns = window(left, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
+            int64_t h = top + rows.begin * a->dil_h - x_first, w = left + columns.begin * a->dil_w;
+            int64_t count_h = rows.end - rows.begin, count_w = columns.end - columns.begin;
+            const float *from = count_h && count_w ? x + (h * a->iw + w) * lanes : x;
+            pool_pixel(reduction, from, lanes, count_h, count_w, x_row, x_column, 1.0f / (float)max64(1, high * wide), y);
+        }
+    }
+}
+
 /* Images of [ih][iw][lanes]: all of NHWC, or one block of NCHW16c. */
 INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
                         enum reduction reduction, int tid, int nthreads)
@@ -63,82 +96,40 @@ INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t 
     struct block_range part = share_block(images, a->oh, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
-    int64_t x_column = a->dil_w * lanes, x_row = a->dil_h * a->iw * lanes, high, wide;
-    for (int64_t image = part.outer.begin; image < part.outer.end; image++) {
-        for (int64_t row = part.rows.begin; row < part.rows.end; row++) {
-            int64_t top = row * a->stride_h - a->pad_t;
-            struct range rows = window(top, a->ih, a->kh, a->dil_h, a->pad_b, a->count_include_pad, &high);
-            for (int64_t o = 0; o < a->ow; o++) {
-                int64_t left = o * a->stride_w - a->pad_l;
-                struct range columns = window(left, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
-                int64_t h = top + rows.begin * a->dil_h, w = left + columns.begin * a->dil_w;
-                int64_t count_h = rows.end - rows.begin, count_w = columns.end - columns.begin;
-                const float *from = count_h && count_w ? x + ((image * a->ih + h) * a->iw + w) * lanes : x;
-                pool_pixel(reduction, from, lanes, count_h, count_w, x_row, x_column,
-                           1.0f / (float)max64(1, high * wide), y + ((image * a->oh + row) * a->ow + o) * lanes);
-            }
-        }
-    }
+    for (int64_t image = part.outer.begin; image < part.outer.end; image++)
+        pool_rows(a, x + image * a->ih * a->iw * lanes, 0, y + (image * a->oh + part.rows.begin) * a->ow * lanes,
+                  part.rows, lanes, reduction);
 }
 
-/* acc[o] = acc[o] op x[o * stride] for `count` outputs; common strides are constants, so that the loop vectorises. */
-INLINE void pool_tap(enum reduction reduction, float *restrict acc, const float *restrict x, int64_t count,
-                     int64_t stride)
+static int64_t planes_workspace(const void *args, int nthreads)
 {
-    for (int64_t o = 0; o < count; o++) {
-        float v = x[o * stride];
-        acc[o] = reduction == AVERAGE ? acc[o] + v : acc[o] > v ? acc[o] : v;
-    }
+    struct bands b = BANDS((const struct pool *)args);
+    return (band_x_floats(&b) + band_y_floats(&b)) * (int64_t)sizeof(float) * nthreads;
 }
 
-/* One output row of a plane, tap by tap, gathered in the result itself. */
-INLINE void pool_plane_row(enum reduction reduction, const struct pool *a, const float *plane, int64_t row, float *y)
+INLINE void pool_planes(const struct pool *a, char *const *bases, enum reduction reduction, int tid, int nthreads)
 {
-    int64_t top = row * a->stride_h - a->pad_t, high, wide;
-    struct range rows = window(top, a->ih, a->kh, a->dil_h, a->pad_b, a->count_include_pad, &high);
-    for (int64_t o = 0; o < a->ow; o++)
-        y[o] = reduction == MAXIMUM ? -INFINITY : 0;
-    for (int64_t j = 0; j < a->kw; j++) {
-        struct range r = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, j * a->dil_w);
-        for (int64_t i = rows.begin; i < rows.end && r.begin < r.end; i++) {
-            const float *x = plane + (top + i * a->dil_h) * a->iw + r.begin * a->stride_w - a->pad_l + j * a->dil_w;
-            if (a->stride_w == 1)
-                pool_tap(reduction, y + r.begin, x, r.end - r.begin, 1);
-            else if (a->stride_w == 2)
-                pool_tap(reduction, y + r.begin, x, r.end - r.begin, 2);
-            else
-                pool_tap(reduction, y + r.begin, x, r.end - r.begin, a->stride_w);
-        }
-    }
-    if (reduction == MAXIMUM)
-        return;
-    /* Only windows at the edges count fewer than kw columns. */
-    int64_t inner = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, 0).begin;
-    int64_t end = valid_outputs(a->ow, a->iw, a->stride_w, a->pad_l, (a->kw - 1) * a->dil_w).end;
-    for (int64_t o = 0; o < a->ow; o++) {
-        if (o < inner || o >= end)
-            window(o * a->stride_w - a->pad_l, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
-        else
-            wide = a->kw;
-        y[o] *= 1.0f / (float)max64(1, high * wide);
+    struct bands b = BANDS(a);
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y), *in = RESOLVE(float, a->work) + (band_x_floats(&b) + band_y_floats(&b)) * tid;
+    float *out = in + band_x_floats(&b);
+    zero_floats(in, band_x_floats(&b)); /* lanes without a plane */
+    int64_t blocks = ceil_div(a->c, BLOCK);
+    struct range work = share(a->n * blocks * b.count, tid, nthreads);
+    for (int64_t i = work.begin; i < work.end; i++) {
+        int64_t channel = i / b.count % blocks * BLOCK, plane = i / b.count / blocks * a->c + channel;
+        int64_t lanes = min64(BLOCK, a->c - channel), first = i % b.count * b.rows;
+        struct range rows = {first, min64(first + b.rows, a->oh)}, inputs = band_inputs(&b, rows);
+        planes_to_block(x + plane * a->ih * a->iw, a->ih, a->iw, inputs, lanes, in);
+        pool_rows(a, in, inputs.begin, out, rows, BLOCK, reduction);
+        block_to_planes(out, a->oh, a->ow, rows, lanes, y + plane * a->oh * a->ow);
     }
 }
 
-INLINE void pool_planes(const struct pool *a, const float *x, float *y, enum reduction reduction, int tid, int nthreads)
-{
-    struct block_range part = share_block(a->n * a->c, a->oh, 1, tid, nthreads);
-    if (part.row.begin == part.row.end)
-        return;
-    for (int64_t p = part.outer.begin; p < part.outer.end; p++)
-        for (int64_t row = part.rows.begin; row < part.rows.end; row++)
-            pool_plane_row(reduction, a, x + p * a->ih * a->iw, row, y + (p * a->oh + row) * a->ow);
-}
-
-#define POOL_PLANES(name, reduction)                                                                   \
-    static void name(const void *args, char *const *bases, int tid, int nthreads)                      \
-    {                                                                                                  \
-        const struct pool *a = args;                                                                   \
-        pool_planes(a, RESOLVE(const float, a->x), RESOLVE(float, a->y), reduction, tid, nthreads);    \
+#define POOL_PLANES(name, reduction)                                              \
+    static void name(const void *args, char *const *bases, int tid, int nthreads) \
+    {                                                                             \
+        pool_planes(args, bases, reduction, tid, nthreads);                       \
     }
 
 POOL_PLANES(maxpool_nchw, MAXIMUM)
@@ -233,10 +224,10 @@ static void global_avgpool_nchw16c(const void *args, char *const *bases, int tid
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_maxpool_nchw", maxpool_nchw, NULL, pool),
+    KERNEL("f32_maxpool_nchw", maxpool_nchw, planes_workspace, pool),
     KERNEL("f32_maxpool_nhwc", maxpool_nhwc, NULL, pool),
     KERNEL("f32_maxpool_nchw16c", maxpool_nchw16c, NULL, pool),
-    KERNEL("f32_avgpool_nchw", avgpool_nchw, NULL, pool),
+    KERNEL("f32_avgpool_nchw", avgpool_nchw, planes_workspace, pool),
     KERNEL("f32_avgpool_nhwc", avgpool_nhwc, NULL, pool),
     KERNEL("f32_avgpool_nchw16c", avgpool_nchw16c, NULL, pool),
     KERNEL("f32_global_avgpool_nchw", global_avgpool_nchw, NULL, global_pool),

@@ -20,6 +20,10 @@ CASES = [
     Case(32, 32, (15, 15), (7, 7), stride=(3, 2), pads=(3, 3, 3, 3)),
     Case(18, 18, (8, 8), (2, 2), stride=(2, 2), dilation=(3, 1)),
     Case(16, 16, (2, 2), (3, 3), pads=(5, 5, 5, 5)),
+    Case(21, 21, (9, 30), (7, 7), pads=(3, 3, 3, 3), n=2),
+    Case(19, 19, (101, 90), (3, 3), pads=(1, 1, 1, 1)),  # several bands of rows
+    Case(3, 3, (103, 110), (5, 5), stride=(2, 2), pads=(2, 2, 2, 2), n=2),
+    Case(17, 17, (64, 70), (3, 4), stride=(2, 1), pads=(9, 0, 4, 1), dilation=(5, 2)),
 ]
 PACK = {
     "nchw": packing.pack_dwconv_nchw,

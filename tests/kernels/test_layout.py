@@ -45,6 +45,60 @@ def test_transpose(dtype, order, isa):
         assert np.array_equal(y, x.transpose(order))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.int64])
+@pytest.mark.parametrize("seed", range(25))
+def test_copies_between_random_boxes(dtype, seed, isa):
+    """Slices with steps of either sign of a permuted array, into a slice of another array."""
+    rng = np.random.default_rng(seed)
+    rank = int(rng.integers(1, 7))
+    dims = rng.choice([1, 2, 3, 4, 5, 17, 33], rank, p=[0.2, 0.2, 0.2, 0.2, 0.1, 0.05, 0.05])
+    if seed % 3 == 0:
+        dims[rng.integers(rank)] = 70
+    steps, extra = rng.choice([1, 1, 1, 2, -1, -2], rank), rng.choice([0, 0, 0, 1], rank)
+    if seed % 2:
+        steps, extra = np.ones_like(steps), np.zeros_like(extra)
+    order = rng.permutation(rank)
+    whole = dims * np.abs(steps)
+    source = (np.arange(np.prod(whole)) % 2039).astype(dtype).reshape(whole)
+    view = source[tuple(slice(None, None, int(s)) for s in steps)].transpose(order)
+    base = np.full(view.shape + extra, 255).astype(dtype)
+    want = base.copy()
+    want[tuple(slice(0, d) for d in view.shape)] = view
+    at = (view.__array_interface__["data"][0] - source.__array_interface__["data"][0]) if view.size else 0
+    x_step, y_step = ([s // source.itemsize for s in v.strides] for v in (view, base))
+    for threads in (1, 2, 3):
+        plan, y = Plan(threads), base.copy()
+        a, b = plan.add_external(source.nbytes), plan.add_external(y.nbytes, writable=True)
+        fields = copy_fields(view.shape, x_step, y_step, source.itemsize)
+        plan.add("copy_nd", isa=isa, x=type(a)(a.base, at), y=b, **fields)
+        plan.run([source, y])
+        assert np.array_equal(y, want)
+
+
+def test_copy_of_a_broadcast_value(isa):
+    x, y = np.array([3.5], np.float32), np.zeros((4, 5), np.float32)
+    for threads in (1, 2):
+        for shape in ((4, 5), (1,)):
+            plan = Plan(threads)
+            a, b = plan.add_external(4), plan.add_external(80, writable=True)
+            y_step = [s // 4 for s in np.empty(shape, np.float32).strides]
+            plan.add("copy_nd", isa=isa, x=a, y=b, **copy_fields(shape, [0] * len(shape), y_step, 4))
+            y[...] = 0
+            plan.run([x, y])
+            assert (y.ravel()[: np.prod(shape)] == 3.5).all() and (y.ravel()[np.prod(shape) :] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 512, 70), (2, 3, 65, 130), (1, 64, 67, 9)])
+def test_large_transpositions(shape, isa):
+    x = ref.random(shape)
+    axes = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+    want = np.ascontiguousarray(x.transpose(axes))
+    x_step, y_step = ([s // 4 for s in v.strides] for v in (x.transpose(axes), want))
+    for threads in (1, 2):
+        got = ref.run("copy_nd", {"x": x}, x.size, isa, threads, **copy_fields(want.shape, x_step, y_step, 4))
+        assert np.array_equal(got.reshape(want.shape), want)
+
+
 def test_reversed_slice(isa):
     x = ref.random((6, 10))
     plan = Plan()

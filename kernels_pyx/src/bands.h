@@ -1,0 +1,64 @@
+/* Windowed operations on plain planes by way of blocks: 16 planes at a time are transposed to [row][column][16], a band of
+ * output rows at a time so that all of it stays in cache, computed there by the code for NCHW16c, and transposed back. */
+#ifndef PLAIT_BANDS_H
+#define PLAIT_BANDS_H
+
+#include "transpose.h"
+
+enum { BAND_FLOATS = 32 * 1024 };
+
+struct bands {
+    int64_t rows, count;     /* output rows of a band; bands of an image */
+    int64_t x_rows;          /* most input rows of a band */
+    int64_t ih, iw, oh, ow;
+    int64_t kh, stride_h, pad_t, dil_h;
+};
+
+#define BANDS(a)                                                                                                \
+    bands_make((struct bands){.ih = (a)->ih, .iw = (a)->iw, .oh = (a)->oh, .ow = (a)->ow, .kh = (a)->kh,        \
+                              .stride_h = (a)->stride_h, .pad_t = (a)->pad_t, .dil_h = (a)->dil_h})
+
+static struct bands bands_make(struct bands b)
+{
+    int64_t reach = (b.kh - 1) * b.dil_h + 1, step = (b.stride_h * b.iw + b.ow) * BLOCK;
+    int64_t most = max64(4, (BAND_FLOATS - reach * b.iw * BLOCK) / max64(1, step));
+    b.count = max64(1, ceil_div(b.oh, most));
+    b.rows = max64(1, ceil_div(b.oh, b.count));
+    b.count = ceil_div(b.oh, b.rows);
+    b.x_rows = min64(b.ih, (b.rows - 1) * b.stride_h + reach);
+    return b;
+}
+
+static int64_t band_x_floats(const struct bands *b)
+{
+    return b->x_rows * b->iw * BLOCK;
+}
+
+static int64_t band_y_floats(const struct bands *b)
+{
+    return b->rows * b->ow * BLOCK;
+}
+
+/* The input rows that the output rows `rows` read. */
+static struct range band_inputs(const struct bands *b, struct range rows)
+{
+    int64_t begin = max64(0, rows.begin * b->stride_h - b->pad_t);
+    int64_t end = min64(b->ih, (rows.end - 1) * b->stride_h - b->pad_t + (b->kh - 1) * b->dil_h + 1);
+    return (struct range){min64(begin, b->ih), max64(begin, end)};
+}
+
+/* Rows of `lanes` planes of height x width to blocks, and back. */
+static void planes_to_block(const float *planes, int64_t height, int64_t width, struct range rows, int64_t lanes,
+                            float *block)
+{
+    if (rows.begin < rows.end)
+        transpose(planes + rows.begin * width, height * width, block, BLOCK, lanes, (rows.end - rows.begin) * width);
+}
+
+static void block_to_planes(const float *block, int64_t height, int64_t width, struct range rows, int64_t lanes,
+                            float *planes)
+{
+    transpose(block, BLOCK, planes + rows.begin * width, height * width, (rows.end - rows.begin) * width, lanes);
+}
+
+#endif
