@@ -1,15 +1,15 @@
 """Names of routines, and patterns over them.
 
-A routine's path is `device/dtype/layout/algorithm[variant]`, e.g. `cpu/f32/nchw16c/direct[tile=14x2]`. Patterns are written with the same
-words, any of them left out or a wildcard, and optionally end in the layers they are for:
+A routine's path is `device/dtype/layout/algorithm[variant]`, e.g. `cpu/f32/nchw16c/direct[tile=14x2]`. Patterns are
+written with the same words, any of them left out or a wildcard, and optionally end in the layers they are for:
 
     cpu/f32/nchw16c        every algorithm in this layout
     cpu:nchw/gemm*@2..23   layers 2 to 23
     */naive@conv_1,fc*     layers by name
 
-SoftNeuro's descriptors (`DEVICE[:DTYPE][:CH][/LEVEL][/AUX][@INDICES]`) are patterns too: fields are told apart by spelling, and its words
-are taken as aliases: `float32`, `qint8`, `chf` (nchw), `chl` (nhwc), `fast` and `faster` (any algorithm but naive and reference). What
-follows `fast` or `faster` (AUX) is the name of an algorithm.
+SoftNeuro's descriptors (`DEVICE[:DTYPE][:CH][/LEVEL][/AUX][@INDICES]`) are patterns too: fields are told apart by
+spelling, and its words are taken as aliases: `float32`, `qint8`, `chf` (nchw), `chl` (nhwc), `fast` and `faster` (any
+algorithm but naive and reference). What follows `fast` or `faster` (AUX) is the name of an algorithm.
 """
 
 from __future__ import annotations
@@ -26,8 +26,15 @@ from plait.ir.layout import ROW_WORD
 from plait.ir.types import DType
 
 _PATH = re.compile(r"([^/\[\]]+)/([^/\[\]]+)/([^/\[\]]+)/([^/\[\]]+)(?:\[([^\]]*)\])?\Z")
-_DTYPE_ALIASES = {"float32": "f32", "float16": "f16", "bfloat16": "bf16", "float64": "f64", "int64": "i64", "int32": "i32",
-                  "qint8": "q8"}
+_DTYPE_ALIASES = {
+    "float32": "f32",
+    "float16": "f16",
+    "bfloat16": "bf16",
+    "float64": "f64",
+    "int64": "i64",
+    "int32": "i32",
+    "qint8": "q8",
+}
 _LAYOUT_ALIASES = {"chf": "nchw", "chl": "nhwc"}
 _LAYOUT = re.compile(rf"(nchw|nhwc|{ROW_WORD}|nchw\d+c|nchw\*c?)\Z")
 _DTYPES = frozenset({"any", "q8", *(d.value for d in DType)})
@@ -46,7 +53,9 @@ class RoutinePath:
     variant: str = ""
 
     def __str__(self) -> str:
-        return f"{self.device}/{self.dtype}/{self.layout}/{self.algorithm}" + (f"[{self.variant}]" if self.variant else "")
+        return f"{self.device}/{self.dtype}/{self.layout}/{self.algorithm}" + (
+            f"[{self.variant}]" if self.variant else ""
+        )
 
     @property
     def base(self) -> str:
@@ -62,7 +71,9 @@ class RoutinePath:
         """
         match = _PATH.match(text)
         if not match:
-            raise _malformed(text, 0, len(text), "a routine path is device/dtype/layout/algorithm, optionally with [variant]")
+            raise _malformed(
+                text, 0, len(text), "a routine path is device/dtype/layout/algorithm, optionally with [variant]"
+            )
         return RoutinePath(*(part or "" for part in match.groups()))
 
 
@@ -100,8 +111,13 @@ class RoutinePattern:
             algorithm = fnmatchcase(path.algorithm, self.algorithm)
         # Row-major tensors that are not images have no layout to choose, so a layout pattern does not exclude them.
         layout = path.layout == ROW_WORD or fnmatchcase(path.layout, self.layout)
-        return (algorithm and layout and fnmatchcase(path.device, self.device) and fnmatchcase(path.dtype, self.dtype)
-                and fnmatchcase(path.variant, self.variant))
+        return (
+            algorithm
+            and layout
+            and fnmatchcase(path.device, self.device)
+            and fnmatchcase(path.dtype, self.dtype)
+            and fnmatchcase(path.variant, self.variant)
+        )
 
     @staticmethod
     def parse(text: str) -> RoutinePattern:

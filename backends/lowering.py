@@ -21,7 +21,8 @@ from plait.ir.values import Array, Constant, Value
 class Buffer:
     """A stretch of memory: in the arena, an external array (input or output), or a constant.
 
-    `first` and `last` are the steps between which its content matters. An alias lies at `alias_offset` bytes of another buffer.
+    `first` and `last` are the steps between which its content matters. An alias lies at `alias_offset` bytes of another
+    buffer.
     """
 
     name: str
@@ -90,7 +91,10 @@ def kernel_field_names(kernel: str) -> frozenset[str]:
 
 
 class Lowering:
-    """Collects the steps of a function. Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python` and `threads`."""
+    """Collects the steps of a function.
+
+    Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python` and `threads`.
+    """
 
     def __init__(self, threads: int) -> None:
         from plait.kernels_pyx import Plan
@@ -103,7 +107,7 @@ class Lowering:
         self._constants: dict[int, tuple[Array, Buffer]] = {}
         self._layer = -1
 
-    # --- for routines -----------------------------------------------------------------------------------------------------------
+    # --- for routines -------------------------------------------------------------------------------------------------
 
     def place(self, value: Value, offset: int = 0) -> Place:
         """Where a value lies. Constants lie as they are: row-major in their logical shape."""
@@ -126,7 +130,10 @@ class Lowering:
         return Place(self._new(Buffer("workspace", max(nbytes, 1))))
 
     def alias(self, result: Value, operand: Value, offset: int = 0) -> bool:
-        """Let a result lie in an operand's memory. False if the result has a place already (an output of the function)."""
+        """Let a result lie in an operand's memory.
+
+        False if the result has a place already (an output of the function).
+        """
         source = self.place(operand).buffer
         if result in self._of_value:
             return False
@@ -153,11 +160,18 @@ class Lowering:
         """
         for value in (*layer.operands, *layer.results):
             if value.type.layout != default_layout(value.type.rank):
-                raise ValueError(f"{layer.describe()} is computed by Python, but %{value.name} is in {value.type.layout}, not row-major")
-        operands = tuple((v, self.place(v)) if v is not None else (layer.results[0], None) for v in layer.operand_slots())
-        self.steps.append(PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer))
+                raise ValueError(
+                    f"{layer.describe()} is computed by Python, "
+                    f"but %{value.name} is in {value.type.layout}, not row-major"
+                )
+        operands = tuple(
+            (v, self.place(v)) if v is not None else (layer.results[0], None) for v in layer.operand_slots()
+        )
+        self.steps.append(
+            PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer)
+        )
 
-    # --- for the planner --------------------------------------------------------------------------------------------------------
+    # --- for the planner ----------------------------------------------------------------------------------------------
 
     def bind(self, value: Value, external: int) -> None:
         """State that a value is an external array."""

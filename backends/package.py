@@ -7,7 +7,8 @@ A ZIP whose members are stored, not compressed, and page-aligned, so that weight
     plans/<device key>.ir      the IR text with routines, one for each class of machine and number of threads
     reports/<device key>.json  the tuning report of that plan
 
-There is no code in a package: routines are named, and resolved against what is installed. Equal content gives equal bytes.
+There is no code in a package: routines are named, and resolved against what is installed. Equal content gives equal
+bytes.
 """
 
 from __future__ import annotations
@@ -104,15 +105,21 @@ def save_package(path: str | Path, plans: Mapping[str, tuple[Module, dict[str, A
             if is_inline(constant):
                 continue
             type, known = tensors.setdefault(constant.name, (constant.type, constant.data))
-            if type != constant.type or known is not constant.data and known.tobytes() != constant.data.tobytes():
-                raise ValueError(f"the plans have different constants @{constant.name}; they are not plans of one model")
+            if type != constant.type or (known is not constant.data and known.tobytes() != constant.data.tobytes()):
+                raise ValueError(
+                    f"the plans have different constants @{constant.name}; they are not plans of one model"
+                )
         members[f"plans/{key}.ir"] = _text_in_package(module).encode()
         members[f"reports/{key}.json"] = json.dumps(report, indent=1, sort_keys=True).encode()
     weights = io.BytesIO()
     write_weights_to(weights, tensors)
     members[_WEIGHTS] = weights.getbuffer()  # type: ignore[assignment]
-    manifest = {"format": FORMAT, "producer": producer, "plans": sorted(plans),
-                "members": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(members.items())}}
+    manifest = {
+        "format": FORMAT,
+        "producer": producer,
+        "plans": sorted(plans),
+        "members": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(members.items())},
+    }
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _add(archive, "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
         for name, data in sorted(members.items()):
@@ -169,11 +176,13 @@ def _members(path: Path, data: memoryview) -> dict[str, memoryview]:
         for info in archive.infolist():
             if info.compress_type != zipfile.ZIP_STORED:
                 raise _damaged(path, f"member {info.filename} is compressed")
-            head = data[info.header_offset:info.header_offset + 30]
-            start = info.header_offset + 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            head = data[info.header_offset : info.header_offset + 30]
+            start = (
+                info.header_offset + 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            )
             if bytes(head[:4]) != b"PK\x03\x04" or start + info.file_size > len(data) or info.filename in members:
                 raise _damaged(path, f"member {info.filename} is damaged")
-            members[info.filename] = data[start:start + info.file_size]
+            members[info.filename] = data[start : start + info.file_size]
             # All other members have a hash in the manifest.
             if info.filename == "manifest.json" and zlib.crc32(members[info.filename]) != info.CRC:
                 raise _damaged(path, "its manifest is damaged")
@@ -187,8 +196,14 @@ def _manifest(path: Path, members: dict[str, memoryview]) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError, RecursionError):
         raise _damaged(path, "it has no readable manifest") from None
     if version != FORMAT:
-        raise PackageError(Diagnostic("P402", f"the package has format {version}, this is for format {FORMAT}", where=str(path)))
-    if not isinstance(listed, dict) or not isinstance(plans, list) or not all(isinstance(x, str) for x in (*listed.values(), *plans)):
+        raise PackageError(
+            Diagnostic("P402", f"the package has format {version}, this is for format {FORMAT}", where=str(path))
+        )
+    if (
+        not isinstance(listed, dict)
+        or not isinstance(plans, list)
+        or not all(isinstance(x, str) for x in (*listed.values(), *plans))
+    ):
         raise _damaged(path, "its manifest is malformed")
     return dict(manifest)
 

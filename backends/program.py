@@ -1,6 +1,7 @@
 """Programs: a function lowered to executable form. Weights are packed, memory is planned, and one call runs it all.
 
-Kernel calls between two Python steps run as one call without the interpreter; a program without Python steps is a single such call.
+Kernel calls between two Python steps run as one call without the interpreter; a program without Python steps is a
+single such call.
 """
 
 from __future__ import annotations
@@ -46,8 +47,13 @@ class Program:
     def __init__(self, module: Module, threads: int = 1) -> None:
         function = module.main
         if symbols := function.symbols():
-            raise RoutineError(Diagnostic("P403", f"dimensions {join_names(symbols)} are symbolic; a program needs numbers",
-                                          hint="bind them first"))
+            raise RoutineError(
+                Diagnostic(
+                    "P403",
+                    f"dimensions {join_names(symbols)} are symbolic; a program needs numbers",
+                    hint="bind them first",
+                )
+            )
         self.inputs: tuple[Value, ...] = tuple(function.arguments)
         self.outputs: tuple[Value, ...] = function.outputs
         self.output_names = tuple(function.output_names)
@@ -106,7 +112,10 @@ class Program:
         return [np.empty(v.type.storage_shape, v.type.dtype.numpy) for v in self.outputs]
 
     def run(self, inputs: Sequence[Array], outputs: Sequence[Array] | None = None) -> list[Array]:
-        """Compute the outputs. Inputs are C-contiguous arrays of the exact storage shape and dtype; `outputs` are written if given."""
+        """Compute the outputs.
+
+        Inputs are C-contiguous arrays of the exact storage shape and dtype; `outputs` are written if given.
+        """
         outputs = self.allocate_outputs() if outputs is None else list(outputs)
         externals = [*inputs, *outputs]
         if self.is_single_call:
@@ -136,7 +145,7 @@ class Program:
         for part in self._order:
             if isinstance(part, Segment):
                 spent = self._plan.run_timed(externals, memory, part.first, part.last)
-                np.add.at(times, self.layer_of_op[part.first:part.last], spent)
+                np.add.at(times, self.layer_of_op[part.first : part.last], spent)
             else:
                 start = time.perf_counter_ns()
                 self._run_python(part, externals, memory)
@@ -160,14 +169,17 @@ class Program:
         return times
 
     def _check_externals(self, externals: list[Array]) -> None:
-        # What the plan checks itself where all is one call; a Python step would write into a copy, or take another array's place.
+        # What the plan checks itself where all is one call; a Python step would write into a copy, or take another
+        # array's place.
         wanted = [v.type.nbytes for v in (*self.inputs, *self.outputs)]
         if len(externals) != len(wanted):
             raise ValueError(f"this program takes {len(wanted)} external buffers, got {len(externals)}")
         for i, (array, nbytes) in enumerate(zip(externals, wanted, strict=True)):
             if not array.flags.c_contiguous or array.nbytes != nbytes:
-                raise ValueError(f"external buffer {i} has {array.nbytes} bytes{'' if array.flags.c_contiguous else ', with gaps'}, "
-                                 f"the program expects {nbytes}")
+                raise ValueError(
+                    f"external buffer {i} has {array.nbytes} bytes{'' if array.flags.c_contiguous else ', with gaps'}, "
+                    f"the program expects {nbytes}"
+                )
 
     def _take_arena(self) -> Array:
         with self._lock:
@@ -178,7 +190,9 @@ class Program:
     def _run_python(self, step: PythonCall, externals: list[Array], memory: Array) -> None:
         operands = [None if place is None else _view(value, place, externals, memory) for value, place in step.operands]
         results = step.run(*operands)
-        for (value, place), result in zip(step.results, results if isinstance(results, tuple) else (results,), strict=True):
+        for (value, place), result in zip(
+            step.results, results if isinstance(results, tuple) else (results,), strict=True
+        ):
             _view(value, place, externals, memory)[...] = result
 
 
@@ -201,31 +215,50 @@ def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
     for index, layer in enumerate(layers):
         lowering.start_layer(index)
         if layer.via is None:
-            problems.append(Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, hint="tune the module first"))
+            problems.append(
+                Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, hint="tune the module first")
+            )
             continue
         try:
             path = RoutinePath.parse(layer.via)
         except DescriptorError as error:
-            problems.append(Diagnostic("P403", f"{layer.describe()} has no routine: {error.diagnostics[0].message}", layer.span))
+            problems.append(
+                Diagnostic("P403", f"{layer.describe()} has no routine: {error.diagnostics[0].message}", layer.span)
+            )
             continue
         routine = find_routine(layer.op, path)
         if routine is None:
-            problems.append(Diagnostic("P403", f"{layer.describe()} wants routine {layer.via}, which is not installed", layer.span))
+            problems.append(
+                Diagnostic("P403", f"{layer.describe()} wants routine {layer.via}, which is not installed", layer.span)
+            )
             continue
         if reason := routine.refuse(layer):
             problems.append(Diagnostic("P403", f"routine {path} refuses {layer.describe()}: {reason}", layer.span))
             continue
         if path.variant not in (known := routine.variants(layer)):
-            problems.append(Diagnostic("P403", f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}", layer.span,
-                                       hint=f"it has {join_names([repr(v) for v in known])}"))
+            problems.append(
+                Diagnostic(
+                    "P403",
+                    f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}",
+                    layer.span,
+                    hint=f"it has {join_names([repr(v) for v in known])}",
+                )
+            )
             continue
         operands, results = routine.formats(layer)
         found = tuple(v.type.format for v in data_operands(layer))
         if (found, tuple(r.type.format for r in layer.results)) != (operands, results):
-            problems.append(Diagnostic(
-                "P403", f"routine {path} of {layer.describe()} takes {join_names([str(f) for f in operands])} and gives "
-                f"{join_names([str(f) for f in results])}, but the types say {join_names([str(f) for f in found])} and "
-                f"{join_names([str(r.type.format) for r in layer.results])}", layer.span, hint="insert adapt layers"))
+            problems.append(
+                Diagnostic(
+                    "P403",
+                    f"routine {path} of {layer.describe()} takes {join_names([str(f) for f in operands])} and gives "
+                    f"{join_names([str(f) for f in results])}, but the types say "
+                    f"{join_names([str(f) for f in found])} and "
+                    f"{join_names([str(r.type.format) for r in layer.results])}",
+                    layer.span,
+                    hint="insert adapt layers",
+                )
+            )
             continue
         routine.lower(layer, lowering, path.variant)
     if problems:
@@ -252,4 +285,4 @@ def _view(value: Value, place: Place, externals: list[Array], memory: Array) -> 
         data = externals[root.external].reshape(-1).view(np.uint8)
     else:
         data, offset = memory, root.offset + offset
-    return data[offset:offset + value.type.nbytes].view(value.type.dtype.numpy).reshape(value.type.storage_shape)
+    return data[offset : offset + value.type.nbytes].view(value.type.dtype.numpy).reshape(value.type.storage_shape)

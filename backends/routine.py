@@ -1,6 +1,7 @@
 """Routines: concrete implementations of layers, and the registry of them.
 
-A routine states its formats, what it refuses (and why), its variants, and how it is lowered. Selection sees only formats and costs.
+A routine states its formats, what it refuses (and why), its variants, and how it is lowered. Selection sees only
+formats and costs.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ Formats = Callable[[Any], "tuple[tuple[Format, ...], tuple[Format, ...]]"]
 class Routine:
     """One implementation of one kind of layer.
 
-    `formats(layer)` gives the formats of the operands that are not constants, in order, and of the results. Constants (weights) are packed
-    by `lower` as the routine likes. `refuse` returns a reason or None. `variants` are settings of one algorithm (tile sizes): all are
-    measured, only the best meets the others. `version` changes when results or speed may have changed; it is part of the profile key.
+    `formats(layer)` gives the formats of the operands that are not constants, in order, and of the results. Constants
+    (weights) are packed by `lower` as the routine likes. `refuse` returns a reason or None. `variants` are settings of
+    one algorithm (tile sizes): all are measured, only the best meets the others. `version` changes when results or
+    speed may have changed; it is part of the profile key.
     """
 
     path: RoutinePath
@@ -67,7 +69,10 @@ def register_routine(routine: Routine) -> Routine:
     """
     key = (routine.layer, str(routine.path))
     if key in _routines and _routines[key].origin != routine.origin:
-        raise ValueError(f"routine {routine.path} of {routine.layer} is registered by both {_routines[key].origin} and {routine.origin}")
+        raise ValueError(
+            f"routine {routine.path} of {routine.layer} is registered by both "
+            f"{_routines[key].origin} and {routine.origin}"
+        )
     _routines[key] = routine
     return routine
 
@@ -88,14 +93,20 @@ def uniform(layout: str) -> Formats:
     """Formats of a routine that has every image in one layout and everything else row-major."""
 
     def formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
-        return (tuple(format_in(v, layout) for v in data_operands(layer)), tuple(format_in(r, layout) for r in layer.results))
+        return (
+            tuple(format_in(v, layout) for v in data_operands(layer)),
+            tuple(format_in(r, layout) for r in layer.results),
+        )
 
     return formats
 
 
 def format_in(value: Value, layout: str) -> Format:
     """The format of a value when images are in `layout`."""
-    return Format(value.type.dtype.value, layout if value.type.rank == 4 and layout != ROW_WORD else "nchw" if value.type.rank == 4 else "")
+    return Format(
+        value.type.dtype.value,
+        layout if value.type.rank == 4 and layout != ROW_WORD else "nchw" if value.type.rank == 4 else "",
+    )
 
 
 def data_operands(layer: Layer) -> list[Value]:

@@ -81,7 +81,9 @@ def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named:
         array = np.asarray(given[name])
         if array.shape != type.storage_shape:
             stored = "" if type.storage_shape == type.static_shape else f" (how {type} is stored)"
-            problems.append(f"input {name!r} has shape {list(array.shape)}, the model takes {list(type.storage_shape)}{stored}")
+            problems.append(
+                f"input {name!r} has shape {list(array.shape)}, the model takes {list(type.storage_shape)}{stored}"
+            )
         elif array.dtype != type.dtype.numpy:
             problems.append(f"input {name!r} has dtype {array.dtype}, the model takes {type.dtype.numpy}")
         ordered.append(np.ascontiguousarray(array))
@@ -93,5 +95,9 @@ def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named:
 def random_inputs(types: dict[str, TensorType], seed: int) -> dict[str, Array]:
     """Standard-normal arrays of these types (integers: zeros)."""
     rng = np.random.default_rng(seed)
-    return {name: np.asarray(rng.standard_normal(t.storage_shape), t.dtype.numpy) if t.dtype.is_float
-            else np.zeros(t.storage_shape, t.dtype.numpy) for name, t in types.items()}
+    return {
+        name: np.asarray(rng.standard_normal(t.storage_shape), t.dtype.numpy)
+        if t.dtype.is_float
+        else np.zeros(t.storage_shape, t.dtype.numpy)
+        for name, t in types.items()
+    }

@@ -42,11 +42,19 @@ class MeasuredCosts:
         patterns: restrict the routines; the last pattern that names a layer decides for it.
 
     Raises:
-        DescriptorError: P404, a pattern names layers explicitly and matches none of their routines, or matches nothing at all.
+        DescriptorError: P404, a pattern names layers explicitly and matches none of their routines, or matches nothing
+            at all.
     """
 
-    def __init__(self, function: Function, profiler: Profiler, *, threads: int = 1, patterns: Sequence[RoutinePattern] = (),
-                 progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        function: Function,
+        profiler: Profiler,
+        *,
+        threads: int = 1,
+        patterns: Sequence[RoutinePattern] = (),
+        progress: Progress | None = None,
+    ) -> None:
         self.threads = threads
         self.patterns = tuple(patterns)
         self._used: set[str] = set()
@@ -69,7 +77,9 @@ class MeasuredCosts:
             if not result.ok:
                 continue
             operands, results = option.routine.formats(layer)
-            found = Candidate(option.job.routine, operands, results, result.cost_us, result.spread_us, len(result.samples))
+            found = Candidate(
+                option.job.routine, operands, results, result.cost_us, result.spread_us, len(result.samples)
+            )
             base = option.routine.path.base
             if base not in best or found.cost_us < best[base].cost_us:
                 best[base] = found
@@ -92,7 +102,7 @@ class MeasuredCosts:
         """Measurements that gave no time."""
         return [(job, result) for job, result in self.results.items() if not result.ok]
 
-    # --- jobs -------------------------------------------------------------------------------------------------------------------
+    # --- jobs ---------------------------------------------------------------------------------------------------------
 
     def _allowed_options(self, layer: Layer, index: int) -> list[Option]:
         legal = [routine for routine, reason in applicable(layer) if reason is None]
@@ -105,8 +115,13 @@ class MeasuredCosts:
             self._used.add(pattern.text)
             return chosen
         if pattern.layers.ranges or pattern.layers.names:
-            raise DescriptorError(Diagnostic("P404", f"--routine {pattern.text!r} matches no routine of {layer.describe()}",
-                                             hint=f"it has {', '.join(sorted({r.path.base for r in legal})) or 'none'}"))
+            raise DescriptorError(
+                Diagnostic(
+                    "P404",
+                    f"--routine {pattern.text!r} matches no routine of {layer.describe()}",
+                    hint=f"it has {', '.join(sorted({r.path.base for r in legal})) or 'none'}",
+                )
+            )
         # A pattern for all layers restricts those that have such routines.
         return options
 
@@ -114,11 +129,19 @@ class MeasuredCosts:
         places = [(i, layer.results[0].name) for i, layer in enumerate(self._options)]
         for pattern in self.patterns:
             if not any(place in pattern.layers for place in places):
-                raise DescriptorError(Diagnostic("P404", f"--routine {pattern.text!r} names no layer of the model",
-                                                 hint=f"layers are numbered 0 to {len(places) - 1} after optimisation"))
+                raise DescriptorError(
+                    Diagnostic(
+                        "P404",
+                        f"--routine {pattern.text!r} names no layer of the model",
+                        hint=f"layers are numbered 0 to {len(places) - 1} after optimisation",
+                    )
+                )
             if pattern.text not in self._used and not any(pattern.matches(r.path) for r in known_routines()):
-                raise DescriptorError(Diagnostic("P404", f"--routine {pattern.text!r} matches no routine",
-                                                 hint="`plait routines` lists them"))
+                raise DescriptorError(
+                    Diagnostic(
+                        "P404", f"--routine {pattern.text!r} matches no routine", hint="`plait routines` lists them"
+                    )
+                )
 
     def _conversion_jobs(self, function: Function) -> dict[tuple[str, tuple[object, ...], Format, Format], Job]:
         formats: dict[tuple[str, tuple[object, ...]], dict[Format, None]] = {}
@@ -134,8 +157,9 @@ class MeasuredCosts:
         for layer, options in self._options.items():
             for option in options:
                 operands, results = option.routine.formats(layer)
-                for value, format in itertools.chain(zip(data_operands(layer), operands, strict=True),
-                                                     zip(layer.results, results, strict=True)):
+                for value, format in itertools.chain(
+                    zip(data_operands(layer), operands, strict=True), zip(layer.results, results, strict=True)
+                ):
                     note(value, format)
         jobs = {}
         for key, present in formats.items():
@@ -166,4 +190,3 @@ def option_for(layer: Layer, routine: Routine, variant: str, threads: int) -> Op
     alone.via, alone.cost_us = path, None
     job = Job(signature(layer), path, routine.full_version, threads, print_module(module, locations=False))
     return Option(routine, variant, job)
-

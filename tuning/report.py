@@ -24,7 +24,10 @@ class LayerRow:
 
 @attrs.frozen
 class TuningReport:
-    """What tuning found. `predicted_us` is the solver's objective: the sum of all rows, bit for bit under `math.fsum`."""
+    """What tuning found.
+
+    `predicted_us` is the solver's objective: the sum of all rows, bit for bit under `math.fsum`.
+    """
 
     rows: tuple[LayerRow, ...]
     predicted_us: float
@@ -65,8 +68,11 @@ class TuningReport:
             proof = self.status
         else:
             proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms"
-        return (f"predicted {_time(self.predicted_us)} ({proof}), {self.adapts} {'adapt' if self.adapts == 1 else 'adapts'}; "
-                f"best single layout ({self.single_layout}) {_time(self.single_layout_us)}")
+        return (
+            f"predicted {_time(self.predicted_us)} ({proof}), "
+            f"{self.adapts} {'adapt' if self.adapts == 1 else 'adapts'}; "
+            f"best single layout ({self.single_layout}) {_time(self.single_layout_us)}"
+        )
 
 
 def _time(us: float) -> str:

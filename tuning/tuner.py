@@ -14,7 +14,7 @@ from plait.backends.profiling.profiler import Profiler, Progress
 from plait.ir.diagnostics import Diagnostic, IRError, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Module
-from plait.passes.selection import SolveOptions, runners_up, solver
+from plait.passes.selection import runners_up, solver
 from plait.passes.selection.apply import apply_solution
 from plait.passes.selection.build import BuiltProblem, build_problem
 from plait.passes.selection.solution import Solution
@@ -24,7 +24,7 @@ from plait.tuning.report import LayerRow, TuningReport
 
 @attrs.frozen(eq=False)
 class Tuned:
-    """A tuned module with its report, the selection problem and solution behind it, and the best single-layout plan for comparison."""
+    """A tuned module with its report, the problem and solution behind it, and the best single-layout plan."""
 
     module: Module
     report: TuningReport
@@ -33,8 +33,15 @@ class Tuned:
     single_layout_module: Module
 
 
-def tune(module: Module, profiler: Profiler, *, threads: int = 1, routines: Sequence[str] = (), solver_name: str = "exact",
-         progress: Progress | None = None) -> Tuned:
+def tune(
+    module: Module,
+    profiler: Profiler,
+    *,
+    threads: int = 1,
+    routines: Sequence[str] = (),
+    solver_name: str = "exact",
+    progress: Progress | None = None,
+) -> Tuned:
     """Choose a routine for each layer of an optimised module. The module itself is not changed.
 
     Args:
@@ -77,28 +84,51 @@ def tune(module: Module, profiler: Profiler, *, threads: int = 1, routines: Sequ
     rows = []
     for index, layer in enumerate(work.main):
         runner_up, loss = seconds.get(layer, ("", None))
-        rows.append(LayerRow(index, layer.results[0].name, layer.op, layer.via or "", layer.cost_us or 0.0, runner_up, loss))
+        rows.append(
+            LayerRow(index, layer.results[0].name, layer.op, layer.via or "", layer.cost_us or 0.0, runner_up, loss)
+        )
     report = TuningReport(
-        rows=tuple(rows), predicted_us=solution.cost, bound_us=solution.bound, status=solution.status, solver=solution.solver,
-        width=solution.width, adapts=adapts, single_layout=_main_layout(other), single_layout_us=single.cost, threads=threads,
-        entries=costs.entries, measured=getattr(profiler, "measured", 0) - measured_before,
-        profile_seconds=profiled - started, solve_seconds=solved - profiled, device=this_machine().device_key(threads),
-        failures=tuple(f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()))
+        rows=tuple(rows),
+        predicted_us=solution.cost,
+        bound_us=solution.bound,
+        status=solution.status,
+        solver=solution.solver,
+        width=solution.width,
+        adapts=adapts,
+        single_layout=_main_layout(other),
+        single_layout_us=single.cost,
+        threads=threads,
+        entries=costs.entries,
+        measured=getattr(profiler, "measured", 0) - measured_before,
+        profile_seconds=profiled - started,
+        solve_seconds=solved - profiled,
+        device=this_machine().device_key(threads),
+        failures=tuple(
+            f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()
+        ),
+    )
     return Tuned(work, report, problem, solution, other)
 
 
 def _check_static(module: Module) -> None:
     symbols = module.main.symbols()
     if symbols:
-        raise IRError(Diagnostic("P104", f"dimensions {join_names(symbols)} are symbolic; tuning needs numbers",
-                                 hint=" ".join(f"--dim {s}=1" for s in symbols)))
+        raise IRError(
+            Diagnostic(
+                "P104",
+                f"dimensions {join_names(symbols)} are symbolic; tuning needs numbers",
+                hint=" ".join(f"--dim {s}=1" for s in symbols),
+            )
+        )
 
 
 def _check_candidates(module: Module, costs: MeasuredCosts) -> None:
     bare = [layer for index, layer in enumerate(module.main) if not costs.candidates(layer, index)]
     if bare:
         why = "; ".join(f"{job.routine}: {result.status} {result.message}" for job, result in costs.failures()[:3])
-        raise RoutineError([Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span, hint=why) for layer in bare])
+        raise RoutineError(
+            [Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span, hint=why) for layer in bare]
+        )
 
 
 def _main_layout(module: Module) -> str:

@@ -23,9 +23,10 @@ class FixedCosts:
         FixedCosts()  # numbers that look random, and differ between layers, routines, variants and numbers of threads
 
     Args:
-        costs: a function of the job; or a table from patterns (see `plait.backends.descriptor`), each optionally after a kind of layer,
-            to microseconds, the last that matches deciding. None for a cost stands for a measurement that failed.
-        default: microseconds where nothing in the table matches; None: computed from a hash of the job, between 1 and 1000.
+        costs: a function of the job; or a table from patterns (see `plait.backends.descriptor`), each optionally after
+            a kind of layer, to microseconds, the last that matches deciding. None for a cost stands for a measurement
+            that failed.
+        default: microseconds where nothing in the table matches; None: computed from a hash of the job, from 1 to 1000.
 
     Microseconds are rounded to nanoseconds, as real samples are.
     """
@@ -45,7 +46,9 @@ class FixedCosts:
             if progress is not None:
                 progress(done, len(wanted), job)
             cost = self.cost(job)
-            results[job] = Result("failed", (), "no cost in the table") if cost is None else Result("ok", (round(cost * 1e3),))
+            results[job] = (
+                Result("failed", (), "no cost in the table") if cost is None else Result("ok", (round(cost * 1e3),))
+            )
         self.measured += len(wanted)
         self.jobs += [job for job in wanted if job not in self.jobs]
         return results

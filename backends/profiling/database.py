@@ -1,7 +1,7 @@
 """The profile database: every sample ever taken, in one SQLite file.
 
-Rows are keyed by layer signature, routine with version, machine, threads and state, and are never updated: a repeated measurement is another
-row, failures are rows too. The write-ahead log lets several processes use one file.
+Rows are keyed by layer signature, routine with version, machine, threads and state, and are never updated: a repeated
+measurement is another row, failures are rows too. The write-ahead log lets several processes use one file.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from plait.ir.diagnostics import Diagnostic, PlaitError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS machine (
-    instance TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT, isa TEXT, cores INTEGER, caches TEXT, host TEXT, system TEXT);
+    instance TEXT PRIMARY KEY, kind TEXT NOT NULL, model TEXT, isa TEXT, cores INTEGER, caches TEXT, host TEXT, system
+    TEXT);
 CREATE TABLE IF NOT EXISTS profile (
-    id INTEGER PRIMARY KEY, signature TEXT NOT NULL, routine TEXT NOT NULL, version TEXT NOT NULL, threads INTEGER NOT NULL,
-    state TEXT NOT NULL, machine TEXT NOT NULL REFERENCES machine(instance), status TEXT NOT NULL, samples BLOB NOT NULL,
-    median_us REAL, message TEXT NOT NULL, taken REAL NOT NULL);
+    id INTEGER PRIMARY KEY, signature TEXT NOT NULL, routine TEXT NOT NULL, version TEXT NOT NULL, threads INTEGER NOT
+    NULL, state TEXT NOT NULL, machine TEXT NOT NULL REFERENCES machine(instance), status TEXT NOT NULL, samples BLOB
+    NOT NULL, median_us REAL, message TEXT NOT NULL, taken REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS profile_key ON profile (signature, routine, version, threads, state, machine);
 """
 _VERSION = 1
@@ -112,20 +113,42 @@ class ProfileDatabase:
     def add(self, job: Job, machine: Machine, result: Result) -> None:
         """Append one measurement; durable against a crash of this process when the call returns."""
         with self._errors():
-            self._db.execute("INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                             (machine.instance, machine.kind, machine.model, machine.isa, machine.cores, machine.caches, machine.host,
-                              machine.system))
-            self._db.execute("INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us,"
-                             " message, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                             (*job.key, machine.instance, result.status, array.array("q", result.samples).tobytes(),
-                              result.cost_us if result.ok else None, result.message, time.time()))
+            self._db.execute(
+                "INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    machine.instance,
+                    machine.kind,
+                    machine.model,
+                    machine.isa,
+                    machine.cores,
+                    machine.caches,
+                    machine.host,
+                    machine.system,
+                ),
+            )
+            self._db.execute(
+                "INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us,"
+                " message, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *job.key,
+                    machine.instance,
+                    result.status,
+                    array.array("q", result.samples).tobytes(),
+                    result.cost_us if result.ok else None,
+                    result.message,
+                    time.time(),
+                ),
+            )
 
     def find(self, job: Job, machine: Machine) -> Result | None:
         """The newest measurement of a job on this machine, or None."""
         with self._errors():
             row = self._db.execute(
-                "SELECT status, samples, message FROM profile WHERE signature = ? AND routine = ? AND version = ? AND threads = ?"
-                " AND state = ? AND machine = ? ORDER BY id DESC LIMIT 1", (*job.key, machine.instance)).fetchone()
+                "SELECT status, samples, message FROM profile WHERE signature = ? AND routine = ?"
+                " AND version = ? AND threads = ?"
+                " AND state = ? AND machine = ? ORDER BY id DESC LIMIT 1",
+                (*job.key, machine.instance),
+            ).fetchone()
         return None if row is None else _result(*row)
 
     def find_all(self, jobs: Iterable[Job], machine: Machine) -> dict[Job, Result]:

@@ -1,4 +1,7 @@
-"""Jobs and results: what is to be measured, and what came of it. Plain records, so that they can travel to a worker as JSON."""
+"""Jobs and results: what is to be measured, and what came of it.
+
+Plain records, so that they can travel to a worker as JSON.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import attrs
 class Job:
     """Measure one routine (variant included) on one layer.
 
-    `module` is the IR text of the layer alone, with formats and routine filled in; constants have no data (the worker makes some).
+    `module` is the IR text of the layer alone, with formats and routine filled in; constants have no data (the worker
+    makes some).
     """
 
     signature: str
@@ -61,7 +65,10 @@ class Result:
 
 
 def enough(samples: Sequence[int], budget_ns: int, most: int = 40) -> bool:
-    """Whether to stop: time or number of samples is used up, or at least 10 agree (median absolute deviation under 1 % of the median)."""
+    """Whether to stop: time or number of samples is used up, or at least 10 agree.
+
+    They agree when their median absolute deviation is under 1 % of the median.
+    """
     if sum(samples) >= budget_ns or len(samples) >= most:
         return True
     if len(samples) < 10:

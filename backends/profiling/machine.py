@@ -13,7 +13,10 @@ import attrs
 
 @attrs.frozen
 class Machine:
-    """Two levels of identity: `kind` (model, ISA, cache sizes: times carry over roughly) and `instance` (this host: exactly)."""
+    """Two levels of identity.
+
+    `kind` (model, ISA, cache sizes: times carry over roughly) and `instance` (this host: exactly).
+    """
 
     model: str
     isa: str
@@ -42,15 +45,25 @@ def this_machine() -> Machine:
     """The machine this process runs on, as far as `PLAIT_MAX_ISA` lets it be used."""
     from plait.kernels_pyx import isa_level
 
-    return Machine(_model(), isa_level(), os.cpu_count() or 1, _caches(), platform.node(), f"{platform.system()} {platform.release()}")
+    return Machine(
+        _model(),
+        isa_level(),
+        os.cpu_count() or 1,
+        _caches(),
+        platform.node(),
+        f"{platform.system()} {platform.release()}",
+    )
 
 
 def _model() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("model name", "cpu family", "model\t")):
-                fields = [row.split(":", 1)[1].strip() for row in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-                          if row.split("\t")[0].strip() in ("model name", "cpu family", "model", "stepping")]
+                fields = [
+                    row.split(":", 1)[1].strip()
+                    for row in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+                    if row.split("\t")[0].strip() in ("model name", "cpu family", "model", "stepping")
+                ]
                 return " ".join(fields)
     except OSError:
         pass
@@ -61,7 +74,8 @@ def _caches() -> str:
     sizes = []
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:
-            sizes.append(f"L{(index / 'level').read_text().strip()}{(index / 'type').read_text()[0]}={(index / 'size').read_text().strip()}")
+            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            sizes.append(f"L{level}{kind[0]}={size}")
         except OSError:
             continue
     return ",".join(sizes)

@@ -33,7 +33,8 @@ class Profiler(Protocol):
 
 
 class WorkerProfiler:
-    """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or measured twice.
+    """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or
+    measured twice.
 
     Args:
         timeout_s: how long a job may take before it counts as hanging.
@@ -113,11 +114,19 @@ class _Worker:
         return Result.from_json(answer)
 
     def send(self, request: dict[str, Any]) -> bool:
-        """Give a request to the worker, starting one if need be. False if it had ended: that is not the fault of this job."""
+        """Give a request to the worker, starting one if need be.
+
+        False if it had ended: that is not the fault of this job.
+        """
         if self.process is None:
             # Unbuffered, so that waiting for the pipe sees all there is.
-            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-                                            stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL,
+            )
         assert self.process.stdin is not None
         try:
             if self.process.poll() is None:

@@ -1,4 +1,5 @@
-"""The worker process: `python -m plait.backends.profiling.worker` reads jobs and writes results as length-prefixed JSON.
+"""The worker process: `python -m plait.backends.profiling.worker` reads jobs and writes results as length-prefixed
+JSON.
 
 A routine that crashes or hangs takes the worker with it, not the tuner; that is a result too.
 """
@@ -34,7 +35,7 @@ def write_frame(stream: Sink, data: dict[str, Any]) -> None:
     rest = struct.pack("<I", len(body)) + body
     while rest:
         # Unbuffered pipes may take a part.
-        rest = rest[stream.write(rest) or 0:]
+        rest = rest[stream.write(rest) or 0 :]
     stream.flush()
 
 

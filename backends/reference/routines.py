@@ -1,4 +1,7 @@
-"""The reference backend: one routine for each kind of layer, computed by the layer's own NumPy semantics. Always legal, never fast."""
+"""The reference backend: one routine for each kind of layer, computed by the layer's own NumPy semantics.
+
+Always legal, never fast.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,21 @@ def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
     lowering.python(layer)
 
 
-
 def register_all() -> None:
     """Add `cpu/any/nchw/reference` for every registered layer but `adapt`, which exists only between layouts."""
     for name, spec in known_layers().items():
         if name == "adapt":
             continue
-        register_routine(Routine(
-            RoutinePath("cpu", "any", "nchw", "reference"), name, uniform("nchw"), _lower,
-            summary="NumPy semantics of the layer", origin=f"plait.backends.reference:{spec.origin}"))
+        register_routine(
+            Routine(
+                RoutinePath("cpu", "any", "nchw", "reference"),
+                name,
+                uniform("nchw"),
+                _lower,
+                summary="NumPy semantics of the layer",
+                origin=f"plait.backends.reference:{spec.origin}",
+            )
+        )
 
 
 register_all()

@@ -66,5 +66,5 @@ def run_and_poison(program: Program, inputs: Sequence[Array]) -> list[Array]:
             program._run_python(step, externals, memory)
         for buffer in buffers:
             if buffer.last == index:
-                memory[buffer.offset:buffer.offset + buffer.nbytes] = 0xFF
+                memory[buffer.offset : buffer.offset + buffer.nbytes] = 0xFF
     return outputs

@@ -1,7 +1,8 @@
 """Cases for every routine: layers of each kind with shapes below, at and above the blocks of the kernels.
 
-`check(kind)` runs each case on each routine that takes it and compares with the layer's NumPy reference. Run as a program this file prints
-the failures as JSON; so the tests reach ISA levels below the one that this process was started with (`PLAIT_MAX_ISA`).
+`check(kind)` runs each case on each routine that takes it and compares with the layer's NumPy reference. Run as a
+program this file prints the failures as JSON; so the tests reach ISA levels below the one that this process was started
+with (`PLAIT_MAX_ISA`).
 """
 
 from __future__ import annotations
@@ -33,14 +34,26 @@ from plait.tuning.costs import detached_adapt, option_for
 
 TOLERANCE = 1e-5
 CHANNELS = (1, 3, 8, 15, 16, 17, 24, 40, 64)
-ACTS: tuple[Any, ...] = ("relu", "relu6", "hard_swish", "sigmoid", "silu", "tanh", "gelu", ("clip", -1.0, 0.5), ("hard_sigmoid", 0.25, 0.4),
-                         ("leaky_relu", 0.1), ("elu", 0.7))
+ACTS: tuple[Any, ...] = (
+    "relu",
+    "relu6",
+    "hard_swish",
+    "sigmoid",
+    "silu",
+    "tanh",
+    "gelu",
+    ("clip", -1.0, 0.5),
+    ("hard_sigmoid", 0.25, 0.4),
+    ("leaky_relu", 0.1),
+    ("elu", 0.7),
+)
 LAYOUTS = ("nchw", "nhwc", "nchw16c")
 
 
 @attrs.frozen(eq=False)
 class Case:
-    """A layer with its operands' data, in logical order; arguments and constants in the order of the layer's operands."""
+    """A layer with its operands' data, in logical order; arguments and constants in the order of the layer's
+    operands."""
 
     name: str
     layer: Layer
@@ -49,7 +62,10 @@ class Case:
     def reference(self) -> tuple[Array, ...]:
         """What the layer means, computed by NumPy on copies."""
         known = dict(zip(self.inputs(), self.arguments, strict=True))
-        operands = [None if v is None else v.data if isinstance(v, Constant) else known[v].copy() for v in self.layer.operand_slots()]
+        operands = [
+            None if v is None else v.data if isinstance(v, Constant) else known[v].copy()
+            for v in self.layer.operand_slots()
+        ]
         with np.errstate(all="ignore"):
             results = self.layer.reference(*operands)
         return results if isinstance(results, tuple) else (results,)
@@ -59,7 +75,7 @@ class Case:
         return list(dict.fromkeys(v for v in self.layer.operands if not isinstance(v, Constant)))
 
 
-# --- making cases ------------------------------------------------------------------------------------------------------------------
+# --- making cases -----------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -129,8 +145,17 @@ def _shown(operand: Operand | None) -> str:
     return f"{'@' if operand.constant else ''}{operand.dtype}[{'x'.join(map(str, operand.shape))}]"
 
 
-def _conv(shape: tuple[int, ...], out: int, kernel: tuple[int, int], *, groups: int = 1, bias: bool = True, residual: bool = False,
-          constant_residual: bool = False, **attributes: Any) -> Case:
+def _conv(
+    shape: tuple[int, ...],
+    out: int,
+    kernel: tuple[int, int],
+    *,
+    groups: int = 1,
+    bias: bool = True,
+    residual: bool = False,
+    constant_residual: bool = False,
+    **attributes: Any,
+) -> Case:
     weight = const(out, shape[1] // groups, *kernel)
     operands = [arg(*shape), weight, const(out) if bias else None, None]
     if groups > 1:
@@ -161,16 +186,39 @@ def conv2d() -> Iterator[Case]:
     for dilation in ((2, 2), (1, 2), (3, 1)):
         yield _conv((1, 16, 11, 12), 17, (3, 3), dilation=dilation, pad=(2, 2, 2, 2))
         yield _conv((3, 3, 13, 14), 16, (5, 5), dilation=dilation, pad=(4, 3, 2, 1), stride=(2, 1))
-    for shape, out, groups in (((1, 8, 7, 9), 12, 2), ((3, 64, 5, 7), 64, 4), ((1, 9, 7, 7), 6, 3), ((1, 32, 6, 9), 64, 2),
-                               ((1, 48, 5, 5), 30, 3), ((1, 34, 5, 5), 34, 2), ((1, 32, 5, 5), 48, 2), ((1, 17, 5, 5), 34, 17)):
+    for shape, out, groups in (
+        ((1, 8, 7, 9), 12, 2),
+        ((3, 64, 5, 7), 64, 4),
+        ((1, 9, 7, 7), 6, 3),
+        ((1, 32, 6, 9), 64, 2),
+        ((1, 48, 5, 5), 30, 3),
+        ((1, 34, 5, 5), 34, 2),
+        ((1, 32, 5, 5), 48, 2),
+        ((1, 17, 5, 5), 34, 17),
+    ):
         yield _conv(shape, out, (3, 3), groups=groups, pad=(1, 1, 1, 1))
         yield _conv(shape, out, (1, 1), groups=groups, residual=True, act="relu6", stride=(2, 1))
     for i, channels in enumerate(CHANNELS[1:]):
         for kernel in ((3, 3), (5, 5), (1, 1), (7, 2)):
-            yield _conv((1 + 2 * (i % 2), channels, 9, 11), channels, kernel, groups=channels, stride=strides[i % 3],
-                        pad=(kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, (kernel[1] - 1) // 2))
-        yield _conv((1, channels, 8, 9), channels, (3, 3), groups=channels, dilation=(2, 1), pad=(0, 2, 1, 0), residual=i % 2 == 0,
-                    act="hard_swish", bias=i % 3 > 0)
+            yield _conv(
+                (1 + 2 * (i % 2), channels, 9, 11),
+                channels,
+                kernel,
+                groups=channels,
+                stride=strides[i % 3],
+                pad=(kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, (kernel[1] - 1) // 2),
+            )
+        yield _conv(
+            (1, channels, 8, 9),
+            channels,
+            (3, 3),
+            groups=channels,
+            dilation=(2, 1),
+            pad=(0, 2, 1, 0),
+            residual=i % 2 == 0,
+            act="hard_swish",
+            bias=i % 3 > 0,
+        )
     for act in ACTS:
         yield _conv((1, 3, 5, 9), 17, (3, 3), pad=(1, 1, 1, 1), act=act)
         yield _conv((3, 17, 5, 9), 17, (3, 3), groups=17, act=act)
@@ -196,14 +244,37 @@ def conv2d() -> Iterator[Case]:
         dilation = tuple(int(d) for d in rng.integers(1, 3, 2))
         low = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
         groups = int(rng.choice((1, 1, 1, 2, 3)))
-        yield _conv((int(rng.integers(1, 4)), groups * int(rng.integers(1, 22)), int(rng.integers(low[0], low[0] + 8)),
-                     int(rng.integers(low[1], low[1] + 18))), groups * int(rng.integers(1, 40)), (kernel[0], kernel[1]), groups=groups,
-                    dilation=dilation, stride=tuple(int(s) for s in rng.integers(1, 4, 2)), pad=tuple(int(p) for p in rng.integers(0, 3, 4)),
-                    residual=bool(rng.integers(2)), bias=bool(rng.integers(2)), act=("none", "relu", "sigmoid")[int(rng.integers(3))])
+        yield _conv(
+            (
+                int(rng.integers(1, 4)),
+                groups * int(rng.integers(1, 22)),
+                int(rng.integers(low[0], low[0] + 8)),
+                int(rng.integers(low[1], low[1] + 18)),
+            ),
+            groups * int(rng.integers(1, 40)),
+            (kernel[0], kernel[1]),
+            groups=groups,
+            dilation=dilation,
+            stride=tuple(int(s) for s in rng.integers(1, 4, 2)),
+            pad=tuple(int(p) for p in rng.integers(0, 3, 4)),
+            residual=bool(rng.integers(2)),
+            bias=bool(rng.integers(2)),
+            act=("none", "relu", "sigmoid")[int(rng.integers(3))],
+        )
 
 
 def fully_connected() -> Iterator[Case]:
-    for m, k, n in ((1, 1, 1), (1, 17, 10), (3, 16, 64), (1, 64, 65), (7, 100, 63), (1, 300, 129), (2, 15, 40), (13, 33, 128), (64, 24, 70)):
+    for m, k, n in (
+        (1, 1, 1),
+        (1, 17, 10),
+        (3, 16, 64),
+        (1, 64, 65),
+        (7, 100, 63),
+        (1, 300, 129),
+        (2, 15, 40),
+        (13, 33, 128),
+        (64, 24, 70),
+    ):
         yield make("fully_connected", [arg(m, k), const(n, k), const(n)])
         yield make("fully_connected", [arg(m, k), const(n, k), None], act="relu")
     for act in ACTS:
@@ -213,9 +284,19 @@ def fully_connected() -> Iterator[Case]:
 
 
 def matmul() -> Iterator[Case]:
-    shapes = (((3, 5), (5, 7)), ((1, 64), (64, 33)), ((2, 9, 17), (2, 17, 16)), ((4, 9, 17), (17, 5)), ((9, 17), (4, 17, 5)),
-              ((2, 3, 8, 16), (2, 3, 16, 24)), ((2, 1, 8, 16), (1, 3, 16, 24)), ((2, 3, 33, 40), (40, 1)), ((1, 1), (1, 1)),
-              ((2, 1, 3, 4, 5), (1, 2, 3, 5, 6)), ((70, 90), (90, 100)))
+    shapes = (
+        ((3, 5), (5, 7)),
+        ((1, 64), (64, 33)),
+        ((2, 9, 17), (2, 17, 16)),
+        ((4, 9, 17), (17, 5)),
+        ((9, 17), (4, 17, 5)),
+        ((2, 3, 8, 16), (2, 3, 16, 24)),
+        ((2, 1, 8, 16), (1, 3, 16, 24)),
+        ((2, 3, 33, 40), (40, 1)),
+        ((1, 1), (1, 1)),
+        ((2, 1, 3, 4, 5), (1, 2, 3, 5, 6)),
+        ((70, 90), (90, 100)),
+    )
     for a, b in shapes:
         yield make("matmul", [arg(*a), arg(*b)])
         yield make("matmul", [arg(*a), const(*b)])
@@ -226,11 +307,17 @@ def matmul() -> Iterator[Case]:
 
 def _pool_cases(kind: str, options: Sequence[dict[str, Any]]) -> Iterator[Case]:
     windows: tuple[dict[str, Any], ...] = (
-        {"kernel": (2, 2), "stride": (2, 2)}, {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1, 1, 1)},
-        {"kernel": (3, 3), "pad": (1, 1, 1, 1)}, {"kernel": (3, 2), "stride": (1, 2), "pad": (0, 1, 2, 0)},
-        {"kernel": (2, 3), "stride": (3, 2), "pad": (1, 0, 0, 2)}, {"kernel": (3, 3), "dilation": (2, 2), "pad": (1, 2, 2, 1)},
-        {"kernel": (2, 2), "stride": (2, 1), "dilation": (1, 3)}, {"kernel": (1, 1), "stride": (3, 3)}, {"kernel": (7, 7), "stride": (1, 1)},
-        {"kernel": (5, 4), "stride": (4, 3), "pad": (2, 2, 2, 2)})
+        {"kernel": (2, 2), "stride": (2, 2)},
+        {"kernel": (3, 3), "stride": (2, 2), "pad": (1, 1, 1, 1)},
+        {"kernel": (3, 3), "pad": (1, 1, 1, 1)},
+        {"kernel": (3, 2), "stride": (1, 2), "pad": (0, 1, 2, 0)},
+        {"kernel": (2, 3), "stride": (3, 2), "pad": (1, 0, 0, 2)},
+        {"kernel": (3, 3), "dilation": (2, 2), "pad": (1, 2, 2, 1)},
+        {"kernel": (2, 2), "stride": (2, 1), "dilation": (1, 3)},
+        {"kernel": (1, 1), "stride": (3, 3)},
+        {"kernel": (7, 7), "stride": (1, 1)},
+        {"kernel": (5, 4), "stride": (4, 3), "pad": (2, 2, 2, 2)},
+    )
     for i, (window, option) in enumerate(itertools.product(windows, options)):
         yield make(kind, [arg(1 + 2 * (i % 2), CHANNELS[i % len(CHANNELS)], 9, 11)], **window, **option)
     for channels in CHANNELS:
@@ -287,11 +374,28 @@ def _binary(kind: str) -> Iterator[Case]:
             yield pair(const(*scalar), arg(*shape))
             yield pair(arg(*shape), arg(*scalar))
             yield pair(arg(*scalar), arg(*shape))
-    for a, b in (((2, 3, 4, 5), (5,)), ((2, 3, 4, 5), (4, 1)), ((2, 3, 4, 1), (2, 1, 4, 5)), ((1, 16, 1, 5), (2, 16, 3, 1)), ((7, 1), (1, 9)),
-                 ((3,), (3,)), ((), ()), ((2, 3, 4, 5, 6), (3, 4, 5, 6)), ((1, 2, 3, 4, 5), (2, 3, 4, 5)), ((2, 1, 16, 4, 5), (16, 1, 1)),
-                 ((2, 3), (2, 3)), ((2, 1, 2, 1, 2, 3), (2, 1, 2, 1, 3)), ((1, 1, 2, 1, 2, 1, 3), (2, 1, 2, 2, 3)), ((2, 3, 4, 5), (2, 3, 4, 1)),
-                 ((3, 1, 4, 5), (3, 1, 1, 1)), ((3, 17, 4, 5), (3, 1, 1, 1)), ((1, 2, 3, 4, 5), (3, 1, 1)),
-                 ((1, 3, 4, 5), (3, 4, 5)), ((3, 4, 5), (1, 1, 1, 1)), ((1, 3, 4, 5), (3, 4, 5)))[:None if kind in ("add", "sub") else 5]:
+    for a, b in (
+        ((2, 3, 4, 5), (5,)),
+        ((2, 3, 4, 5), (4, 1)),
+        ((2, 3, 4, 1), (2, 1, 4, 5)),
+        ((1, 16, 1, 5), (2, 16, 3, 1)),
+        ((7, 1), (1, 9)),
+        ((3,), (3,)),
+        ((), ()),
+        ((2, 3, 4, 5, 6), (3, 4, 5, 6)),
+        ((1, 2, 3, 4, 5), (2, 3, 4, 5)),
+        ((2, 1, 16, 4, 5), (16, 1, 1)),
+        ((2, 3), (2, 3)),
+        ((2, 1, 2, 1, 2, 3), (2, 1, 2, 1, 3)),
+        ((1, 1, 2, 1, 2, 1, 3), (2, 1, 2, 2, 3)),
+        ((2, 3, 4, 5), (2, 3, 4, 1)),
+        ((3, 1, 4, 5), (3, 1, 1, 1)),
+        ((3, 17, 4, 5), (3, 1, 1, 1)),
+        ((1, 2, 3, 4, 5), (3, 1, 1)),
+        ((1, 3, 4, 5), (3, 4, 5)),
+        ((3, 4, 5), (1, 1, 1, 1)),
+        ((1, 3, 4, 5), (3, 4, 5)),
+    )[: None if kind in ("add", "sub") else 5]:
         yield pair(arg(*a), arg(*b))
         yield pair(arg(*b), const(*a))
         yield pair(const(*b), arg(*a))
@@ -309,10 +413,23 @@ def _binary(kind: str) -> Iterator[Case]:
 
 def _activation(kind: str) -> Iterator[Case]:
     options: tuple[dict[str, Any], ...] = {
-        "clip": ({"low": 0.0, "high": 6.0}, {"low": -0.5}, {"high": 0.25}, {}), "hard_sigmoid": ({}, {"alpha": 1 / 6}),
-        "leaky_relu": ({}, {"alpha": 0.2}), "elu": ({}, {"alpha": 0.5})}.get(kind, ({},))
+        "clip": ({"low": 0.0, "high": 6.0}, {"low": -0.5}, {"high": 0.25}, {}),
+        "hard_sigmoid": ({}, {"alpha": 1 / 6}),
+        "leaky_relu": ({}, {"alpha": 0.2}),
+        "elu": ({}, {"alpha": 0.5}),
+    }.get(kind, ({},))
     for option in options:
-        for shape in ((1, 3, 5, 7), (3, 17, 4, 5), (1, 64, 3, 3), (2, 1, 1, 1), (5,), (3, 7), (2, 3, 4, 5, 6), (), (1, 2, 40, 60)):
+        for shape in (
+            (1, 3, 5, 7),
+            (3, 17, 4, 5),
+            (1, 64, 3, 3),
+            (2, 1, 1, 1),
+            (5,),
+            (3, 7),
+            (2, 3, 4, 5, 6),
+            (),
+            (1, 2, 40, 60),
+        ):
             yield make(kind, [arg(*shape)], **option)
     yield make(kind, [const(1, 3, 4, 5)], **options[0])
 
@@ -375,40 +492,76 @@ def split() -> Iterator[Case]:
 
 
 def transpose() -> Iterator[Case]:
-    for shape, perm in (((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 17, 3, 5), (0, 2, 3, 1)), ((2, 17, 3, 5), (3, 1, 0, 2)), ((5,), (0,)),
-                        ((2, 3, 4, 5, 6), (4, 2, 0, 1, 3)), ((2, 1, 2, 3, 2, 2), (5, 3, 1, 0, 2, 4)), ((2, 1, 2, 3, 2, 2, 2), (5, 3, 1, 0, 2, 4, 6))):
+    for shape, perm in (
+        ((3, 4), (1, 0)),
+        ((2, 3, 4), (2, 0, 1)),
+        ((2, 17, 3, 5), (0, 2, 3, 1)),
+        ((2, 17, 3, 5), (3, 1, 0, 2)),
+        ((5,), (0,)),
+        ((2, 3, 4, 5, 6), (4, 2, 0, 1, 3)),
+        ((2, 1, 2, 3, 2, 2), (5, 3, 1, 0, 2, 4)),
+        ((2, 1, 2, 3, 2, 2, 2), (5, 3, 1, 0, 2, 4, 6)),
+    ):
         for dtype in (DType.F32, DType.I64, DType.U8):
             yield make("transpose", [arg(*shape, dtype=dtype)], perm=perm)
 
 
 def slice_() -> Iterator[Case]:
     shape = (2, 17, 6, 7)
-    for option in ({"axes": (1,), "starts": (3,), "stops": (9,)}, {"axes": (2, 3), "starts": (1, 0), "stops": (100, 7), "steps": (2, 3)},
-                   {"axes": (3,), "starts": (-1,), "stops": (-100,), "steps": (-1,)},
-                   {"axes": (-2, 1), "starts": (5, 16), "stops": (0, 2), "steps": (-2, -3)}, {"axes": (0,), "starts": (-1,), "stops": (2,)},
-                   {"axes": (1,), "starts": (5,), "stops": (5,)}):
+    for option in (
+        {"axes": (1,), "starts": (3,), "stops": (9,)},
+        {"axes": (2, 3), "starts": (1, 0), "stops": (100, 7), "steps": (2, 3)},
+        {"axes": (3,), "starts": (-1,), "stops": (-100,), "steps": (-1,)},
+        {"axes": (-2, 1), "starts": (5, 16), "stops": (0, 2), "steps": (-2, -3)},
+        {"axes": (0,), "starts": (-1,), "stops": (2,)},
+        {"axes": (1,), "starts": (5,), "stops": (5,)},
+    ):
         yield make("slice", [arg(*shape)], **option)  # type: ignore[arg-type]
         yield make("slice", [arg(*shape, dtype=DType.I64)], **option)  # type: ignore[arg-type]
     yield make("slice", [arg(9)], axes=(0,), starts=(7,), stops=(1,), steps=(-3,))
 
 
 def pad() -> Iterator[Case]:
-    for before, after in (((0, 0, 1, 2), (0, 0, 3, 0)), ((1, 2, 0, 0), (0, 1, 0, 0)), ((0, -1, -2, 1), (0, -3, 1, -2)), ((0, 0, 0, 0), (0, 0, 0, 0))):
+    for before, after in (
+        ((0, 0, 1, 2), (0, 0, 3, 0)),
+        ((1, 2, 0, 0), (0, 1, 0, 0)),
+        ((0, -1, -2, 1), (0, -3, 1, -2)),
+        ((0, 0, 0, 0), (0, 0, 0, 0)),
+    ):
         yield make("pad", [arg(2, 9, 6, 7)], before=before, after=after, value=-1.5)
     yield make("pad", [arg(5)], before=(2,), after=(-1,))
     yield make("pad", [arg(3, 5, dtype=DType.I64)], before=(2, 0), after=(-1, 1), value=3)
 
 
 def expand() -> Iterator[Case]:
-    for shape, target in (((1, 17, 1, 5), (3, 17, 4, 5)), ((5,), (2, 3, 5)), ((), (2, 3)), ((3, 1), (1, 4)), ((2, 3), (2, 3))):
+    for shape, target in (
+        ((1, 17, 1, 5), (3, 17, 4, 5)),
+        ((5,), (2, 3, 5)),
+        ((), (2, 3)),
+        ((3, 1), (1, 4)),
+        ((2, 3), (2, 3)),
+    ):
         yield make("expand", [arg(*shape)], shape=target)
         yield make("expand", [arg(*shape, dtype=DType.I64)], shape=target)
 
 
 def reshape() -> Iterator[Case]:
-    for source, target in (((2, 3, 4, 5), (2, 60)), ((2, 60), (2, 3, 4, 5)), ((1, 24, 1, 1), (1, 24)), ((3, 24, 1, 1), (3, -1)), ((3, 32, 1, 1), (3, 32)),
-                           ((3, 32), (0, 32, 1, 1)), ((1, 24), (1, 24, 1, 1)), ((1, 32), (1, 32, 1, 1)), ((2, 16, 1, 1), (1, 32, 1, 1)),
-                           ((1, 17, 1, 1), (17,)), ((6,), (2, 3)), ((), (1,)), ((1, 48, 1, 1), (3, 16, 1, 1)), ((1, 24, 1, 1), (2, 12))):
+    for source, target in (
+        ((2, 3, 4, 5), (2, 60)),
+        ((2, 60), (2, 3, 4, 5)),
+        ((1, 24, 1, 1), (1, 24)),
+        ((3, 24, 1, 1), (3, -1)),
+        ((3, 32, 1, 1), (3, 32)),
+        ((3, 32), (0, 32, 1, 1)),
+        ((1, 24), (1, 24, 1, 1)),
+        ((1, 32), (1, 32, 1, 1)),
+        ((2, 16, 1, 1), (1, 32, 1, 1)),
+        ((1, 17, 1, 1), (17,)),
+        ((6,), (2, 3)),
+        ((), (1,)),
+        ((1, 48, 1, 1), (3, 16, 1, 1)),
+        ((1, 24, 1, 1), (2, 12)),
+    ):
         yield make("reshape", [arg(*source)], shape=target)
         yield make("reshape", [const(*source)], shape=target)
     yield make("reshape", [arg(2, 6, dtype=DType.I64)], shape=(3, 4))
@@ -416,7 +569,12 @@ def reshape() -> Iterator[Case]:
 
 
 def reduce() -> Iterator[Case]:
-    shapes = (((2, 17, 3, 5), ((2, 3), (1,), (-1,), (0,), (1, 2), (), (1, 3))), ((7,), ((0,), ())), ((3, 5), ((0,), (1,))), ((), ((),)))
+    shapes = (
+        ((2, 17, 3, 5), ((2, 3), (1,), (-1,), (0,), (1, 2), (), (1, 3))),
+        ((7,), ((0,), ())),
+        ((3, 5), ((0,), (1,))),
+        ((), ((),)),
+    )
     for fn in ("mean", "sum", "max", "min", "prod"):
         for shape, choices in shapes:
             for axes in choices:
@@ -430,7 +588,9 @@ def adapt() -> Iterator[Case]:
             for plane in ((5, 7), (1, 1), (1, 19)):
                 shape = (1 + 2 * (i % 2), c, *plane)
                 type = TensorType(DType.F32, shape)
-                layer = detached_adapt(type, type.with_format(_format(source)).format, type.with_format(_format(target)).format)
+                layer = detached_adapt(
+                    type, type.with_format(_format(source)).format, type.with_format(_format(target)).format
+                )
                 data = np.random.default_rng(c).standard_normal(shape).astype(np.float32)
                 yield Case(f"adapt({type}) {source} to {target}", layer, (data,))
 
@@ -470,9 +630,37 @@ def shape() -> Iterator[Case]:
 
 _BINARY = ("add", "sub", "mul", "div", "minimum", "maximum", "pow")
 _ACTIVATION = ("relu", "clip", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "leaky_relu", "tanh", "elu", "gelu")
-_OTHERS = {"slice": slice_, **{f.__name__: f for f in (
-    conv2d, fully_connected, matmul, max_pool2d, avg_pool2d, global_avg_pool, unary, softmax, scale_shift, local_response_norm, concat, split,
-    transpose, pad, expand, reshape, reduce, adapt, batch_norm, layer_norm, cast, gather, shape)}}
+_OTHERS = {
+    "slice": slice_,
+    **{
+        f.__name__: f
+        for f in (
+            conv2d,
+            fully_connected,
+            matmul,
+            max_pool2d,
+            avg_pool2d,
+            global_avg_pool,
+            unary,
+            softmax,
+            scale_shift,
+            local_response_norm,
+            concat,
+            split,
+            transpose,
+            pad,
+            expand,
+            reshape,
+            reduce,
+            adapt,
+            batch_norm,
+            layer_norm,
+            cast,
+            gather,
+            shape,
+        )
+    },
+}
 
 
 @functools.cache
@@ -486,7 +674,7 @@ def cases(kind: str) -> tuple[Case, ...]:
 KINDS = (*_BINARY, *_ACTIVATION, *_OTHERS)
 
 
-# --- storage -----------------------------------------------------------------------------------------------------------------------
+# --- storage ----------------------------------------------------------------------------------------------------------
 
 
 def to_storage(array: Array, type: TensorType) -> Array:
@@ -513,7 +701,7 @@ def from_storage(stored: Array, type: TensorType) -> Array:
     return stored.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
 
 
-# --- running -----------------------------------------------------------------------------------------------------------------------
+# --- running ----------------------------------------------------------------------------------------------------------
 
 
 def alone(case: Case, routine: Routine, variant: str) -> Module:

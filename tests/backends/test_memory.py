@@ -6,6 +6,7 @@ import networks
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from plait.backends.lowering import Buffer, KernelCall, Place, PythonCall, Step
 from plait.backends.memory import ALIGNMENT, assign_offsets, overlaps, set_live_ranges
 from plait.backends.program import Program
@@ -20,8 +21,14 @@ def buffers(draw: st.DrawFn) -> list[Buffer]:
     found = []
     for i in range(draw(st.integers(0, 25))):
         first = draw(st.integers(0, 12))
-        found.append(Buffer(f"b{i}", draw(st.sampled_from((0, 1, 63, 64, 65, 128, 1000, 4096))), first=first,
-                            last=first + draw(st.integers(0, 6))))
+        found.append(
+            Buffer(
+                f"b{i}",
+                draw(st.sampled_from((0, 1, 63, 64, 65, 128, 1000, 4096))),
+                first=first,
+                last=first + draw(st.integers(0, 6)),
+            )
+        )
     return found
 
 
@@ -48,7 +55,9 @@ def test_offsets_are_aligned_and_the_arena_has_no_slack(placed: list[Buffer]) ->
     rounded = [-(-b.nbytes // ALIGNMENT) * ALIGNMENT for b in placed]
     assert size == max((b.offset + n for b, n in zip(placed, rounded, strict=True)), default=0)
     assert size <= sum(rounded)
-    peak = max((sum(n for b, n in zip(placed, rounded, strict=True) if b.first <= s <= b.last) for s in range(20)), default=0)
+    peak = max(
+        (sum(n for b, n in zip(placed, rounded, strict=True) if b.first <= s <= b.last) for s in range(20)), default=0
+    )
     assert size >= peak
 
 
@@ -65,11 +74,16 @@ def test_buffers_that_never_meet_share_memory() -> None:
     assert assign_offsets(chain) == 512
 
 
-@pytest.mark.parametrize("second, clash", [
-    (Buffer("b", 64, first=2, last=5, offset=0), True), (Buffer("b", 64, first=2, last=5, offset=127), True),
-    (Buffer("b", 64, first=2, last=5, offset=128), False), (Buffer("b", 64, first=3, last=5, offset=0), False),
-    (Buffer("b", 64, first=-1, last=-1, offset=0), False),
-])
+@pytest.mark.parametrize(
+    "second, clash",
+    [
+        (Buffer("b", 64, first=2, last=5, offset=0), True),
+        (Buffer("b", 64, first=2, last=5, offset=127), True),
+        (Buffer("b", 64, first=2, last=5, offset=128), False),
+        (Buffer("b", 64, first=3, last=5, offset=0), False),
+        (Buffer("b", 64, first=-1, last=-1, offset=0), False),
+    ],
+)
 def test_overlaps_are_seen(second: Buffer, clash: bool) -> None:
     first = Buffer("a", 128, first=0, last=2, offset=0)
     assert overlaps([first, second]) == ([(first, second)] if clash else [])
@@ -88,13 +102,17 @@ def mentions(draw: st.DrawFn) -> tuple[list[Buffer], list[list[int]]]:
 
 def test_a_buffer_lives_from_its_first_mention_to_its_last() -> None:
     a, b = Buffer("a", 4), Buffer("b", 4)
-    set_live_ranges([KernelCall("k", {"x": Place(a), "n": 3, "none": None}), KernelCall("k", {"x": Place(a), "y": Place(b)})])
+    set_live_ranges(
+        [KernelCall("k", {"x": Place(a), "n": 3, "none": None}), KernelCall("k", {"x": Place(a), "y": Place(b)})]
+    )
     assert (a.first, a.last, b.first, b.last) == (0, 1, 1, 1)
 
 
 @given(mentions())
 @STEADY
-def test_live_ranges_cover_every_mention_of_a_buffer_or_its_aliases(drawn: tuple[list[Buffer], list[list[int]]]) -> None:
+def test_live_ranges_cover_every_mention_of_a_buffer_or_its_aliases(
+    drawn: tuple[list[Buffer], list[list[int]]],
+) -> None:
     found, steps = drawn
     value = Value("v", TensorType(DType.F32, (1,)))
     calls: list[Step] = []
@@ -133,7 +151,7 @@ def test_memory_of_random_networks(seed: int, world: str) -> None:
     program = Program(module)
     assert overlaps(program.buffers) == []
     arena = [b for b in program.buffers if b.alias is None and b.in_arena and b.first >= 0]
-    assert all(0 <= b.offset and b.offset + b.nbytes <= program.arena_bytes for b in arena)
+    assert all(b.offset >= 0 and b.offset + b.nbytes <= program.arena_bytes for b in arena)
     again = Program(module)
     assert [(b.name, b.offset) for b in again.buffers] == [(b.name, b.offset) for b in program.buffers]
 

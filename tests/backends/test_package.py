@@ -13,6 +13,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
+
 from plait.backends.errors import PackageError
 from plait.backends.package import Package, open_package, save_package
 from plait.backends.runner import Runner
@@ -46,7 +47,9 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package whose bytes are few."""
-    module = parse_module("ir 1\nnet @main(%x: f32[20]) -> (%y: f32[20]) {\n  %y = relu(%x) via cpu/f32/nchw/vector\n}\n")
+    module = parse_module(
+        "ir 1\nnet @main(%x: f32[20]) -> (%y: f32[20]) {\n  %y = relu(%x) via cpu/f32/nchw/vector\n}\n"
+    )
     weight = module.add_constant("w", np.arange(20, dtype=np.float32))
     (layer,) = module.main
     module.main.body.replace(layer, type(layer)(weight, via=layer.via))
@@ -78,7 +81,7 @@ def manifest(path: Path) -> dict[str, Any]:
         return dict(json.loads(archive.read("manifest.json")))
 
 
-# --- what is kept ------------------------------------------------------------------------------------------------------------------
+# --- what is kept -----------------------------------------------------------------------------------------------------
 
 
 def test_round_trip(saved: Path) -> None:
@@ -100,7 +103,9 @@ def parse_as_in_package(module: Module) -> Module:
 def test_results_are_the_same_bit_for_bit_in_another_process(saved: Path) -> None:
     runner = Runner(networks.tuned(SEED))
     wanted = b"".join(o.tobytes() for o in runner.run(**runner.random_inputs(7)).values())
-    done = subprocess.run([sys.executable, "-c", RUN, str(saved), KEYS[0]], capture_output=True, check=False, timeout=100)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(saved), KEYS[0]], capture_output=True, check=False, timeout=100
+    )
     assert done.returncode == 0, done.stderr.decode()
     assert len(wanted) > 0 and done.stdout == wanted
 
@@ -136,10 +141,12 @@ def test_members_are_stored_on_pages(saved: Path) -> None:
         assert archive.testzip() is None
         assert len(archive.infolist()) == 6
         for info in archive.infolist():
-            head = data[info.header_offset:info.header_offset + 30]
-            start = info.header_offset + 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            head = data[info.header_offset : info.header_offset + 30]
+            start = (
+                info.header_offset + 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
+            )
             assert (start % 4096, info.compress_type) == (0, zipfile.ZIP_STORED)
-            assert data[start:start + info.file_size] == archive.read(info)
+            assert data[start : start + info.file_size] == archive.read(info)
 
 
 def test_weights_are_mapped_and_aligned(saved: Path) -> None:
@@ -160,7 +167,9 @@ def test_the_manifest_names_the_hash_of_every_member(saved: Path) -> None:
 
 def test_different_constants_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="different constants @"):
-        save_package(tmp_path / "x.plait", {"a": (networks.tuned(3), {}), "b": (networks.tuned(4), {})}, producer="test")
+        save_package(
+            tmp_path / "x.plait", {"a": (networks.tuned(3), {}), "b": (networks.tuned(4), {})}, producer="test"
+        )
     assert not list(tmp_path.iterdir())
 
 
@@ -172,7 +181,7 @@ def test_no_such_plan(saved: Path) -> None:
         package.report("cpu-x")
 
 
-# --- damage ------------------------------------------------------------------------------------------------------------------------
+# --- damage -----------------------------------------------------------------------------------------------------------
 
 
 def test_absent(tmp_path: Path) -> None:
@@ -246,7 +255,10 @@ def test_changed_plan(saved: Path, tmp_path: Path) -> None:
 
 
 def test_missing_member(saved: Path, tmp_path: Path) -> None:
-    assert damage(rewritten(saved, tmp_path / "x.plait", weights_safetensors=None)) == "member weights.safetensors is missing"
+    assert (
+        damage(rewritten(saved, tmp_path / "x.plait", weights_safetensors=None))
+        == "member weights.safetensors is missing"
+    )
 
 
 def test_added_member(saved: Path, tmp_path: Path) -> None:
@@ -265,13 +277,19 @@ def test_doubled_member(saved: Path, tmp_path: Path) -> None:
 
 
 def test_compressed_member(saved: Path, tmp_path: Path) -> None:
-    assert damage(rewritten(saved, tmp_path / "x.plait", compress=zipfile.ZIP_DEFLATED)) == "member manifest.json is compressed"
+    assert (
+        damage(rewritten(saved, tmp_path / "x.plait", compress=zipfile.ZIP_DEFLATED))
+        == "member manifest.json is compressed"
+    )
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
 def test_other_version(saved: Path, tmp_path: Path, version: object) -> None:
     text = json.dumps({**manifest(saved), "format": version}).encode()
-    assert damage(rewritten(saved, tmp_path / "x.plait", manifest_json=text)) == f"the package has format {version}, this is for format 1"
+    assert (
+        damage(rewritten(saved, tmp_path / "x.plait", manifest_json=text))
+        == f"the package has format {version}, this is for format 1"
+    )
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b"null", b'"x"', b"\xff\xfe", b'{"format": 1}', b"[" * 100_000])
@@ -279,7 +297,9 @@ def test_unreadable_manifest(saved: Path, tmp_path: Path, text: bytes) -> None:
     assert damage(rewritten(saved, tmp_path / "x.plait", manifest_json=text)) == "it has no readable manifest"
 
 
-@pytest.mark.parametrize("change", [{"members": []}, {"plans": "x"}, {"members": {"weights.safetensors": 3}}, {"plans": [3]}])
+@pytest.mark.parametrize(
+    "change", [{"members": []}, {"plans": "x"}, {"members": {"weights.safetensors": 3}}, {"plans": [3]}]
+)
 def test_malformed_manifest(saved: Path, tmp_path: Path, change: dict[str, object]) -> None:
     text = json.dumps({**manifest(saved), **change}).encode()
     assert damage(rewritten(saved, tmp_path / "x.plait", manifest_json=text)) == "its manifest is malformed"

@@ -7,18 +7,24 @@ import threading
 import networks
 import numpy as np
 import pytest
+
+from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import RoutineError
 from plait.backends.lowering import Lowering, PythonCall
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
 from plait.backends.routine import find_routine
-from plait.backends.descriptor import RoutinePath
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.values import Array
 from plait.testing.compare import assert_close
 
-VECTOR, REFERENCE, VIEW, COPY = "cpu/f32/nchw/vector", "cpu/any/nchw/reference", "cpu/any/nchw/view", "cpu/any/nchw/copy"
+VECTOR, REFERENCE, VIEW, COPY = (
+    "cpu/f32/nchw/vector",
+    "cpu/any/nchw/reference",
+    "cpu/any/nchw/view",
+    "cpu/any/nchw/copy",
+)
 
 
 def net(arguments: str, outputs: str, *layers: str, constants: str = "") -> Module:
@@ -28,8 +34,12 @@ def net(arguments: str, outputs: str, *layers: str, constants: str = "") -> Modu
 
 def inputs_of(module: Module, seed: int = 0) -> list[Array]:
     rng = np.random.default_rng(seed)
-    return [rng.integers(1, 4, v.type.static_shape).astype(v.type.dtype.numpy) if not v.type.dtype.is_float
-            else np.asarray(rng.standard_normal(v.type.static_shape), v.type.dtype.numpy) for v in module.main.arguments]
+    return [
+        rng.integers(1, 4, v.type.static_shape).astype(v.type.dtype.numpy)
+        if not v.type.dtype.is_float
+        else np.asarray(rng.standard_normal(v.type.static_shape), v.type.dtype.numpy)
+        for v in module.main.arguments
+    ]
 
 
 def check(module: Module, *, threads: int = 1) -> Program:
@@ -47,18 +57,33 @@ def check(module: Module, *, threads: int = 1) -> Program:
     return program
 
 
-# --- kernels and Python ------------------------------------------------------------------------------------------------------------
+# --- kernels and Python -----------------------------------------------------------------------------------------------
 
 
 def test_all_kernels_are_one_call() -> None:
-    program = check(net("%x: f32[2x3x4x5] nchw", "%y: f32[2x3x4x5] nchw", f"%a = relu(%x) via {VECTOR}", f"%b = sigmoid(%a) via {VECTOR}",
-                        f"%y = add(%a, %b) via {VECTOR}"))
+    program = check(
+        net(
+            "%x: f32[2x3x4x5] nchw",
+            "%y: f32[2x3x4x5] nchw",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%b = sigmoid(%a) via {VECTOR}",
+            f"%y = add(%a, %b) via {VECTOR}",
+        )
+    )
     assert program.is_single_call
 
 
 def test_python_between_kernels() -> None:
-    program = check(net("%x: f32[2x3x4x5] nchw", "%y: f32[2x3x4x5] nchw", f"%a = relu(%x) via {VECTOR}", f"%b = sigmoid(%a) via {REFERENCE}",
-                        f"%c = add(%a, %b) via {VECTOR}", f"%y = tanh(%c) via {REFERENCE}"))
+    program = check(
+        net(
+            "%x: f32[2x3x4x5] nchw",
+            "%y: f32[2x3x4x5] nchw",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%b = sigmoid(%a) via {REFERENCE}",
+            f"%c = add(%a, %b) via {VECTOR}",
+            f"%y = tanh(%c) via {REFERENCE}",
+        )
+    )
     assert not program.is_single_call
     assert [isinstance(s, PythonCall) for s in program._steps] == [False, True, False, True]
 
@@ -72,16 +97,31 @@ def test_a_function_without_layers() -> None:
 
 
 def test_integers() -> None:
-    check(net("%x: f32[2x3x4x5] nchw, %i: i64[2]", "%y: f32[2x2x4x5] nchw, %d: i64[3]",
-              f"%s = shape(%x) via {REFERENCE}", f"%j = add(%i, %i) via {REFERENCE}", f"%k = slice(%j) {{axes = [0], starts = [0], stops = [1]}} via {COPY}",
-              f"%r = sub(%i, %i) via {REFERENCE}", f"%y = gather(%x, %r) {{axis = 1}} via {REFERENCE}",
-              f"%q = slice(%s) {{axes = [0], starts = [2], stops = [4]}} via {COPY}", f"%d = concat(%q, %k) {{axis = 0}} via {COPY}"))
+    check(
+        net(
+            "%x: f32[2x3x4x5] nchw, %i: i64[2]",
+            "%y: f32[2x2x4x5] nchw, %d: i64[3]",
+            f"%s = shape(%x) via {REFERENCE}",
+            f"%j = add(%i, %i) via {REFERENCE}",
+            f"%k = slice(%j) {{axes = [0], starts = [0], stops = [1]}} via {COPY}",
+            f"%r = sub(%i, %i) via {REFERENCE}",
+            f"%y = gather(%x, %r) {{axis = 1}} via {REFERENCE}",
+            f"%q = slice(%s) {{axes = [0], starts = [2], stops = [4]}} via {COPY}",
+            f"%d = concat(%q, %k) {{axis = 0}} via {COPY}",
+        )
+    )
 
 
 def test_bytes() -> None:
     """Elements of one byte begin at odd places in the arena."""
-    module = net("%x: u8[5], %y: u8[3]", "%z: u8[6]", f"%a = add(%x, %x) via {REFERENCE}", f"%c = concat(%a, %y) {{axis = 0}} via {REFERENCE}",
-                 f"%d = slice(%c) {{axes = [0], starts = [1], stops = [7]}} via {REFERENCE}", f"%z = reshape(%d) {{shape = [6]}} via {VIEW}")
+    module = net(
+        "%x: u8[5], %y: u8[3]",
+        "%z: u8[6]",
+        f"%a = add(%x, %x) via {REFERENCE}",
+        f"%c = concat(%a, %y) {{axis = 0}} via {REFERENCE}",
+        f"%d = slice(%c) {{axes = [0], starts = [1], stops = [7]}} via {REFERENCE}",
+        f"%z = reshape(%d) {{shape = [6]}} via {VIEW}",
+    )
     check(module)
     concat = list(module.main)[1]
     copy = find_routine("concat", RoutinePath.parse(COPY))
@@ -91,8 +131,17 @@ def test_bytes() -> None:
 
 def test_constants_only() -> None:
     constants = "const @a : f32[3] = [1.0, 2.0, 3.0]\nconst @b : f32[3] = [0.5, 0.5, -4.0]\n"
-    check(net("%x: f32[3]", "%y: f32[3], %z: f32[3]", f"%c = add(@a, @b) via {VECTOR}", f"%d = mul(@a, @b) via {REFERENCE}",
-              f"%y = add(%c, %x) via {VECTOR}", f"%z = maximum(%d, %c) via {VECTOR}", constants=constants))
+    check(
+        net(
+            "%x: f32[3]",
+            "%y: f32[3], %z: f32[3]",
+            f"%c = add(@a, @b) via {VECTOR}",
+            f"%d = mul(@a, @b) via {REFERENCE}",
+            f"%y = add(%c, %x) via {VECTOR}",
+            f"%z = maximum(%d, %c) via {VECTOR}",
+            constants=constants,
+        )
+    )
 
 
 def test_a_function_without_arguments() -> None:
@@ -100,15 +149,28 @@ def test_a_function_without_arguments() -> None:
 
 
 def test_empty_tensors() -> None:
-    check(net("%x: f32[3x4]", "%y: f32[0x4], %z: f32[0x4]", f"%y = slice(%x) {{axes = [0], starts = [2], stops = [2]}} via {COPY}",
-              f"%z = relu(%y) via {VECTOR}"))
+    check(
+        net(
+            "%x: f32[3x4]",
+            "%y: f32[0x4], %z: f32[0x4]",
+            f"%y = slice(%x) {{axes = [0], starts = [2], stops = [2]}} via {COPY}",
+            f"%z = relu(%y) via {VECTOR}",
+        )
+    )
 
 
 def test_unused_results() -> None:
-    check(net("%x: f32[2x5]", "%b: f32[2x2]", f"%a, %b = split(%x) {{sizes = [3, 2], axis = 1}} via {COPY}", f"%u = relu(%x) via {VECTOR}"))
+    check(
+        net(
+            "%x: f32[2x5]",
+            "%b: f32[2x2]",
+            f"%a, %b = split(%x) {{sizes = [3, 2], axis = 1}} via {COPY}",
+            f"%u = relu(%x) via {VECTOR}",
+        )
+    )
 
 
-# --- outputs -----------------------------------------------------------------------------------------------------------------------
+# --- outputs ----------------------------------------------------------------------------------------------------------
 
 
 def test_an_argument_as_output() -> None:
@@ -116,54 +178,110 @@ def test_an_argument_as_output() -> None:
 
 
 def test_a_constant_as_output() -> None:
-    check(net("%x: f32[2]", "%y: f32[2], @c: i64[3]", f"%y = relu(%x) via {VECTOR}", constants="const @c : i64[3] = [4, 5, 6]\n"))
+    check(
+        net(
+            "%x: f32[2]",
+            "%y: f32[2], @c: i64[3]",
+            f"%y = relu(%x) via {VECTOR}",
+            constants="const @c : i64[3] = [4, 5, 6]\n",
+        )
+    )
 
 
 def test_a_value_twice_as_output() -> None:
     for path in (VECTOR, REFERENCE):
-        module = net("%x: f32[2]", '%y: f32[2], "other" = %y: f32[2], "third" = %y: f32[2]', f"%y = relu(%x) via {path}")
+        module = net(
+            "%x: f32[2]", '%y: f32[2], "other" = %y: f32[2], "third" = %y: f32[2]', f"%y = relu(%x) via {path}"
+        )
         a, b, c = check(module).run(inputs_of(module))
         assert not np.shares_memory(a, b) and not np.shares_memory(b, c)
 
 
 @pytest.mark.parametrize("path", [VIEW, REFERENCE])
 def test_views_of_arguments(path: str) -> None:
-    check(net("%x: f32[2x6]", "%y: f32[3x4], %z: f32[12]", f"%y = reshape(%x) {{shape = [3, 4]}} via {path}",
-              f"%v = reshape(%x) {{shape = [12]}} via {path}", f"%z = relu(%v) via {VECTOR}"))
+    check(
+        net(
+            "%x: f32[2x6]",
+            "%y: f32[3x4], %z: f32[12]",
+            f"%y = reshape(%x) {{shape = [3, 4]}} via {path}",
+            f"%v = reshape(%x) {{shape = [12]}} via {path}",
+            f"%z = relu(%v) via {VECTOR}",
+        )
+    )
 
 
 @pytest.mark.parametrize("path", [VIEW, REFERENCE])
 @pytest.mark.parametrize("maker", [VECTOR, REFERENCE])
 def test_views_of_outputs_as_outputs(path: str, maker: str) -> None:
-    check(net("%x: f32[2x6]", "%y: f32[2x6], %v: f32[12], %w: f32[4x3]", f"%y = relu(%x) via {maker}", f"%v = reshape(%y) {{shape = [12]}} via {path}",
-              f"%w = reshape(%v) {{shape = [4, 3]}} via {path}"))
+    check(
+        net(
+            "%x: f32[2x6]",
+            "%y: f32[2x6], %v: f32[12], %w: f32[4x3]",
+            f"%y = relu(%x) via {maker}",
+            f"%v = reshape(%y) {{shape = [12]}} via {path}",
+            f"%w = reshape(%v) {{shape = [4, 3]}} via {path}",
+        )
+    )
 
 
 def test_an_output_that_later_layers_read() -> None:
-    check(net("%x: f32[6]", "%a: f32[6], %b: f32[6], %c: f32[6]", f"%a = relu(%x) via {VECTOR}", f"%b = add(%a, %x) via {VECTOR}",
-              f"%c = mul(%a, %b) via {REFERENCE}"))
+    check(
+        net(
+            "%x: f32[6]",
+            "%a: f32[6], %b: f32[6], %c: f32[6]",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%b = add(%a, %x) via {VECTOR}",
+            f"%c = mul(%a, %b) via {REFERENCE}",
+        )
+    )
 
 
-# --- memory ------------------------------------------------------------------------------------------------------------------------
+# --- memory -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_view_that_outlives_its_source() -> None:
-    check(net("%x: f32[6x8]", "%y: f32[48]", f"%a = relu(%x) via {VECTOR}", f"%v = reshape(%a) {{shape = [48]}} via {VIEW}",
-              f"%b = sigmoid(%x) via {VECTOR}", f"%c = tanh(%b) via {VECTOR}", f"%d = add(%b, %c) via {VECTOR}",
-              f"%e = reshape(%d) {{shape = [48]}} via {VIEW}", f"%w = reshape(%v) {{shape = [6, 8]}} via {VIEW}",
-              f"%f = reshape(%w) {{shape = [48]}} via {VIEW}", f"%y = add(%e, %f) via {VECTOR}"))
+    check(
+        net(
+            "%x: f32[6x8]",
+            "%y: f32[48]",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%v = reshape(%a) {{shape = [48]}} via {VIEW}",
+            f"%b = sigmoid(%x) via {VECTOR}",
+            f"%c = tanh(%b) via {VECTOR}",
+            f"%d = add(%b, %c) via {VECTOR}",
+            f"%e = reshape(%d) {{shape = [48]}} via {VIEW}",
+            f"%w = reshape(%v) {{shape = [6, 8]}} via {VIEW}",
+            f"%f = reshape(%w) {{shape = [48]}} via {VIEW}",
+            f"%y = add(%e, %f) via {VECTOR}",
+        )
+    )
 
 
 def test_one_value_twice_among_operands() -> None:
-    check(net("%x: f32[1x3x2x2] nchw", "%y: f32[1x12x2x2] nchw", f"%a = relu(%x) via {VECTOR}", f"%v = reshape(%a) {{shape = [1, 3, 2, 2]}} via {VIEW}",
-              f"%c = concat(%a, %v, %a) {{axis = 1}} via {COPY}", f"%s = mul(%a, %v) via {VECTOR}", f"%y = concat(%c, %s) {{axis = 1}} via {COPY}"))
+    check(
+        net(
+            "%x: f32[1x3x2x2] nchw",
+            "%y: f32[1x12x2x2] nchw",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%v = reshape(%a) {{shape = [1, 3, 2, 2]}} via {VIEW}",
+            f"%c = concat(%a, %v, %a) {{axis = 1}} via {COPY}",
+            f"%s = mul(%a, %v) via {VECTOR}",
+            f"%y = concat(%c, %s) {{axis = 1}} via {COPY}",
+        )
+    )
 
 
 def test_a_blocked_image_of_one_pixel_as_a_row() -> None:
-    program = check(net(
-        "%x: f32[1x24x3x3] nchw", "%y: f32[1x24]", "%b = adapt(%x) : f32[1x24x3x3] nchw16c via cpu/f32/nchw16c/from_nchw",
-        "%p = global_avg_pool(%b) : f32[1x24x1x1] nchw16c via cpu/f32/nchw16c/mean",
-        "%r = reshape(%p) {shape = [1, 24]} : f32[1x24] via cpu/f32/nchw16c/view", f"%y = relu(%r) via {VECTOR}"))
+    program = check(
+        net(
+            "%x: f32[1x24x3x3] nchw",
+            "%y: f32[1x24]",
+            "%b = adapt(%x) : f32[1x24x3x3] nchw16c via cpu/f32/nchw16c/from_nchw",
+            "%p = global_avg_pool(%b) : f32[1x24x1x1] nchw16c via cpu/f32/nchw16c/mean",
+            "%r = reshape(%p) {shape = [1, 24]} : f32[1x24] via cpu/f32/nchw16c/view",
+            f"%y = relu(%r) via {VECTOR}",
+        )
+    )
     assert program.is_single_call
 
 
@@ -185,7 +303,15 @@ def test_random_networks(seed: int, world: str) -> None:
 
 def test_poison_is_seen() -> None:
     """The check above can fail: a buffer that is freed too early makes NaN."""
-    program = Program(net("%x: f32[8]", "%y: f32[8]", f"%a = relu(%x) via {VECTOR}", f"%b = sigmoid(%a) via {VECTOR}", f"%y = add(%a, %b) via {VECTOR}"))
+    program = Program(
+        net(
+            "%x: f32[8]",
+            "%y: f32[8]",
+            f"%a = relu(%x) via {VECTOR}",
+            f"%b = sigmoid(%a) via {VECTOR}",
+            f"%y = add(%a, %b) via {VECTOR}",
+        )
+    )
     (early,) = [b for b in program.buffers if b.name == "a"]
     assert (early.first, early.last) == (0, 2)
     early.last = 1
@@ -193,7 +319,7 @@ def test_poison_is_seen() -> None:
     assert np.isnan(y).all()
 
 
-# --- calls -------------------------------------------------------------------------------------------------------------------------
+# --- calls ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -222,9 +348,15 @@ def test_calls_at_the_same_time_are_independent(world: str, threads: int) -> Non
 
 
 def test_times_of_layers() -> None:
-    module = net("%x: f32[64x1000]", "%y: f32[64x1000], %x: f32[64x1000]", f"%a = relu(%x) via {VECTOR}", f"%b = sigmoid(%a) via {REFERENCE}",
-                 f"%c = reshape(%b) {{shape = [64000]}} via {VIEW}", f"%d = reshape(%c) {{shape = [64, 1000]}} via {VIEW}",
-                 f"%y = add(%d, %a) via {VECTOR}")
+    module = net(
+        "%x: f32[64x1000]",
+        "%y: f32[64x1000], %x: f32[64x1000]",
+        f"%a = relu(%x) via {VECTOR}",
+        f"%b = sigmoid(%a) via {REFERENCE}",
+        f"%c = reshape(%b) {{shape = [64000]}} via {VIEW}",
+        f"%d = reshape(%c) {{shape = [64, 1000]}} via {VIEW}",
+        f"%y = add(%d, %a) via {VECTOR}",
+    )
     program = Program(module)
     times = program.layer_times(inputs_of(module))
     # One for each layer and one for copies of outputs; views cost nothing.
@@ -241,8 +373,13 @@ def test_times_of_runs(path: str) -> None:
 
 
 def test_bytes_of_constants() -> None:
-    module = net("%x: f32[4]", "%y: f32[4]", f"%a = add(%x, @c) via {VECTOR}", f"%y = mul(%a, @c) via {VECTOR}",
-                 constants="const @c : f32[4] = [1.0, 2.0, 3.0, 4.0]\n")
+    module = net(
+        "%x: f32[4]",
+        "%y: f32[4]",
+        f"%a = add(%x, @c) via {VECTOR}",
+        f"%y = mul(%a, @c) via {VECTOR}",
+        constants="const @c : f32[4] = [1.0, 2.0, 3.0, 4.0]\n",
+    )
     assert Program(module).constant_bytes == 16
 
 
@@ -258,7 +395,7 @@ def test_external_arrays_that_do_not_fit(path: str) -> None:
         program.run([good], [np.zeros((8, 6), np.float32)[::2]])
 
 
-# --- errors ------------------------------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def problems(module: Module) -> list[str]:
@@ -269,28 +406,32 @@ def problems(module: Module) -> list[str]:
 
 
 CONV = "%y = conv2d(%x, @w) : f32[1x16x4x4] nchw16c via cpu/f32/nchw16c/"
-WEIGHT = "weights \"w\" {\n  @w : f32[16x3x1x1]\n}\n"
+WEIGHT = 'weights "w" {\n  @w : f32[16x3x1x1]\n}\n'
 X = "%x: f32[1x3x4x4] nchw"
 
 
 def test_every_layer_without_a_routine_is_named() -> None:
-    assert problems(net("%x: f32[3]", "%y: f32[3]", "%a = relu(%x)", f"%b = relu(%a) via {VECTOR}", "%y = relu(%b)")) == [
-        "%a (relu) has no routine", "%y (relu) has no routine"]
+    assert problems(
+        net("%x: f32[3]", "%y: f32[3]", "%a = relu(%x)", f"%b = relu(%a) via {VECTOR}", "%y = relu(%b)")
+    ) == ["%a (relu) has no routine", "%y (relu) has no routine"]
 
 
 def test_unknown_routine() -> None:
     assert problems(net("%x: f32[3]", "%y: f32[3]", "%y = relu(%x) via cpu/f32/nchw/magic")) == [
-        "%y (relu) wants routine cpu/f32/nchw/magic, which is not installed"]
+        "%y (relu) wants routine cpu/f32/nchw/magic, which is not installed"
+    ]
 
 
 def test_malformed_routine() -> None:
     assert problems(net("%x: f32[3]", "%y: f32[3]", "%y = relu(%x) via cpu/f32/nchw")) == [
-        "%y (relu) has no routine: a routine path is device/dtype/layout/algorithm, optionally with [variant]"]
+        "%y (relu) has no routine: a routine path is device/dtype/layout/algorithm, optionally with [variant]"
+    ]
 
 
 def test_refusal() -> None:
     assert problems(net("%x: i64[3]", "%y: i64[3]", f"%y = relu(%x) via {VECTOR}")) == [
-        f"routine {VECTOR} refuses %y (relu): %x is i64, not f32"]
+        f"routine {VECTOR} refuses %y (relu): %x is i64, not f32"
+    ]
 
 
 def test_unknown_variant() -> None:
@@ -301,13 +442,16 @@ def test_unknown_variant() -> None:
 
 def test_formats_that_do_not_fit() -> None:
     assert problems(net(X, "%y: f32[1x16x4x4] nchw16c", CONV + "direct[tile=0x1]", constants=WEIGHT)) == [
-        "routine cpu/f32/nchw16c/direct[tile=0x1] of %y (conv2d) takes cpu/f32/nchw16c and gives cpu/f32/nchw16c, but the types say "
-        "cpu/f32/nchw and cpu/f32/nchw16c"]
+        "routine cpu/f32/nchw16c/direct[tile=0x1] of %y (conv2d) takes cpu/f32/nchw16c and gives cpu/f32/nchw16c, "
+        "but the types say "
+        "cpu/f32/nchw and cpu/f32/nchw16c"
+    ]
 
 
 def test_symbolic_dimensions() -> None:
     assert problems(net("%x: f32[Nx3]", "%y: f32[Nx3]", f"%y = relu(%x) via {VECTOR}")) == [
-        "dimensions N are symbolic; a program needs numbers"]
+        "dimensions N are symbolic; a program needs numbers"
+    ]
 
 
 def test_python_steps_are_row_major() -> None:

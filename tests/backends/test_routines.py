@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import routine_cases
+
 from plait import kernels_pyx as kernels
 from plait.backends.routine import applicable, known_routines
 from plait.ir.registry import known_layers
@@ -27,8 +28,14 @@ def test_routines_compute_what_the_layer_means(kind: str) -> None:
 
 @pytest.mark.parametrize("isa", [isa for isa in kernels.available_isas() if isa != kernels.isa_level()])
 def test_routines_on_lower_isa_levels(isa: str) -> None:
-    done = subprocess.run([sys.executable, str(CASES)], env={**os.environ, "PLAIT_MAX_ISA": isa}, capture_output=True, text=True,
-                          timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, str(CASES)],
+        env={**os.environ, "PLAIT_MAX_ISA": isa},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["isa"] == isa
@@ -41,13 +48,23 @@ def test_every_kind_of_layer_has_cases() -> None:
 
 
 def test_every_routine_is_exercised() -> None:
-    exercised = {(kind, str(routine.path)) for kind in routine_cases.KINDS for case in routine_cases.cases(kind)
-                 for routine, reason in applicable(case.layer) if reason is None}
+    exercised = {
+        (kind, str(routine.path))
+        for kind in routine_cases.KINDS
+        for case in routine_cases.cases(kind)
+        for routine, reason in applicable(case.layer)
+        if reason is None
+    }
     assert {(r.layer, str(r.path)) for r in known_routines()} == exercised
 
 
 def test_refusals_are_sentences() -> None:
-    reasons = [reason for kind in routine_cases.KINDS for case in routine_cases.cases(kind) for _, reason in applicable(case.layer)]
+    reasons = [
+        reason
+        for kind in routine_cases.KINDS
+        for case in routine_cases.cases(kind)
+        for _, reason in applicable(case.layer)
+    ]
     assert None in reasons
     assert all(reason is None or len(reason.split()) >= 3 for reason in reasons)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from plait.backends.errors import RunError
 from plait.backends.runner import Runner
 from plait.ir.text.parser import parse_module
@@ -102,13 +103,16 @@ def test_dtype(two: Runner) -> None:
 
 def test_every_problem_is_reported(two: Runner) -> None:
     assert messages(two, A.T, B.astype(np.int32), q=1) == [
-        "there is no input 'q' (inputs: a, b)", "input 'a' has shape [3, 2], the model takes [2, 3]",
-        "input 'b' has dtype int32, the model takes int64"]
+        "there is no input 'q' (inputs: a, b)",
+        "input 'a' has shape [3, 2], the model takes [2, 3]",
+        "input 'b' has dtype int32, the model takes int64",
+    ]
 
 
 def test_inputs_have_the_shape_in_which_they_are_stored(one: Runner) -> None:
     assert messages(one, np.zeros((1, 17, 2, 3), np.float32)) == [
-        "input 'x' has shape [1, 17, 2, 3], the model takes [1, 2, 3, 17] (how f32[1x17x2x3] nhwc is stored)"]
+        "input 'x' has shape [1, 17, 2, 3], the model takes [1, 2, 3, 17] (how f32[1x17x2x3] nhwc is stored)"
+    ]
 
 
 def test_inputs_may_be_called_self() -> None:

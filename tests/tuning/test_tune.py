@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+
 from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.null import FixedCosts
 from plait.backends.null.costs import hashed_cost
@@ -40,7 +41,7 @@ def tuned(text: str, costs: dict[str, float | None], **options: object) -> Tuned
 def body(result: Tuned) -> list[str]:
     """The lines of the net, long ones joined."""
     text = print_module(result.module).replace("\n      via", " via")
-    return [line.strip() for line in text[text.index("net @"):].splitlines()[:-1]]
+    return [line.strip() for line in text[text.index("net @") :].splitlines()[:-1]]
 
 
 def check_report(result: Tuned) -> None:
@@ -54,7 +55,8 @@ def check_report(result: Tuned) -> None:
     assert report.bound_us is not None and math.isclose(report.bound_us, report.predicted_us, rel_tol=1e-12)
     layers = list(result.module.main)
     assert [(r.index, r.name, r.op, r.routine, r.cost_us) for r in report.rows] == [
-        (i, layer.results[0].name, layer.op, layer.via, layer.cost_us) for i, layer in enumerate(layers)]
+        (i, layer.results[0].name, layer.op, layer.via, layer.cost_us) for i, layer in enumerate(layers)
+    ]
     assert sum(layer.op == "adapt" for layer in layers) == report.adapts
     single = result.single_layout_module
     assert math.fsum(layer.cost_us or 0.0 for layer in single.main) == report.single_layout_us
@@ -79,14 +81,15 @@ FAN = """net @main(%x: f32[1x32x4x4] nchw) -> (%p: f32[1x32x4x4] nchw, %q: f32[1
 """
 
 
-# --- what is written ---------------------------------------------------------------------------------------------------------------
+# --- what is written --------------------------------------------------------------------------------------------------
 
 
 def test_without_conversions() -> None:
     result = tuned(RELU, {"relu cpu:nchw16c": 49})
     assert body(result) == [
         "net @main(%x: f32[1x32x4x4] nchw) -> (%y: f32[1x32x4x4] nchw) {",
-        "%y = relu(%x) : f32[1x32x4x4] nchw via cpu/f32/nchw/vector !50.00us"]
+        "%y = relu(%x) : f32[1x32x4x4] nchw via cpu/f32/nchw/vector !50.00us",
+    ]
     check_report(result)
 
 
@@ -96,7 +99,8 @@ def test_conversions_around_a_layer() -> None:
         "net @main(%x: f32[1x32x4x4] nchw) -> (%y: f32[1x32x4x4] nchw) {",
         "%x.nchw16c = adapt(%x) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/from_nchw !4.00us",
         "%y.nchw16c = relu(%x.nchw16c) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/vector !41.00us",
-        "%y = adapt(%y.nchw16c) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nchw16c !4.00us"]
+        "%y = adapt(%y.nchw16c) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nchw16c !4.00us",
+    ]
     assert (result.report.predicted_us, result.report.adapts, result.module.main.output_names) == (49.0, 2, ["y"])
     check_report(result)
 
@@ -115,14 +119,24 @@ def test_conversions_between_layers() -> None:
         "%a.nhwc = adapt(%a) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/from_nchw !4.00us",
         "%b = sigmoid(%a.nhwc) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/vector !10.00us",
         "%y.nhwc = tanh(%b) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/vector !40.00us",
-        "%y = adapt(%y.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !4.00us"]
+        "%y = adapt(%y.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !4.00us",
+    ]
     check_report(result)
 
 
 def test_a_shared_conversion_is_made_and_counted_once() -> None:
     costs = {f"{op} cpu:nhwc": 41.0 for op in ("sigmoid", "tanh", "gelu")}
-    result = tuned(FAN, {**costs, "adapt cpu:nchw16c": 90, "adapt cpu/f32/nhwc/from_nchw": 20,
-                          "adapt cpu/f32/nchw/from_nhwc": 0.5, "relu cpu:nhwc": 900, "relu cpu:nchw16c": 900})
+    result = tuned(
+        FAN,
+        {
+            **costs,
+            "adapt cpu:nchw16c": 90,
+            "adapt cpu/f32/nhwc/from_nchw": 20,
+            "adapt cpu/f32/nchw/from_nhwc": 0.5,
+            "relu cpu:nhwc": 900,
+            "relu cpu:nchw16c": 900,
+        },
+    )
     assert body(result)[1:] == [
         "%a = relu(%x) : f32[1x32x4x4] nchw via cpu/f32/nchw/vector !50.00us",
         "%a.nhwc = adapt(%a) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/from_nchw !20.00us",
@@ -131,29 +145,38 @@ def test_a_shared_conversion_is_made_and_counted_once() -> None:
         "%r.nhwc = gelu(%a.nhwc) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/vector !41.00us",
         "%p = adapt(%p.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !0.50us",
         "%q = adapt(%q.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !0.50us",
-        "%r = adapt(%r.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !0.50us"]
+        "%r = adapt(%r.nhwc) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nhwc !0.50us",
+    ]
     assert result.report.predicted_us == 50 + 20 + 3 * 41.5
     check_report(result)
 
 
 def test_a_conversion_in_two_steps() -> None:
-    result = tuned(RELU, {"relu cpu:nchw16c": 10, "adapt cpu/f32/nchw16c/from_nchw": 90, "adapt cpu/f32/nchw/from_nchw16c": 5})
+    result = tuned(
+        RELU, {"relu cpu:nchw16c": 10, "adapt cpu/f32/nchw16c/from_nchw": 90, "adapt cpu/f32/nchw/from_nchw16c": 5}
+    )
     assert body(result)[1:] == [
         "%x.nhwc = adapt(%x) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/from_nchw !4.00us",
         "%x.nchw16c = adapt(%x.nhwc) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/from_nhwc !4.00us",
         "%y.nchw16c = relu(%x.nchw16c) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/vector !10.00us",
-        "%y = adapt(%y.nchw16c) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nchw16c !5.00us"]
+        "%y = adapt(%y.nchw16c) : f32[1x32x4x4] nchw via cpu/f32/nchw/from_nchw16c !5.00us",
+    ]
     check_report(result)
 
 
 def test_arguments_and_outputs_keep_their_formats() -> None:
-    text = RELU.replace("(%x: f32[1x32x4x4] nchw)", "(%x: f32[1x32x4x4] nhwc)").replace("(%y: f32[1x32x4x4] nchw)", "(%y: f32[1x32x4x4] nchw16c)")
-    module = parse_module("ir 1\n" + text.replace("%y = relu(%x)", "%y = relu(%x) : f32[1x32x4x4] nchw16c"), check=False)
+    text = RELU.replace("(%x: f32[1x32x4x4] nchw)", "(%x: f32[1x32x4x4] nhwc)").replace(
+        "(%y: f32[1x32x4x4] nchw)", "(%y: f32[1x32x4x4] nchw16c)"
+    )
+    module = parse_module(
+        "ir 1\n" + text.replace("%y = relu(%x)", "%y = relu(%x) : f32[1x32x4x4] nchw16c"), check=False
+    )
     result = tune(module, FixedCosts({**CHEAP, "relu cpu:nhwc": 40}))
     assert body(result) == [
         "net @main(%x: f32[1x32x4x4] nhwc) -> (%y: f32[1x32x4x4] nchw16c) {",
         "%y.nhwc = relu(%x) : f32[1x32x4x4] nhwc via cpu/f32/nhwc/vector !40.00us",
-        "%y = adapt(%y.nhwc) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/from_nhwc !4.00us"]
+        "%y = adapt(%y.nhwc) : f32[1x32x4x4] nchw16c via cpu/f32/nchw16c/from_nhwc !4.00us",
+    ]
     check_report(result)
 
 
@@ -173,9 +196,14 @@ def test_one_value_twice_as_output() -> None:
 
 
 def test_only_the_best_variant_is_a_candidate() -> None:
-    text = 'weights "w" {\n  @w : f32[64x32x1x1]\n}\nnet @main(%x: f32[1x32x4x4] nchw16c) -> (%y: f32[1x64x4x4] nchw16c) {\n' \
-           "  %y = conv2d(%x, @w) : f32[1x64x4x4] nchw16c\n}\n"
-    result = tuned(text, {"cpu/nchw16c/direct[tile=0x1]": 9, "cpu/nchw16c/direct[tile=0x2]": 7, "cpu/nchw16c/direct[tile=0x4]": 8})
+    text = (
+        'weights "w" {\n  @w : f32[64x32x1x1]\n}\n'
+        "net @main(%x: f32[1x32x4x4] nchw16c) -> (%y: f32[1x64x4x4] nchw16c) {\n"
+        "  %y = conv2d(%x, @w) : f32[1x64x4x4] nchw16c\n}\n"
+    )
+    result = tuned(
+        text, {"cpu/nchw16c/direct[tile=0x1]": 9, "cpu/nchw16c/direct[tile=0x2]": 7, "cpu/nchw16c/direct[tile=0x4]": 8}
+    )
     (layer,) = result.module.main
     assert (layer.via, layer.cost_us) == ("cpu/f32/nchw16c/direct[tile=0x2]", 7.0)
     direct = [c for c in next(iter(result.problem.candidates.values())) if "/direct" in c.path]
@@ -198,20 +226,28 @@ def test_threads_are_part_of_every_job() -> None:
     assert report.threads == 3 and report.device.endswith("-t3")
 
 
-# --- failures ----------------------------------------------------------------------------------------------------------------------
+# --- failures ---------------------------------------------------------------------------------------------------------
 
 
 def test_failed_measurements_are_no_candidates() -> None:
     result = tuned(RELU, {"relu cpu:nchw/vector": None, "relu cpu:nhwc": 60})
-    assert [r.routine for r in result.report.rows] == ["cpu/f32/nchw16c/from_nchw", "cpu/f32/nchw16c/vector", "cpu/f32/nchw/from_nchw16c"]
-    assert result.report.failures == ("cpu/f32/nchw/vector on relu(x f32[1x32x4x4]) : f32[1x32x4x4]: failed no cost in the table",)
+    assert [r.routine for r in result.report.rows] == [
+        "cpu/f32/nchw16c/from_nchw",
+        "cpu/f32/nchw16c/vector",
+        "cpu/f32/nchw/from_nchw16c",
+    ]
+    assert result.report.failures == (
+        "cpu/f32/nchw/vector on relu(x f32[1x32x4x4]) : f32[1x32x4x4]: failed no cost in the table",
+    )
 
 
 def test_a_layer_without_any_routine() -> None:
     with pytest.raises(RoutineError) as caught:
         tuned(CHAIN, {"relu *": None, "tanh *": None})
     assert [(d.code, d.message) for d in caught.value.diagnostics] == [
-        ("P403", "no routine can run %a (relu)"), ("P403", "no routine can run %y (tanh)")]
+        ("P403", "no routine can run %a (relu)"),
+        ("P403", "no routine can run %y (tanh)"),
+    ]
 
 
 def test_choices_that_no_conversion_connects() -> None:
@@ -226,7 +262,7 @@ def test_symbolic_dimensions() -> None:
     assert (found.code, found.hint) == ("P104", "--dim K=1 --dim N=1")
 
 
-# --- patterns ----------------------------------------------------------------------------------------------------------------------
+# --- patterns ---------------------------------------------------------------------------------------------------------
 
 
 def chosen(*patterns: str, text: str = CHAIN, **costs: float) -> list[str]:
@@ -235,19 +271,22 @@ def chosen(*patterns: str, text: str = CHAIN, **costs: float) -> list[str]:
     return [r.routine.removeprefix("cpu/f32/").removesuffix("/vector") for r in result.report.rows if r.op != "adapt"]
 
 
-@pytest.mark.parametrize("patterns, layouts", [
-    ((), ["nchw", "nchw", "nchw"]),
-    (("cpu:nhwc",), ["nhwc", "nhwc", "nhwc"]),
-    (("cpu:chl",), ["nhwc", "nhwc", "nhwc"]),
-    (("cpu:nhwc@1",), ["nchw", "nhwc", "nchw"]),
-    (("cpu:nhwc@1..2",), ["nchw", "nhwc", "nhwc"]),
-    (("cpu:nhwc@b",), ["nchw", "nhwc", "nchw"]),
-    (("cpu:nhwc@a,y",), ["nhwc", "nchw", "nhwc"]),
-    (("cpu:nhwc", "cpu:nchw16c@1"), ["nhwc", "nchw16c", "nhwc"]),
-    (("cpu:nchw16c@1", "cpu:nhwc"), ["nhwc", "nhwc", "nhwc"]),
-    (("cpu:nhwc@0..2", "cpu:nchw16c@b", "cpu:nchw/vector@2"), ["nhwc", "nchw16c", "nchw"]),
-    (("cpu/reference@0", "cpu:nhwc@1"), ["cpu/any/nchw/reference", "nhwc", "nchw"]),
-])
+@pytest.mark.parametrize(
+    "patterns, layouts",
+    [
+        ((), ["nchw", "nchw", "nchw"]),
+        (("cpu:nhwc",), ["nhwc", "nhwc", "nhwc"]),
+        (("cpu:chl",), ["nhwc", "nhwc", "nhwc"]),
+        (("cpu:nhwc@1",), ["nchw", "nhwc", "nchw"]),
+        (("cpu:nhwc@1..2",), ["nchw", "nhwc", "nhwc"]),
+        (("cpu:nhwc@b",), ["nchw", "nhwc", "nchw"]),
+        (("cpu:nhwc@a,y",), ["nhwc", "nchw", "nhwc"]),
+        (("cpu:nhwc", "cpu:nchw16c@1"), ["nhwc", "nchw16c", "nhwc"]),
+        (("cpu:nchw16c@1", "cpu:nhwc"), ["nhwc", "nhwc", "nhwc"]),
+        (("cpu:nhwc@0..2", "cpu:nchw16c@b", "cpu:nchw/vector@2"), ["nhwc", "nchw16c", "nchw"]),
+        (("cpu/reference@0", "cpu:nhwc@1"), ["cpu/any/nchw/reference", "nhwc", "nchw"]),
+    ],
+)
 def test_patterns_restrict_the_layers_they_name(patterns: tuple[str, ...], layouts: list[str]) -> None:
     assert chosen(*patterns) == layouts
 
@@ -259,15 +298,22 @@ def test_patterns_for_all_layers_leave_those_without_such_routines() -> None:
 def test_patterns_never_measure_what_they_exclude() -> None:
     costs = FixedCosts()
     tune(parse(RELU), costs, routines=["cpu/f32/nhwc/vector"])
-    assert {j.routine for j in costs.jobs} == {"cpu/f32/nhwc/vector", "cpu/f32/nhwc/from_nchw", "cpu/f32/nchw/from_nhwc"}
+    assert {j.routine for j in costs.jobs} == {
+        "cpu/f32/nhwc/vector",
+        "cpu/f32/nhwc/from_nchw",
+        "cpu/f32/nchw/from_nhwc",
+    }
 
 
-@pytest.mark.parametrize("pattern, message", [
-    ("opencl", "--routine 'opencl' matches no routine"),
-    ("cpu/magic", "--routine 'cpu/magic' matches no routine"),
-    ("cpu/gemm@1", "--routine 'cpu/gemm@1' matches no routine of %b (sigmoid)"),
-    ("cpu/gemm@0,b", "--routine 'cpu/gemm@0,b' matches no routine of %a (relu)"),
-])
+@pytest.mark.parametrize(
+    "pattern, message",
+    [
+        ("opencl", "--routine 'opencl' matches no routine"),
+        ("cpu/magic", "--routine 'cpu/magic' matches no routine"),
+        ("cpu/gemm@1", "--routine 'cpu/gemm@1' matches no routine of %b (sigmoid)"),
+        ("cpu/gemm@0,b", "--routine 'cpu/gemm@0,b' matches no routine of %a (relu)"),
+    ],
+)
 def test_patterns_that_match_nothing(pattern: str, message: str) -> None:
     with pytest.raises(DescriptorError) as caught:
         tuned(CHAIN, {}, routines=[pattern])
@@ -292,7 +338,7 @@ def test_malformed_patterns() -> None:
         tuned(CHAIN, {}, routines=["cpu:f32:f32"])
 
 
-# --- reports -----------------------------------------------------------------------------------------------------------------------
+# --- reports ----------------------------------------------------------------------------------------------------------
 
 
 def test_runners_up() -> None:
@@ -322,7 +368,7 @@ def test_every_solver_gives_a_plan_that_runs(name: str) -> None:
     Program(result.module)
 
 
-# --- random networks ---------------------------------------------------------------------------------------------------------------
+# --- random networks --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(100, 125))
@@ -330,7 +376,11 @@ def test_random_networks(seed: int) -> None:
     original = import_onnx(random_model(seed)).module
     module = original.clone()
     PassManager(Pipeline.parse("default")).run(module)
-    result = tune(module, FixedCosts(lambda job: 2000.0 if "/reference" in job.routine else hashed_cost(job)), threads=1 + seed % 2)
+    result = tune(
+        module,
+        FixedCosts(lambda job: 2000.0 if "/reference" in job.routine else hashed_cost(job)),
+        threads=1 + seed % 2,
+    )
     check_report(result)
     rng = np.random.default_rng(seed)
     inputs = [rng.standard_normal(v.type.static_shape).astype(np.float32) for v in original.main.arguments]
@@ -345,28 +395,37 @@ def test_random_networks(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_no_cheaper_plan_exists(seed: int) -> None:
     """Brute force over the routines of a chain, each conversion direct or by the third layout."""
+
     def cost(job: Job) -> float:
         return hashed_cost(Job(f"{seed}{job.signature}", job.routine, "", 1, ""))
 
     result = tune(parse(CHAIN), FixedCosts(cost))
     layouts = ("nchw", "nhwc", "nchw16c")
     adapts = {(s, t): _adapt_cost(result, s, t) for s in layouts for t in layouts}
-    cheapest = {(s, t): min(adapts[s, t], min(adapts[s, m] + adapts[m, t] for m in layouts)) for s in layouts for t in layouts}
+    cheapest = {
+        (s, t): min(adapts[s, t], min(adapts[s, m] + adapts[m, t] for m in layouts)) for s in layouts for t in layouts
+    }
     tables = [result.problem.candidates[layer] for layer in result.problem.layers if layer is not None]
     best = math.inf
     for plan in itertools.product(*tables):
         formats = ["nchw", *(f.layout for c in plan for f in (c.operands[0], c.results[0])), "nchw"]
-        best = min(best, sum(c.cost_us for c in plan) + sum(cheapest[s, t] for s, t in zip(formats[::2], formats[1::2], strict=True)))
+        best = min(
+            best,
+            sum(c.cost_us for c in plan)
+            + sum(cheapest[s, t] for s, t in zip(formats[::2], formats[1::2], strict=True)),
+        )
     assert math.isclose(result.report.predicted_us, best, rel_tol=1e-12)
 
 
 def _adapt_cost(result: Tuned, source: str, target: str) -> float:
     problem = result.problem.problem
     names = [str(f) for f in result.problem.formats]
-    return problem.adapts[problem.values[0].adapt].cost[names.index(f"cpu/f32/{source}")][names.index(f"cpu/f32/{target}")]
+    return problem.adapts[problem.values[0].adapt].cost[names.index(f"cpu/f32/{source}")][
+        names.index(f"cpu/f32/{target}")
+    ]
 
 
-# --- fixed costs themselves --------------------------------------------------------------------------------------------------------
+# --- fixed costs themselves -------------------------------------------------------------------------------------------
 
 JOB = Job("relu(x f32[3]) : f32[3]", "cpu/f32/nchw/vector", "1", 1, "")
 
@@ -380,8 +439,11 @@ def test_tables_of_costs() -> None:
 
 
 def test_hashed_costs_depend_on_the_job_alone() -> None:
-    others = [Job("tanh(x f32[3]) : f32[3]", JOB.routine, "1", 1, ""), Job(JOB.signature, "cpu/f32/nhwc/vector", "1", 1, ""),
-              Job(JOB.signature, JOB.routine, "1", 2, "")]
+    others = [
+        Job("tanh(x f32[3]) : f32[3]", JOB.routine, "1", 1, ""),
+        Job(JOB.signature, "cpu/f32/nhwc/vector", "1", 1, ""),
+        Job(JOB.signature, JOB.routine, "1", 2, ""),
+    ]
     numbers = [FixedCosts().cost(j) for j in (JOB, *others)]
     assert len(set(numbers)) == 4 and all(n is not None and 1 <= n <= 1000 for n in numbers)
     assert FixedCosts().cost(Job(JOB.signature, JOB.routine, "2", 1, "other text")) == numbers[0]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+
 from plait.backends.profiling.database import ProfileDatabase, ProfileError, default_path
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
@@ -41,7 +42,16 @@ def test_what_is_added_is_found_again_after_reopening(path: Path) -> None:
         assert database.count() == 1
 
 
-@pytest.mark.parametrize("change", [{"signature": "other"}, {"routine": "cpu/f32/nchw/other"}, {"version": "2-abc"}, {"threads": 2}, {"state": "cold"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"signature": "other"},
+        {"routine": "cpu/f32/nchw/other"},
+        {"version": "2-abc"},
+        {"threads": 2},
+        {"state": "cold"},
+    ],
+)
 def test_every_part_of_the_key_counts(path: Path, change: dict[str, str]) -> None:
     with ProfileDatabase(path) as database:
         database.add(JOB, HERE, OK)
@@ -97,11 +107,13 @@ def test_medians_and_samples_are_stored(path: Path) -> None:
         assert database.find(JOB, HERE) == big
     with sqlite3.connect(path) as raw:
         assert raw.execute("SELECT median_us FROM profile").fetchall() == [(0.003,)]
-        assert raw.execute("SELECT instance, kind, model, cores FROM machine").fetchall() == [(HERE.instance, HERE.kind, "model", 4)]
+        assert raw.execute("SELECT instance, kind, model, cores FROM machine").fetchall() == [
+            (HERE.instance, HERE.kind, "model", 4)
+        ]
     raw.close()
 
 
-# --- several processes -------------------------------------------------------------------------------------------------------------
+# --- several processes ------------------------------------------------------------------------------------------------
 
 WRITER = """
 import sys
@@ -117,8 +129,14 @@ with ProfileDatabase(sys.argv[1]) as database:
 
 
 def test_two_writers_that_begin_together(path: Path) -> None:
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name, str(Path(__file__).parent)], stdin=subprocess.PIPE,
-                                stderr=subprocess.PIPE) for name in "ab"]
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(path), name, str(Path(__file__).parent)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in "ab"
+    ]
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.write(b"go\n")
@@ -127,13 +145,21 @@ def test_two_writers_that_begin_together(path: Path) -> None:
     assert [w.returncode for w in writers] == [0, 0], errors
     with ProfileDatabase(path) as database:
         assert database.count() == 300
-        assert all(database.find(attrs.evolve(JOB, signature=f"{name} {n}"), HERE) == OK for name in "ab" for n in range(150))
+        assert all(
+            database.find(attrs.evolve(JOB, signature=f"{name} {n}"), HERE) == OK for name in "ab" for n in range(150)
+        )
 
 
 def test_creation_by_many_at_once(path: Path) -> None:
     """Creating the file takes locks for which SQLite does not wait by itself."""
-    code = "import sys; from plait.backends.profiling.database import ProfileDatabase as D; sys.stdin.readline(); D(sys.argv[1]).close()"
-    makers = [subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    code = (
+        "import sys; from plait.backends.profiling.database import ProfileDatabase as D; "
+        "sys.stdin.readline(); D(sys.argv[1]).close()"
+    )
+    makers = [
+        subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
     outcomes = [(m.communicate(b"go\n", timeout=100)[1], m.returncode) for m in makers]
     assert [code for _, code in outcomes] == [0] * 4, outcomes
 
@@ -144,7 +170,7 @@ def test_a_reader_sees_what_a_writer_adds(path: Path) -> None:
         assert reader.find(JOB, HERE) == OK
 
 
-# --- damage ------------------------------------------------------------------------------------------------------------------------
+# --- damage -----------------------------------------------------------------------------------------------------------
 
 
 def test_not_a_database(tmp_path: Path) -> None:
@@ -195,7 +221,7 @@ def test_damage_that_shows_late(path: Path) -> None:
         database.add(JOB, HERE, OK)
 
 
-# --- where and what ----------------------------------------------------------------------------------------------------------------
+# --- where and what ---------------------------------------------------------------------------------------------------
 
 
 def test_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from plait.backends.profiling.job import Job, Result, enough
 from plait.backends.profiling.measure import BUDGET_NS, measure
 
@@ -27,12 +28,24 @@ def test_results_travel_as_json(result: Result) -> None:
     assert Result.from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
-@pytest.mark.parametrize("samples, budget, stop", [
-    ([], LONG, False), ([1000] * 9, LONG, False), ([1000] * 10, LONG, True), ([1000, 1100] * 5, LONG, False), ([1000, 1001] * 5, LONG, True),
-    ([1000] * 3, 3000, True), ([1000] * 3, 3001, False), ([1000, 2000] * 20, LONG, True), ([1000, 2000] * 19 + [5], LONG, False),
-    # Deviation: under 1 % of the median, not at it. A few outliers do not matter.
-    ([1000] * 8 + [9000] * 3, LONG, True), ([990, 1010] * 5 + [1000], LONG, False), ([991, 1009] * 5 + [1000], LONG, True),
-])
+@pytest.mark.parametrize(
+    "samples, budget, stop",
+    [
+        ([], LONG, False),
+        ([1000] * 9, LONG, False),
+        ([1000] * 10, LONG, True),
+        ([1000, 1100] * 5, LONG, False),
+        ([1000, 1001] * 5, LONG, True),
+        ([1000] * 3, 3000, True),
+        ([1000] * 3, 3001, False),
+        ([1000, 2000] * 20, LONG, True),
+        ([1000, 2000] * 19 + [5], LONG, False),
+        # Deviation: under 1 % of the median, not at it. A few outliers do not matter.
+        ([1000] * 8 + [9000] * 3, LONG, True),
+        ([990, 1010] * 5 + [1000], LONG, False),
+        ([991, 1009] * 5 + [1000], LONG, True),
+    ],
+)
 def test_enough(samples: list[int], budget: int, stop: bool) -> None:
     assert enough(samples, budget) is stop
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 import pytest
+
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.profiler import WorkerProfiler, _Worker
@@ -81,7 +82,7 @@ def pids(log: Path) -> list[str]:
     return [line.split()[0] for line in log.read_text().splitlines()]
 
 
-# --- frames ------------------------------------------------------------------------------------------------------------------------
+# --- frames -----------------------------------------------------------------------------------------------------------
 
 
 def test_frames() -> None:
@@ -128,7 +129,7 @@ def test_serving_answers_every_job_and_outlives_errors() -> None:
     assert "IRError" in answers[1].message
 
 
-# --- measuring ---------------------------------------------------------------------------------------------------------------------
+# --- measuring --------------------------------------------------------------------------------------------------------
 
 
 def test_the_real_worker(database: ProfileDatabase) -> None:
@@ -166,7 +167,9 @@ def test_equal_jobs_are_measured_once(database: ProfileDatabase, log: Path) -> N
 def test_progress_counts_what_is_measured(database: ProfileDatabase, log: Path) -> None:
     fake(database, log).measure([job("ok 5")])
     seen: list[tuple[int, int, str]] = []
-    fake(database, log).measure([job("ok 5"), job("ok 6"), job("ok 7")], lambda done, total, j: seen.append((done, total, j.signature)))
+    fake(database, log).measure(
+        [job("ok 5"), job("ok 6"), job("ok 7")], lambda done, total, j: seen.append((done, total, j.signature))
+    )
     assert seen == [(0, 2, "ok 6"), (1, 2, "ok 7")]
 
 
@@ -181,12 +184,21 @@ def test_one_worker_serves_many_jobs(database: ProfileDatabase, log: Path) -> No
     assert len(set(pids(log))) == 1
 
 
-# --- crashes and hangs -------------------------------------------------------------------------------------------------------------
+# --- crashes and hangs ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("what, message", [("kill SIGSEGV", "the worker ended with SIGSEGV"), ("kill SIGKILL", "the worker ended with SIGKILL"),
-                                           ("exit 3", "the worker ended with exit status 3"), ("half exit", "the worker ended with exit status 4")])
-def test_a_crash_is_a_result_and_the_rest_is_measured(database: ProfileDatabase, log: Path, what: str, message: str) -> None:
+@pytest.mark.parametrize(
+    "what, message",
+    [
+        ("kill SIGSEGV", "the worker ended with SIGSEGV"),
+        ("kill SIGKILL", "the worker ended with SIGKILL"),
+        ("exit 3", "the worker ended with exit status 3"),
+        ("half exit", "the worker ended with exit status 4"),
+    ],
+)
+def test_a_crash_is_a_result_and_the_rest_is_measured(
+    database: ProfileDatabase, log: Path, what: str, message: str
+) -> None:
     jobs = [job("ok 5"), job(what), job("ok 7")]
     results = fake(database, log).measure(jobs)
     assert [results[j] for j in jobs] == [Result("ok", (5,)), Result("crashed", (), message), Result("ok", (7,))]
@@ -200,7 +212,11 @@ def test_a_hang_is_a_result_and_the_worker_is_gone(database: ProfileDatabase, lo
     # Time for the start of two workers, which is not the routine's, is in it too.
     jobs = [job("ok 5"), job(what), job("ok 7")]
     results = fake(database, log, timeout_s=5).measure(jobs)
-    assert [results[j] for j in jobs] == [Result("ok", (5,)), Result("timeout", (), "no answer after 5 s"), Result("ok", (7,))]
+    assert [results[j] for j in jobs] == [
+        Result("ok", (5,)),
+        Result("timeout", (), "no answer after 5 s"),
+        Result("ok", (7,)),
+    ]
     for pid in set(pids(log)):
         with pytest.raises(ProcessLookupError):
             os.kill(int(pid), 0)
@@ -221,7 +237,10 @@ def test_a_worker_killed_in_the_middle_of_a_job(database: ProfileDatabase, log: 
     killer.start()
     results = fake(database, log).measure([job("hang"), job("ok 3")])
     killer.join()
-    assert results == {job("hang"): Result("crashed", (), "the worker ended with SIGKILL"), job("ok 3"): Result("ok", (3,))}
+    assert results == {
+        job("hang"): Result("crashed", (), "the worker ended with SIGKILL"),
+        job("ok 3"): Result("ok", (3,)),
+    }
 
 
 def test_a_worker_that_died_between_jobs_is_not_held_against_the_next(log: Path) -> None:
