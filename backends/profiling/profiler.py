@@ -14,12 +14,16 @@ from typing import IO, Any, Protocol
 
 import attrs
 
+from plait.backends.errors import RoutineError
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
-from plait.backends.profiling.worker import read_frame, write_frame
+from plait.backends.profiling.worker import READY, read_frame, write_frame
+from plait.ir.diagnostics import Diagnostic
 
 WORKER = (sys.executable, "-m", "plait.backends.profiling.worker")
+START_S = 120.0
+"""How long a worker may take to load the kernels."""
 Progress = Callable[[int, int, Job], None]
 """(done, total, job) before each measurement."""
 
@@ -98,6 +102,7 @@ class _Worker:
 
     def run(self, job: Job, best_ns: int | None, timeout_s: float) -> Result:
         request = {"job": attrs.asdict(job), "best_ns": best_ns}
+        # A worker that died since its last answer is no fault of this job.
         if not self.send(request) and not self.send(request):
             return Result("crashed", (), "the worker ended before it took the job")
         assert self.process is not None and self.process.stdout is not None
@@ -106,27 +111,14 @@ class _Worker:
         except TimeoutError:
             self.stop()
             return Result("timeout", (), f"no answer after {timeout_s:g} s")
-        if answer is None:
-            status = self.process.wait()
-            name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-            self.stop()
-            return Result("crashed", (), f"the worker ended with {name}")
-        return Result.from_json(answer)
+        return (
+            Result("crashed", (), f"the worker ended with {self.end()}") if answer is None else Result.from_json(answer)
+        )
 
     def send(self, request: dict[str, Any]) -> bool:
-        """Give a request to the worker, starting one if need be.
-
-        False if it had ended: that is not the fault of this job.
-        """
+        """Give a request to the worker, starting one if need be; False if it had ended."""
         if self.process is None:
-            # Unbuffered, so that waiting for the pipe sees all there is.
-            self.process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL,
-            )
+            self.process = self.start()
         assert self.process.stdin is not None
         try:
             if self.process.poll() is None:
@@ -136,6 +128,37 @@ class _Worker:
             pass
         self.stop()
         return False
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """A worker that is ready for jobs.
+
+        Raises:
+            RoutineError: P403, it does not get that far. No routine is to blame, so no result is recorded.
+        """
+        # Unbuffered, so that waiting for the pipe sees all there is.
+        self.process = process = subprocess.Popen(
+            self.command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            if read_frame(_Before(process.stdout, START_S)) == READY:
+                return process
+            reason = f"it ended with {self.end()}"
+        except TimeoutError:
+            reason = f"it is not ready after {START_S:g} s"
+        message = f"the process that measures routines does not start: {reason}"
+        raise RoutineError(Diagnostic("P403", message, hint="PLAIT_WORKER_STDERR=1 shows its messages"))
+
+    def end(self) -> str:
+        """How the worker ended, in words."""
+        assert self.process is not None
+        status = self.process.wait()
+        self.stop()
+        return signal.Signals(-status).name if status < 0 else f"exit status {status}"
 
     def stop(self) -> None:
         if self.process is not None:

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 from plait.backends.profiling.job import Job, Result
 
+READY = {"ready": True}
+"""What a worker says first."""
+
 
 class Source(Protocol):
     """What frames are read from."""
@@ -53,9 +56,10 @@ def read_frame(stream: Source) -> dict[str, Any] | None:
 
 
 def serve(source: Source, sink: Sink) -> None:
-    """Answer jobs until the stream ends."""
+    """Say that the kernels are loaded, then answer jobs until the stream ends."""
     from plait.backends.profiling.measure import measure
 
+    write_frame(sink, READY)
     while (request := read_frame(source)) is not None:
         try:
             result = measure(Job(**request["job"]), request.get("best_ns"))

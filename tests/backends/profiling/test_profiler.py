@@ -15,10 +15,11 @@ from typing import Any
 import attrs
 import pytest
 
+from plait.backends.errors import RoutineError
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.profiler import WorkerProfiler, _Worker
-from plait.backends.profiling.worker import read_frame, serve, write_frame
+from plait.backends.profiling.worker import READY, read_frame, serve, write_frame
 
 RELU = "ir 1\nnet @main(%x0: f32[64]) -> (%y0: f32[64]) {\n  %y0 = relu(%x0) : f32[64] via cpu/f32/nchw/vector\n}\n"
 JOB = Job("relu", "cpu/f32/nchw/vector", "1", 1, RELU)
@@ -26,6 +27,7 @@ FAKE = """
 import os, signal, sys, time
 from plait.backends.profiling.worker import read_frame, write_frame
 source, sink = sys.stdin.buffer, sys.stdout.buffer
+write_frame(sink, {"ready": True})
 while (request := read_frame(source)) is not None:
     what, _, argument = request["job"]["signature"].partition(" ")
     with open(sys.argv[1], "a") as log:
@@ -123,6 +125,7 @@ def test_serving_answers_every_job_and_outlives_errors() -> None:
     source.seek(0)
     serve(source, sink)
     sink.seek(0)
+    assert read_frame(sink) == READY
     answers = [Result.from_json(a) for a in iter(lambda: read_frame(sink), None)]
     assert [a.status for a in answers] == ["failed", "failed", "ok"]
     assert "RoutineError" in answers[0].message and "P403" in answers[0].message
@@ -209,12 +212,11 @@ def test_a_crash_is_a_result_and_the_rest_is_measured(
 
 @pytest.mark.parametrize("what", ["hang", "half hang"])
 def test_a_hang_is_a_result_and_the_worker_is_gone(database: ProfileDatabase, log: Path, what: str) -> None:
-    # Time for the start of two workers, which is not the routine's, is in it too.
     jobs = [job("ok 5"), job(what), job("ok 7")]
-    results = fake(database, log, timeout_s=5).measure(jobs)
+    results = fake(database, log, timeout_s=1).measure(jobs)
     assert [results[j] for j in jobs] == [
         Result("ok", (5,)),
-        Result("timeout", (), "no answer after 5 s"),
+        Result("timeout", (), "no answer after 1 s"),
         Result("ok", (7,)),
     ]
     for pid in set(pids(log)):
@@ -262,3 +264,23 @@ def test_results_are_kept_when_a_run_is_interrupted(database: ProfileDatabase, l
     (pid,) = set(pids(log))
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+@pytest.mark.parametrize(
+    "code, reason",
+    [("import sys; sys.exit(9)", "it ended with exit status 9"), ("import os; os.abort()", "it ended with SIGABRT")],
+)
+def test_a_worker_that_does_not_start_is_no_result(database: ProfileDatabase, code: str, reason: str) -> None:
+    """Else every routine would be held to crash, for good."""
+    with pytest.raises(RoutineError) as caught:
+        WorkerProfiler(database, command=(sys.executable, "-c", code)).measure([JOB])
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("P403", f"the process that measures routines does not start: {reason}")
+    assert database.count() == 0
+
+
+def test_a_worker_that_never_gets_ready(database: ProfileDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.backends.profiling.profiler.START_S", 0.2)
+    with pytest.raises(RoutineError, match=r"does not start: it is not ready after 0\.2 s"):
+        WorkerProfiler(database, command=(sys.executable, "-c", "import time; time.sleep(100)")).measure([JOB])
+    assert database.count() == 0
