@@ -84,6 +84,33 @@ INLINE vf vmin(vf bound, vf x)
 #endif
 }
 
+/* Lanes where a NaN was seen: maxima and minima lose them, as they take the other number. */
+#if VF == 16
+typedef __mmask16 nan_mask;
+INLINE nan_mask nan_in(vf x, vf y)
+{
+    return _mm512_cmp_ps_mask(x, y, _CMP_UNORD_Q);
+}
+
+INLINE vf nan_where(nan_mask seen, vf x)
+{
+    return _mm512_mask_mov_ps(x, seen, vset(NAN));
+}
+#else
+typedef vi nan_mask;
+INLINE nan_mask nan_in(vf x, vf y)
+{
+    return (x != x) | (y != y);
+}
+
+INLINE vf nan_where(nan_mask seen, vf x)
+{
+    return (vf)((vi)x | seen); /* all bits set is a NaN */
+}
+#endif
+
+static const nan_mask no_nan __attribute__((unused));
+
 INLINE vf vsqrt(vf x)
 {
 #if VF == 16

@@ -18,7 +18,10 @@ INLINE vf combine(vf acc, vf x, int64_t op)
 
 INLINE float combine_one(float acc, float x, int64_t op)
 {
-    return op == REDUCE_MAX ? (acc > x ? acc : x) : op == REDUCE_MIN ? (acc < x ? acc : x) : acc + x;
+    /* NaN wins, as in NumPy. */
+    return op == REDUCE_MAX   ? (acc > x || acc != acc ? acc : x)
+           : op == REDUCE_MIN ? (acc < x || acc != acc ? acc : x)
+                              : acc + x;
 }
 
 INLINE float start_value(int64_t op)
@@ -29,12 +32,17 @@ INLINE float start_value(int64_t op)
 INLINE float reduce_row(const float *x, int64_t n, int64_t op)
 {
     vf v0 = vset(start_value(op)), v1 = v0;
+    nan_mask seen = no_nan;
+    int extreme = op == REDUCE_MAX || op == REDUCE_MIN;
     int64_t i = 0;
     for (; i + 2 * VF <= n; i += 2 * VF) {
-        v0 = combine(v0, vload(x + i), op);
-        v1 = combine(v1, vload(x + i + VF), op);
+        vf x0 = vload(x + i), x1 = vload(x + i + VF);
+        v0 = combine(v0, x0, op);
+        v1 = combine(v1, x1, op);
+        seen |= nan_in(x0, x1);
     }
     v0 = combine(v0, v1, op);
+    v0 = extreme ? nan_where(seen, v0) : v0;
     float acc = v0[0];
     for (int k = 1; k < VF; k++)
         acc = combine_one(acc, v0[k], op);
@@ -58,8 +66,13 @@ INLINE void reduce_with(const struct reduce *a, const float *x, float *y, int64_
         int64_t column = g % groups * VF, lanes = min64(VF, a->inner - column);
         const float *from = x + g / groups * a->n * a->inner + column;
         vf acc = vset(start_value(op));
-        for (int64_t i = 0; i < a->n; i++)
-            acc = combine(acc, lanes == VF ? vload(from + i * a->inner) : vload_part(from + i * a->inner, lanes), op);
+        nan_mask seen = no_nan;
+        for (int64_t i = 0; i < a->n; i++) {
+            vf v = lanes == VF ? vload(from + i * a->inner) : vload_part(from + i * a->inner, lanes);
+            acc = combine(acc, v, op);
+            seen |= nan_in(v, v);
+        }
+        acc = op == REDUCE_MAX || op == REDUCE_MIN ? nan_where(seen, acc) : acc;
         vstore_part(y + g / groups * a->inner + column, acc * scale, lanes);
     }
 }

@@ -54,6 +54,20 @@ def test_reduce(op, outer, n, inner, isa):
         ref.assert_close(got.reshape(outer, inner), function(x.astype(np.float64), axis=1))
 
 
+@pytest.mark.parametrize("op", list(ReduceOp))
+@pytest.mark.parametrize(("outer", "n", "inner"), [(6, 100, 1), (6, 7, 1), (3, 9, 35)])
+def test_reduce_passes_nan(op, outer, n, inner, isa):
+    for at in (0, n // 2, n - 1):
+        x = ref.random((outer, n, inner))
+        x[1, at, inner // 2] = np.nan
+        x[2, (at + 1) % n, :] = np.inf
+        x[0, (at + 2) % n, :] = -np.inf
+        got = ref.run("f32_reduce", {"x": x}, outer * inner, isa, outer=outer, n=n, inner=inner, op=op)
+        got = got.reshape(outer, inner)
+        assert np.array_equal(np.isnan(got), np.isnan(x.sum(1)))
+        assert np.array_equal(got[2:], x[2:].max(1)) or op != ReduceOp.MAX
+
+
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "nchw16c"])
 @pytest.mark.parametrize("beta", [0.75, 0.5, 0.6])
 @pytest.mark.parametrize(
