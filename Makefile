@@ -29,6 +29,7 @@ nightly: $(VENV)/.test
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
 
 # The checkout is the package `plait`; a link gives mypy its name.
 types: $(VENV)/.test

@@ -107,7 +107,7 @@ class Lowering:
         self._constants: dict[int, tuple[Array, Buffer]] = {}
         self._layer = -1
 
-    # --- for routines -------------------------------------------------------------------------------------------------
+    # --- for routines ---
 
     def place(self, value: Value, offset: int = 0) -> Place:
         """Where a value lies. Constants lie as they are: row-major in their logical shape."""
@@ -171,7 +171,7 @@ class Lowering:
             PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer)
         )
 
-    # --- for the planner ----------------------------------------------------------------------------------------------
+    # --- for the planner ---
 
     def bind(self, value: Value, external: int) -> None:
         """State that a value is an external array."""

@@ -2,10 +2,11 @@
 
     python benchmarks/versus_onnxruntime.py [--threads 1] [--rounds 15] [--json FILE] [--folder FOLDER] [NETWORK ...]
 
-Networks are written by `plait.testing.networks` with seeded random weights (BatchNorm and activations unfused, as frameworks export).
-Each subject has a process of its own, which waits while the others run, since thread pools that still spin would slow their neighbours. In
-each round each subject runs a few times and its median counts. A row gives the medians over rounds; a ratio is the median of the rounds'
-ratios. `error` is the 2-norm of the difference from ONNX Runtime's output over the norm of that output.
+Networks are written by `plait.testing.networks` with seeded random weights (BatchNorm and activations unfused, as
+frameworks export). Each subject has a process of its own, which waits while the others run, since thread pools that
+still spin would slow their neighbours. In each round each subject runs a few times and its median counts. A row gives
+the medians over rounds; a ratio is the median of the rounds' ratios. `error` is the 2-norm of the difference from ONNX
+Runtime's output over the norm of that output.
 """
 
 from __future__ import annotations
@@ -53,8 +54,14 @@ def main() -> None:
         rows.append(measure(name, options.folder, options.threads, options.rounds))
     show(rows)
     if options.json:
-        body = {"schema": "versus-onnxruntime/1", "machine": platform.processor() or platform.machine(), "threads": options.threads,
-                "date": time.strftime("%Y-%m-%d"), "onnxruntime": onnxruntime.__version__, "rows": rows}
+        body = {
+            "schema": "versus-onnxruntime/1",
+            "machine": platform.processor() or platform.machine(),
+            "threads": options.threads,
+            "date": time.strftime("%Y-%m-%d"),
+            "onnxruntime": onnxruntime.__version__,
+            "rows": rows,
+        }
         options.json.write_text(json.dumps(body, indent=1))
 
 
@@ -69,9 +76,11 @@ def measure(name: str, folder: Path, threads: int, rounds: int) -> dict[str, Any
     tuning_s = time.perf_counter() - start
     save_ir(tuned.module, folder / f"{name}.tuned.ir")
     save_ir(tuned.single_layout_module, folder / f"{name}.single.ir")
-    subjects = {"tuned": Subject(load_plan, folder / f"{name}.tuned.ir", threads),
-                "single": Subject(load_plan, folder / f"{name}.single.ir", threads),
-                "onnxruntime": Subject(load_onnxruntime, path, threads)}
+    subjects = {
+        "tuned": Subject(load_plan, folder / f"{name}.tuned.ir", threads),
+        "single": Subject(load_plan, folder / f"{name}.single.ir", threads),
+        "onnxruntime": Subject(load_onnxruntime, path, threads),
+    }
     times: dict[str, list[float]] = {subject: [] for subject in subjects}
     for number in range(rounds + 1):
         for subject, process in subjects.items():
@@ -80,12 +89,22 @@ def measure(name: str, folder: Path, threads: int, rounds: int) -> dict[str, Any
                 times[subject].append(milliseconds)
             time.sleep(PAUSE_S)
     outputs = {subject: process.stop() for subject, process in subjects.items()}
-    return {"network": name, "threads": threads, **{f"{k}_ms": statistics.median(v) for k, v in times.items()},
-            "ratio_onnxruntime": statistics.median(b / a for a, b in zip(times["tuned"], times["onnxruntime"], strict=True)),
-            "ratio_single": statistics.median(b / a for a, b in zip(times["tuned"], times["single"], strict=True)),
-            "predicted_ms": tuned.report.predicted_us / 1e3, "status": tuned.report.status, "adapts": tuned.report.adapts,
-            "single_layout": tuned.report.single_layout, "tuning_s": tuning_s, "measured": tuned.report.measured,
-            "error": float(relative_error(outputs["tuned"], outputs["onnxruntime"]))}
+    return {
+        "network": name,
+        "threads": threads,
+        **{f"{k}_ms": statistics.median(v) for k, v in times.items()},
+        "ratio_onnxruntime": statistics.median(
+            b / a for a, b in zip(times["tuned"], times["onnxruntime"], strict=True)
+        ),
+        "ratio_single": statistics.median(b / a for a, b in zip(times["tuned"], times["single"], strict=True)),
+        "predicted_ms": tuned.report.predicted_us / 1e3,
+        "status": tuned.report.status,
+        "adapts": tuned.report.adapts,
+        "single_layout": tuned.report.single_layout,
+        "tuning_s": tuning_s,
+        "measured": tuned.report.measured,
+        "error": float(relative_error(outputs["tuned"], outputs["onnxruntime"])),
+    }
 
 
 Load = Callable[[Path, int], Callable[[Array], Array]]
@@ -143,11 +162,33 @@ def serve(pipe: Connection, load: Load, path: Path, threads: int) -> None:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    table = Table(("network", ">threads", ">tuned ms", ">single layout ms", ">ONNX Runtime ms", ">ORT / tuned", ">single / tuned",
-                   ">predicted ms", ">adapts", ">error"))
+    table = Table(
+        (
+            "network",
+            ">threads",
+            ">tuned ms",
+            ">single layout ms",
+            ">ONNX Runtime ms",
+            ">ORT / tuned",
+            ">single / tuned",
+            ">predicted ms",
+            ">adapts",
+            ">error",
+        )
+    )
     for r in rows:
-        table.add(r["network"], r["threads"], f"{r['tuned_ms']:.2f}", f"{r['single_ms']:.2f}", f"{r['onnxruntime_ms']:.2f}",
-                  f"{r['ratio_onnxruntime']:.2f}", f"{r['ratio_single']:.2f}", f"{r['predicted_ms']:.2f}", r["adapts"], f"{r['error']:.1e}")
+        table.add(
+            r["network"],
+            r["threads"],
+            f"{r['tuned_ms']:.2f}",
+            f"{r['single_ms']:.2f}",
+            f"{r['onnxruntime_ms']:.2f}",
+            f"{r['ratio_onnxruntime']:.2f}",
+            f"{r['ratio_single']:.2f}",
+            f"{r['predicted_ms']:.2f}",
+            r["adapts"],
+            f"{r['error']:.1e}",
+        )
     table.show()
 
 

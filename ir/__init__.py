@@ -15,6 +15,25 @@ from plait.ir.values import Constant, Value
 from plait.ir.verify import verify
 
 __all__ = [
-    "Constant", "DType", "Diagnostic", "Dim", "Format", "Function", "IRError", "Layer", "Layout", "Location", "Module",
-    "OpaqueLayer", "Region", "Span", "Symbol", "TensorType", "Value", "known_layers", "layer", "layer_class", "verify",
+    "Constant",
+    "DType",
+    "Diagnostic",
+    "Dim",
+    "Format",
+    "Function",
+    "IRError",
+    "Layer",
+    "Layout",
+    "Location",
+    "Module",
+    "OpaqueLayer",
+    "Region",
+    "Span",
+    "Symbol",
+    "TensorType",
+    "Value",
+    "known_layers",
+    "layer",
+    "layer_class",
+    "verify",
 ]

@@ -1,4 +1,5 @@
-"""Activation functions: what layers such as `conv2d` apply to each element of their result, and what `relu` and its kin compute.
+"""Activation functions: what layers such as `conv2d` apply to each element of their result, and what `relu` and its kin
+compute.
 
 One table gives each function its parameters and its NumPy semantics; layers and kernels refer to it by kind.
 """

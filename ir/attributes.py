@@ -65,7 +65,9 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-# Converters for attribute fields. They raise TypeError or ValueError, which the parser reports as P102 at the attribute.
+# Converters for attribute fields. They raise TypeError or ValueError, which the parser reports as P102 at the
+# attribute.
+
 
 def ints(value: Sequence[int]) -> tuple[int, ...]:
     """Any sequence of integers, as a tuple."""

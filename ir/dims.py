@@ -1,14 +1,15 @@
 """Symbolic dimensions: integers and named symbols with exact integer arithmetic.
 
-A `Dim` is a polynomial with integer coefficients over *atoms*: symbols, and floor divisions or remainders of other dims that do not
-simplify. The normal form makes equal polynomials equal objects, so `H * 2 + 1 == 1 + H + H`. A dim without symbols is a plain `int`.
+A `Dim` is a polynomial with integer coefficients over *atoms*: symbols, and floor divisions or remainders of other dims
+that do not simplify. The normal form makes equal polynomials equal objects, so `H * 2 + 1 == 1 + H + H`. A dim without
+symbols is a plain `int`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Union
+from typing import TypeAlias
 
 import attrs
 
@@ -39,7 +40,7 @@ class Quotient:
         return f"({self.numerator}){self.op}{bottom}"
 
 
-Atom = Union[Symbol, Quotient]
+Atom: TypeAlias = "Symbol | Quotient"
 Monomial = tuple[Atom, ...]
 
 
@@ -110,7 +111,7 @@ class Dim:
         return frozenset(found)
 
 
-Dimension = Union[int, Dim]
+Dimension: TypeAlias = "int | Dim"
 
 
 def symbol(name: str) -> Dim:
@@ -215,7 +216,8 @@ def _divide(op: str, a: Dim, b: Dimension) -> Dimension:
     if isinstance(b, int):
         if b == 1:
             return a if op == "/" else 0
-        # Multiples of b leave the quotient exactly, (5*H - 1) / 2 = 2*H - 1 + (H + 1) / 2, which makes equal quotients equal objects.
+        # Multiples of b leave the quotient exactly, (5*H - 1) / 2 = 2*H - 1 + (H + 1) / 2, which makes equal quotients
+        # equal objects.
         exact = {m: c // b for m, c in a.terms}
         rest = _make({m: c % b for m, c in a.terms})
         small: Dimension

@@ -13,7 +13,8 @@ from plait.ir.values import Constant, Value
 def signature(layer: Layer) -> str:
     """Canonical text of a layer without names: kind, operand types, attributes, result types.
 
-    Layouts are left out, since routines choose them; except for `adapt`, which is about nothing else. Constants are marked `@`.
+    Layouts are left out, since routines choose them; except for `adapt`, which is about nothing else. Constants are
+    marked `@`.
     """
     # An operand read twice is told apart from two operands of one type: its routine may run in place or share loads.
     seen: dict[Value, int] = {}
@@ -29,7 +30,8 @@ def signature(layer: Layer) -> str:
 
 
 def isolate(layer: Layer) -> Module:
-    """A module whose only layer is a copy of `layer`; operands become arguments, constants stay constants (data shared)."""
+    """A module whose only layer is a copy of `layer`; operands become arguments, constants stay constants (data
+    shared)."""
     module = Module()
     mapping: dict[Value, Value] = {}
     arguments: list[Value] = []

@@ -1,4 +1,5 @@
-"""The base class of layers. A layer says what is computed; `via` says which routine computes it, once that is chosen."""
+"""The base class of layers. A layer says what is computed; `via` says which routine computes it, once that is
+chosen."""
 
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False)
 class Layer:
-    """One operation. Subclasses are attrs classes registered with `@layer(name)`; see `plait.ir.registry` for how fields are read.
+    """One operation. Subclasses are attrs classes registered with `@layer(name)`; see `plait.ir.registry` for how
+    fields are read.
 
-    Attached layers (`region is not None`) change operands only through `Region.replace_uses`; attributes by replacing the layer.
+    Attached layers (`region is not None`) change operands only through `Region.replace_uses`; attributes by replacing
+    the layer.
     """
 
     spec: ClassVar[LayerSpec]
@@ -38,7 +41,7 @@ class Layer:
     previous: Layer | None = attrs.field(default=None, init=False, repr=False)
     next: Layer | None = attrs.field(default=None, init=False, repr=False)
 
-    # --- what subclasses define -------------------------------------------------------------------------------------------------
+    # --- what subclasses define ---
 
     def infer(self) -> TensorType | tuple[TensorType, ...]:
         """Types of the results from operands and attributes (layouts are left at their default).
@@ -49,14 +52,15 @@ class Layer:
         raise NotImplementedError(type(self).__name__)
 
     def reference(self, *operands: Any) -> Array | tuple[Array, ...]:
-        """NumPy semantics: arrays in logical order in (None for an absent operand), array or arrays out. Inputs are not changed."""
+        """NumPy semantics: arrays in logical order in (None for an absent operand), array or arrays out. Inputs are not
+        changed."""
         raise NotImplementedError(type(self).__name__)
 
     def flops(self) -> int:
         """Floating-point operations, a multiply-add counted as two; static shapes only."""
         return 0
 
-    # --- derived ----------------------------------------------------------------------------------------------------------------
+    # --- derived ---
 
     @property
     def op(self) -> str:
@@ -126,11 +130,10 @@ class Layer:
         return f"%{self.results[0].name} ({self.op})" if self.results else self.op
 
 
-
-
 @attrs.define(eq=False)
 class OpaqueLayer(Layer):
-    """A layer whose kind is not registered: kept as text so that files of absent plug-ins can be inspected and printed."""
+    """A layer whose kind is not registered: kept as text so that files of absent plug-ins can be inspected and
+    printed."""
 
     kind: str
     args: tuple[Value | None, ...] = ()
@@ -150,7 +153,8 @@ class OpaqueLayer(Layer):
 
 @attrs.define(eq=False)
 class Return(Layer):
-    """The outputs of a region, kept as the operands of a terminator so that they count as uses. Never printed as a layer."""
+    """The outputs of a region, kept as the operands of a terminator so that they count as uses. Never printed as a
+    layer."""
 
     values: tuple[Value, ...] = ()
 

@@ -1,7 +1,8 @@
 """Layouts and formats: how the elements of a logically shaped tensor lie in memory, and on which device.
 
-A layout is a permutation of the logical dimensions, optionally with one of them split into blocks: `nchw16c` stores `[N][C/16][H][W][16]`.
-Logical shapes never change with the layout, so a pass that changes layouts rewrites no shape and no axis.
+A layout is a permutation of the logical dimensions, optionally with one of them split into blocks: `nchw16c` stores
+`[N][C/16][H][W][16]`. Logical shapes never change with the layout, so a pass that changes layouts rewrites no shape and
+no axis.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ _BLOCKED = re.compile(r"nchw([1-9]\d*)c\Z")
 class Layout:
     """A named storage order.
 
-    `order` lists the logical axes from slowest to fastest (`None`: row-major, any rank). With `block > 1` the axis `blocked_axis` is
-    divided into blocks whose elements lie innermost; the last block is padded, and the padding is unspecified.
+    `order` lists the logical axes from slowest to fastest (`None`: row-major, any rank). With `block > 1` the axis
+    `blocked_axis` is divided into blocks whose elements lie innermost; the last block is padded, and the padding is
+    unspecified.
     """
 
     name: str

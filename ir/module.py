@@ -98,7 +98,8 @@ class Module:
 
         return print_module(self) == print_module(other) and all(
             np.array_equal(c.data, other.constants[n].data, equal_nan=c.type.dtype.is_float)
-            for n, c in self.constants.items())
+            for n, c in self.constants.items()
+        )
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -62,13 +62,18 @@ class Region:
         """Attach a layer at the end; see `insert`."""
         return self.insert(layer, None, names, types)
 
-    def insert(self, layer: Layer, before: Layer | None, names: Sequence[str] = ("",),
-               types: Sequence[TensorType] | None = None) -> Layer:
+    def insert(
+        self,
+        layer: Layer,
+        before: Layer | None,
+        names: Sequence[str] = ("",),
+        types: Sequence[TensorType] | None = None,
+    ) -> Layer:
         """Attach a detached layer before another one (None: at the end), and make its results.
 
         Args:
-            names: one name for each result; missing ones are made from the first. Need not be unique: the printer numbers them.
-            types: result types where they are known; inferred otherwise.
+            names: one name for each result; missing ones are made from the first. Need not be unique: the printer
+            numbers them. types: result types where they are known; inferred otherwise.
 
         Raises:
             ShapeError: types are to be inferred and the layer is inconsistent.
@@ -79,7 +84,8 @@ class Region:
             base = names[0] if names and names[0] else layer.op
             layer.results = tuple(
                 Value(names[i] if i < len(names) and names[i] else (base if i == 0 else f"{base}.{i}"), t, layer)
-                for i, t in enumerate(types))
+                for i, t in enumerate(types)
+            )
         after = self.last if before is None else before.previous
         layer.region, layer.previous, layer.next = self, after, before
         if after is None:

@@ -7,7 +7,8 @@
         bias: Value | None = None                                # optional operand
         stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)     # attribute
 
-A field annotated `Value`, `Value | None` or `tuple[Value, ...]` is an operand, any other field of the subclass an attribute.
+A field annotated `Value`, `Value | None` or `tuple[Value, ...]` is an operand, any other field of the subclass an
+attribute.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class LayerSpec:
 
     @property
     def summary(self) -> str:
-        """First line of the docstring."""
-        return (self.cls.__doc__ or "").strip().splitlines()[0]
+        """First paragraph of the docstring, on one line."""
+        return " ".join((self.cls.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
 _registry: dict[str, LayerSpec] = {}

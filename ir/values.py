@@ -40,12 +40,19 @@ class Value:
 
 
 class Constant(Value):
-    """A value known at compile time. `data` is loaded at the first use when a loader was given (memory-mapped weights)."""
+    """A value known at compile time. `data` is loaded at the first use when a loader was given (memory-mapped
+    weights)."""
 
     __slots__ = ("_data", "_load")
 
-    def __init__(self, name: str, data: Array | None = None, *, type: TensorType | None = None,
-                 load: Callable[[], Array] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: Array | None = None,
+        *,
+        type: TensorType | None = None,
+        load: Callable[[], Array] | None = None,
+    ) -> None:
         if data is not None:
             type = type or TensorType(DType.of(data.dtype), data.shape)
         assert type is not None and (data is not None or load is not None)

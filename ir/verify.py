@@ -42,7 +42,9 @@ def _check_function(module: Module, function: Function, allow_unknown: bool) -> 
         found += _check_operands(module, layer, layer.operands, defined)
         if isinstance(layer, OpaqueLayer):
             if not allow_unknown:
-                found.append(_finding("P101", layer, f"unknown layer {layer.kind!r}", did_you_mean(layer.kind, known_layers())))
+                found.append(
+                    _finding("P101", layer, f"unknown layer {layer.kind!r}", did_you_mean(layer.kind, known_layers()))
+                )
         else:
             found += check_layer(layer)
         for result in layer.results:
@@ -81,8 +83,14 @@ def check_layer(layer: Layer) -> list[Diagnostic]:
     found = []
     for value, wanted in zip(layer.results, inferred, strict=True):
         if not value.type.same_logical(wanted):
-            found.append(_finding("P103", layer, f"%{value.name} is declared {value.type} but {layer.op} gives {wanted}",
-                                  "correct the type after ':', or leave it out to have it inferred"))
+            found.append(
+                _finding(
+                    "P103",
+                    layer,
+                    f"%{value.name} is declared {value.type} but {layer.op} gives {wanted}",
+                    "correct the type after ':', or leave it out to have it inferred",
+                )
+            )
         elif value.type.layout.rank not in (None, value.type.rank):
             found.append(_finding("P106", layer, f"layout {value.type.layout} does not fit rank {value.type.rank}"))
     return found

@@ -1,7 +1,8 @@
 """Weights files: safetensors, memory-mapped without copies.
 
-The format (8 bytes of header length, a JSON header, the data) is read and written here rather than by the `safetensors` package because
-its NumPy reader copies every tensor; mapping opens gigabytes in microseconds. Any safetensors reader can open what is written.
+The format (8 bytes of header length, a JSON header, the data) is read and written here rather than by the `safetensors`
+package because its NumPy reader copies every tensor; mapping opens gigabytes in microseconds. Any safetensors reader
+can open what is written.
 """
 
 from __future__ import annotations
@@ -20,8 +21,21 @@ from plait.ir.files import atomic_write
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array
 
-_CODES = {DType.F64: "F64", DType.F32: "F32", DType.F16: "F16", DType.BF16: "BF16", DType.I64: "I64", DType.I32: "I32",
-          DType.I16: "I16", DType.I8: "I8", DType.U64: "U64", DType.U32: "U32", DType.U16: "U16", DType.U8: "U8", DType.BOOL: "BOOL"}
+_CODES = {
+    DType.F64: "F64",
+    DType.F32: "F32",
+    DType.F16: "F16",
+    DType.BF16: "BF16",
+    DType.I64: "I64",
+    DType.I32: "I32",
+    DType.I16: "I16",
+    DType.I8: "I8",
+    DType.U64: "U64",
+    DType.U32: "U32",
+    DType.U16: "U16",
+    DType.U8: "U8",
+    DType.BOOL: "BOOL",
+}
 _HEADER_LIMIT = 100_000_000
 _ALIGN = 64
 
@@ -62,14 +76,17 @@ def write_weights_to(file: BinaryIO | _Writable, tensors: Mapping[str, tuple[Ten
     return f"sha256:{digest.hexdigest()}"
 
 
-def read_weights(folder: Path, file: str, digest: str, declared: Mapping[str, TensorType]) -> dict[str, Callable[[], Array]]:
+def read_weights(
+    folder: Path, file: str, digest: str, declared: Mapping[str, TensorType]
+) -> dict[str, Callable[[], Array]]:
     """Map a weights file beside an IR text.
 
     Returns:
         A function for each declared constant that yields its read-only, memory-mapped array.
 
     Raises:
-        IRError: P007 when the file is absent, damaged, outside the folder, of another hash, or lacks a declared constant.
+        IRError: P007 when the file is absent, damaged, outside the folder, of another hash, or lacks a declared
+        constant.
     """
     path = (folder / file).resolve()
     if Path(file).is_absolute() or folder.resolve() not in path.parents:
@@ -82,8 +99,10 @@ def read_weights(folder: Path, file: str, digest: str, declared: Mapping[str, Te
     except (OSError, ValueError) as error:
         raise _error(f"cannot read weights file {file!r}: {error}") from None
     if digest and f"sha256:{hashlib.sha256(mapped).hexdigest()}" != digest:
-        raise _error(f"weights file {file!r} does not have the hash that the text states",
-                     "the file was changed or belongs to another text")
+        raise _error(
+            f"weights file {file!r} does not have the hash that the text states",
+            "the file was changed or belongs to another text",
+        )
     return views(memoryview(mapped), declared, file)
 
 
@@ -120,17 +139,21 @@ def _header(data: memoryview, file: str) -> tuple[dict[str, Any], memoryview]:
     if size > min(len(data) - 8, _HEADER_LIMIT):
         raise damaged
     try:
-        header = json.loads(bytes(data[8:8 + size]))
+        header = json.loads(bytes(data[8 : 8 + size]))
         for name, entry in header.items():
             if name == "__metadata__":
                 continue
             start, end = entry["data_offsets"]
-            if not (isinstance(start, int) and isinstance(end, int) and isinstance(entry["dtype"], str)
-                    and isinstance(entry["shape"], list)):
+            if not (
+                isinstance(start, int)
+                and isinstance(end, int)
+                and isinstance(entry["dtype"], str)
+                and isinstance(entry["shape"], list)
+            ):
                 raise damaged
     except (ValueError, KeyError, TypeError, AttributeError):
         raise damaged from None
-    return header, data[8 + size:]
+    return header, data[8 + size :]
 
 
 def _error(message: str, hint: str = "") -> IRError:

@@ -31,8 +31,13 @@ class Affine:
 
     def after(self, inner: Affine) -> Affine:
         """This function applied to the result of `inner`, which must have no activation: `(x*s1 + t1)*s2 + t2`."""
-        return Affine(inner.x, inner.scale * self.scale, inner.shift * self.scale + self.shift, self.act,
-                      self.per_channel or inner.per_channel)
+        return Affine(
+            inner.x,
+            inner.scale * self.scale,
+            inner.shift * self.scale + self.shift,
+            self.act,
+            self.per_channel or inner.per_channel,
+        )
 
 
 def constant_data(value: Value | None) -> Array | None:

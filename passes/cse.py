@@ -1,6 +1,6 @@
 """Compute equal things once: equal layers with equal operands, and constants with equal elements.
 
-    a = f(x); b = f(x); g(a, b)   ->   a = f(x); g(a, a)
+a = f(x); b = f(x); g(a, b)   ->   a = f(x); g(a, a)
 """
 
 from __future__ import annotations

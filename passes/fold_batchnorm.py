@@ -121,9 +121,9 @@ def scale_shift(affine: Affine, layer: Layer, builder: Builder) -> Layer | No:
         scale, shift = affine.scale.astype(dtype), affine.shift.astype(dtype)
     if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
         return No("a scale or shift would not be finite")
-    return ScaleShift(affine.x, builder.constant(f"{name}.scale", scale), builder.constant(f"{name}.shift", shift),
-                      act=affine.act)
-
+    return ScaleShift(
+        affine.x, builder.constant(f"{name}.scale", scale), builder.constant(f"{name}.shift", shift), act=affine.act
+    )
 
 
 RULES = (affine_into_weights, affine_chain, batch_norm_to_scale_shift, scale_shift_by_one)

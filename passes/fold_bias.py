@@ -1,6 +1,6 @@
 """Fold the addition of a number for each channel into the bias of the layer before.
 
-    (conv(x, W) + b) + t = conv(x, W) + (b + t)
+(conv(x, W) + b) + t = conv(x, W) + (b + t)
 """
 
 from __future__ import annotations

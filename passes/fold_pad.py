@@ -1,8 +1,8 @@
 """Fold padding layers into the windows of the layer that reads them.
 
-    conv2d(pad(x, p)) {pad = q}     = conv2d(x) {pad = p + q}                        if p pads with 0
-    avg_pool2d(pad(x, p)) {pad = q} = avg_pool2d(x) {pad = p + q, count_pad = true}  if p pads with 0; q = 0 or counted
-    max_pool2d(pad(x, p)) {pad = q} = max_pool2d(x) {pad = p + q}                    if p pads with -inf; 0 if x >= 0
+conv2d(pad(x, p)) {pad = q}     = conv2d(x) {pad = p + q}                        if p pads with 0
+avg_pool2d(pad(x, p)) {pad = q} = avg_pool2d(x) {pad = p + q, count_pad = true}  if p pads with 0; q = 0 or counted
+max_pool2d(pad(x, p)) {pad = q} = max_pool2d(x) {pad = p + q}                    if p pads with -inf; 0 if x >= 0
 """
 
 from __future__ import annotations

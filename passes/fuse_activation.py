@@ -1,6 +1,6 @@
 """Move activation functions into the layers that can apply them to their result.
 
-    relu(conv2d(x)) = conv2d(x) {act = relu}
+relu(conv2d(x)) = conv2d(x) {act = relu}
 """
 
 from __future__ import annotations

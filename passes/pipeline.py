@@ -31,7 +31,7 @@ PIPELINES: dict[str, str] = {
     "canonical": "fold-constants,canonicalize,cse,dce",
     # cse and dce stand before the fusions too: a second or dead reader of a value keeps layers from being fused.
     "default": "fold-constants,canonicalize,cse,dce,"
-               "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
+    "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
 }
 """Named pipelines."""
 
@@ -117,7 +117,7 @@ class _Reader:
         """The braces at `at`: values, and the place of each name."""
         end = self.closing_brace()
         # Blanks in place of what precedes, so that the parser counts lines and columns as in the whole text.
-        blanked = re.sub(r"[^\n]", " ", self.text[:self.at]) + self.text[self.at:end]
+        blanked = re.sub(r"[^\n]", " ", self.text[: self.at]) + self.text[self.at : end]
         try:
             records = read(blanked, self.source, "attributes")
         except IRError as error:
@@ -135,7 +135,7 @@ class _Reader:
     def closing_brace(self) -> int:
         """The offset after the brace that closes the one at `at`."""
         depth = 0
-        for match in re.finditer(r'"([^"\\\n]|\\.)*"|[{}]', self.text[self.at:]):
+        for match in re.finditer(r'"([^"\\\n]|\\.)*"|[{}]', self.text[self.at :]):
             depth += {"{": 1, "}": -1}.get(match.group(), 0)
             if depth == 0:
                 return self.at + match.end()

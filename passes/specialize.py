@@ -1,6 +1,6 @@
 """Bind symbolic dimensions.
 
-    bind-dims{N=1, H=2*S}:   f32[NxCxHxW]   ->   f32[1xCx2*SxW]
+bind-dims{N=1, H=2*S}:   f32[NxCxHxW]   ->   f32[1xCx2*SxW]
 """
 
 from __future__ import annotations

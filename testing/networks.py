@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+
 from plait.testing.onnx_builder import OnnxBuilder
 
 CLASSES = 1000

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+
 from plait.backends.reference import evaluate
 from plait.frontends.onnx import import_onnx
 from plait.ir.module import Module

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+
 from plait.testing.onnx_builder import OnnxBuilder
 
 ACTIVATIONS = (None, "relu", "relu6", "hard_swish", "sigmoid", "tanh", "leaky_relu", "elu", "hard_sigmoid")

@@ -102,7 +102,7 @@ class MeasuredCosts:
         """Measurements that gave no time."""
         return [(job, result) for job, result in self.results.items() if not result.ok]
 
-    # --- jobs ---------------------------------------------------------------------------------------------------------
+    # --- jobs ---
 
     def _allowed_options(self, layer: Layer, index: int) -> list[Option]:
         legal = [routine for routine, reason in applicable(layer) if reason is None]

@@ -16,7 +16,9 @@ from plait.ir.layout import Format
 def _convert(source: str, target: str) -> Any:
     def lower(layer: Adapt, lowering: Lowering, variant: str) -> None:
         n, c, h, w = image(layer.x.type)
-        lowering.call(f"f32_{source}_to_{target}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, h=h, w=w)
+        lowering.call(
+            f"f32_{source}_to_{target}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, h=h, w=w
+        )
 
     lower.__qualname__ = f"from_{source}"
     return lower
@@ -38,5 +40,12 @@ def _refuse(source: str, target: str) -> Any:
 
 
 for _source, _target in itertools.permutations(LAYOUTS, 2):
-    cpu("adapt", _target, f"from_{_source}", _convert(_source, _target), refuse=_refuse(_source, _target),
-        formats=_formats(_source, _target), summary=f"{_source} to {_target} at memory bandwidth")
+    cpu(
+        "adapt",
+        _target,
+        f"from_{_source}",
+        _convert(_source, _target),
+        refuse=_refuse(_source, _target),
+        formats=_formats(_source, _target),
+        summary=f"{_source} to {_target} at memory bandwidth",
+    )

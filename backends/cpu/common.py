@@ -25,28 +25,58 @@ _DATA = frozenset({"x", "xs", "residual"})
 """Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 
 
-def cpu(layer: str, layout: str, algorithm: str, lower: Lower, *, dtype: str = "f32", refuse: Refusal | None = None,
-        formats: Formats | None = None, variants: Callable[[Any], Sequence[str]] | None = None, version: str = "1",
-        summary: str = "") -> Routine:
+def cpu(
+    layer: str,
+    layout: str,
+    algorithm: str,
+    lower: Lower,
+    *,
+    dtype: str = "f32",
+    refuse: Refusal | None = None,
+    formats: Formats | None = None,
+    variants: Callable[[Any], Sequence[str]] | None = None,
+    version: str = "1",
+    summary: str = "",
+) -> Routine:
     """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
 
-    Layers whose dtype is another are refused, and so are constant images where the layout is not theirs, which is always `nchw`.
+    Layers whose dtype is another are refused, and so are constant images where the layout is not theirs, which is
+    always `nchw`.
     """
 
     def refusal(candidate: Layer) -> str | None:
-        wrong = [v for v in (*candidate.operands, *candidate.results) if v.type.dtype.value != dtype] if dtype != "any" else []
+        wrong = (
+            [v for v in (*candidate.operands, *candidate.results) if v.type.dtype.value != dtype]
+            if dtype != "any"
+            else []
+        )
         if wrong:
             return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}"
-        if layout != ROW_WORD and layout != "nchw" and not any(v.type.rank == 4 for v in (*candidate.operands, *candidate.results)):
+        if (
+            layout != ROW_WORD
+            and layout != "nchw"
+            and not any(v.type.rank == 4 for v in (*candidate.operands, *candidate.results))
+        ):
             return f"no operand or result is an image, so there is no {layout}"
-        if layout not in (ROW_WORD, "nchw") and any(name in _DATA and isinstance(v, Constant) and v.type.rank == 4
-                                                    for name, v in candidate.named_operands()):
+        if layout not in (ROW_WORD, "nchw") and any(
+            name in _DATA and isinstance(v, Constant) and v.type.rank == 4 for name, v in candidate.named_operands()
+        ):
             return "a constant image has no layout but nchw"
         return refuse(candidate) if refuse is not None else None
 
-    return register_routine(Routine(
-        RoutinePath("cpu", dtype, layout, algorithm), layer, formats or uniform(layout), lower, refusal,
-        variants or (lambda candidate: ("",)), version, summary, f"{lower.__module__}.{lower.__qualname__}:{layout}"))
+    return register_routine(
+        Routine(
+            RoutinePath("cpu", dtype, layout, algorithm),
+            layer,
+            formats or uniform(layout),
+            lower,
+            refusal,
+            variants or (lambda candidate: ("",)),
+            version,
+            summary,
+            f"{lower.__module__}.{lower.__qualname__}:{layout}",
+        )
+    )
 
 
 def act_fields(activation: Activation) -> dict[str, Any]:
@@ -54,7 +84,11 @@ def act_fields(activation: Activation) -> dict[str, Any]:
     a, b = (*activation.params, 0.0, 0.0)[:2]
     # Kernels take float32; infinite bounds are its largest number.
     limit = float(np.finfo(np.float32).max)
-    return {"act": int(Act[activation.kind.upper()]), "act_a": min(max(a, -limit), limit), "act_b": min(max(b, -limit), limit)}
+    return {
+        "act": int(Act[activation.kind.upper()]),
+        "act_a": min(max(a, -limit), limit),
+        "act_b": min(max(b, -limit), limit),
+    }
 
 
 def image(type: TensorType) -> tuple[int, int, int, int]:
@@ -64,7 +98,8 @@ def image(type: TensorType) -> tuple[int, int, int, int]:
 
 
 def flat_rows(type: TensorType, layout: str) -> dict[str, int]:
-    """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this layout."""
+    """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this
+    layout."""
     if type.rank != 4:
         shape = type.static_shape
         return {"outer": 1, "rows": math.prod(shape[:-1]), "row": shape[-1] if shape else 1}
@@ -108,6 +143,15 @@ def is_f32(value: Value) -> bool:
 
 
 __all__ = [
-    "BLOCK", "LAYOUTS", "act_fields", "channel_constant", "cpu", "data", "data_operands", "flat_rows", "image", "is_f32",
+    "BLOCK",
+    "LAYOUTS",
+    "act_fields",
+    "channel_constant",
+    "cpu",
+    "data",
+    "data_operands",
+    "flat_rows",
+    "image",
+    "is_f32",
     "refuse_unless_constant",
 ]

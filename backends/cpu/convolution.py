@@ -1,4 +1,5 @@
-"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct and Winograd on nchw16c, and the stem from plain images."""
+"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct and Winograd on nchw16c, and the stem from
+plain images."""
 
 from __future__ import annotations
 
@@ -20,31 +21,58 @@ def geometry(conv: Conv2d) -> dict[str, int]:
     n, ic, ih, iw = image(conv.x.type)
     _, oc, oh, ow = image(conv.result.type)
     kh, kw = conv.kernel
-    return {"n": n, "ic": ic, "ih": ih, "iw": iw, "oc": oc, "oh": oh, "ow": ow, "kh": kh, "kw": kw,
-            "stride_h": conv.stride[0], "stride_w": conv.stride[1], "pad_t": conv.pad[0], "pad_l": conv.pad[1],
-            "dil_h": conv.dilation[0], "dil_w": conv.dilation[1]}
+    return {
+        "n": n,
+        "ic": ic,
+        "ih": ih,
+        "iw": iw,
+        "oc": oc,
+        "oh": oh,
+        "ow": ow,
+        "kh": kh,
+        "kw": kw,
+        "stride_h": conv.stride[0],
+        "stride_w": conv.stride[1],
+        "pad_t": conv.pad[0],
+        "pad_l": conv.pad[1],
+        "dil_h": conv.dilation[0],
+        "dil_w": conv.dilation[1],
+    }
 
 
 def operands(conv: Conv2d, lowering: Lowering, weight: Any, layout: str) -> dict[str, Any]:
     """The fields x, w, bias, res, y and the activation."""
-    return {"x": lowering.place(conv.x), "w": lowering.constant(weight), "bias": channel_constant(lowering, conv.bias, layout),
-            "res": None if conv.residual is None else lowering.place(conv.residual), "y": lowering.place(conv.result),
-            **act_fields(conv.act)}
+    return {
+        "x": lowering.place(conv.x),
+        "w": lowering.constant(weight),
+        "bias": channel_constant(lowering, conv.bias, layout),
+        "res": None if conv.residual is None else lowering.place(conv.residual),
+        "y": lowering.place(conv.result),
+        **act_fields(conv.act),
+    }
 
 
 def _naive(conv: Conv2d, lowering: Lowering, variant: str) -> None:
-    lowering.call("f32_conv_naive_nchw", **geometry(conv), **operands(conv, lowering, data(conv.weight, "weight"), "nchw"),
-                  groups=conv.groups)
+    lowering.call(
+        "f32_conv_naive_nchw",
+        **geometry(conv),
+        **operands(conv, lowering, data(conv.weight, "weight"), "nchw"),
+        groups=conv.groups,
+    )
 
 
 def _gemm_nchw(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     packed = packing.pack_conv_gemm_nchw(data(conv.weight, "weight"), conv.groups)
-    lowering.call("f32_conv_gemm_nchw", **geometry(conv), **operands(conv, lowering, packed, "nchw"), groups=conv.groups)
+    lowering.call(
+        "f32_conv_gemm_nchw", **geometry(conv), **operands(conv, lowering, packed, "nchw"), groups=conv.groups
+    )
 
 
 def _gemm_nhwc(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     packed = packing.pack_conv_gemm_nhwc(data(conv.weight, "weight"), conv.groups)
-    lowering.call("f32_conv_gemm_nhwc", **geometry(conv), **operands(conv, lowering, packed, "nhwc"), groups=conv.groups)
+    lowering.call(
+        "f32_conv_gemm_nhwc", **geometry(conv), **operands(conv, lowering, packed, "nhwc"), groups=conv.groups
+    )
 
 
 def tile(variant: str) -> tuple[int, int]:
@@ -54,7 +82,8 @@ def tile(variant: str) -> tuple[int, int]:
 
 
 def tiles(conv: Conv2d) -> list[str]:
-    """Register tiles worth measuring: one, two or four output blocks at a time; the kernel fits the width to the row."""
+    """Register tiles worth measuring: one, two or four output blocks at a time; the kernel fits the width to the
+    row."""
     blocks = -(-image(conv.result.type)[1] // BLOCK)
     return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
 
@@ -62,8 +91,14 @@ def tiles(conv: Conv2d) -> list[str]:
 def _direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     width, blocks = tile(variant)
     packed = packing.pack_conv_nchw16c(data(conv.weight, "weight"), blocks, conv.groups)
-    lowering.call("f32_conv_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"), groups=conv.groups,
-                  tile_w=width, tile_b=blocks)
+    lowering.call(
+        "f32_conv_nchw16c",
+        **geometry(conv),
+        **operands(conv, lowering, packed, "nchw16c"),
+        groups=conv.groups,
+        tile_w=width,
+        tile_b=blocks,
+    )
 
 
 def _refuse_direct(conv: Layer) -> str | None:
@@ -79,8 +114,14 @@ def _winograd(m: int) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         _, blocks = tile(variant)
         packed = packing.pack_winograd(data(conv.weight, "weight"), m, blocks)
-        lowering.call("f32_conv_winograd_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"), tile_m=m,
-                      tile_block=0, tile_b=blocks)
+        lowering.call(
+            "f32_conv_winograd_nchw16c",
+            **geometry(conv),
+            **operands(conv, lowering, packed, "nchw16c"),
+            tile_m=m,
+            tile_block=0,
+            tile_b=blocks,
+        )
 
     lower.__qualname__ = f"_winograd_f{m}"
     return lower
@@ -101,8 +142,14 @@ def _stem(source: str) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         width, blocks = tile(variant)
         packed = pack(data(conv.weight, "weight"), blocks)
-        lowering.call(f"f32_conv_stem_{source}_nchw16c", **geometry(conv), **operands(conv, lowering, packed, "nchw16c"),
-                      groups=1, tile_w=width, tile_b=blocks)
+        lowering.call(
+            f"f32_conv_stem_{source}_nchw16c",
+            **geometry(conv),
+            **operands(conv, lowering, packed, "nchw16c"),
+            groups=1,
+            tile_w=width,
+            tile_b=blocks,
+        )
 
     lower.__qualname__ = f"_stem_{source}"
     return lower
@@ -129,12 +176,42 @@ def _refuse_stem(conv: Layer) -> str | None:
 
 
 cpu("conv2d", "nchw", "naive", _naive, refuse=_constant_weights, summary="plain loops, vectorised along the row")
-cpu("conv2d", "nchw", "gemm", _gemm_nchw, refuse=_constant_weights, summary="im2col into packed panels, blocked GEMM; weights x pixels")
+cpu(
+    "conv2d",
+    "nchw",
+    "gemm",
+    _gemm_nchw,
+    refuse=_constant_weights,
+    summary="im2col into packed panels, blocked GEMM; weights x pixels",
+)
 cpu("conv2d", "nhwc", "gemm", _gemm_nhwc, refuse=_constant_weights, summary="im2col, blocked GEMM; pixels x weights")
-cpu("conv2d", "nchw16c", "direct", _direct, refuse=_refuse_direct, variants=tiles, summary="direct, register tiles of pixels x blocks")
+cpu(
+    "conv2d",
+    "nchw16c",
+    "direct",
+    _direct,
+    refuse=_refuse_direct,
+    variants=tiles,
+    summary="direct, register tiles of pixels x blocks",
+)
 for _m in (2, 4, 6):
-    cpu("conv2d", "nchw16c", f"winograd_f{_m}", _winograd(_m), refuse=_refuse_winograd, variants=tiles,
-        summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)")
+    cpu(
+        "conv2d",
+        "nchw16c",
+        f"winograd_f{_m}",
+        _winograd(_m),
+        refuse=_refuse_winograd,
+        variants=tiles,
+        summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
+    )
 for _source in ("nchw", "nhwc"):
-    cpu("conv2d", "nchw16c", f"stem_{_source}", _stem(_source), refuse=_refuse_stem, formats=_stem_formats(_source), variants=tiles,
-        summary=f"direct from few channels in {_source}")
+    cpu(
+        "conv2d",
+        "nchw16c",
+        f"stem_{_source}",
+        _stem(_source),
+        refuse=_refuse_stem,
+        formats=_stem_formats(_source),
+        variants=tiles,
+        summary=f"direct from few channels in {_source}",
+    )

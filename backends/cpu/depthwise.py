@@ -31,4 +31,11 @@ def _depthwise(layout: str) -> Any:
 
 
 for _layout in LAYOUTS:
-    cpu("conv2d", _layout, "depthwise", _depthwise(_layout), refuse=_refuse, summary="one filter for each channel, direct")
+    cpu(
+        "conv2d",
+        _layout,
+        "depthwise",
+        _depthwise(_layout),
+        refuse=_refuse,
+        summary="one filter for each channel, direct",
+    )

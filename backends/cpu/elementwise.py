@@ -19,14 +19,26 @@ from plait.kernels_pyx import BinaryOp, UnaryFunction
 from plait.kernels_pyx.packing import pack_channels
 
 _MAX_RANK = 6
-_OPS = {"add": BinaryOp.ADD, "sub": BinaryOp.SUB, "mul": BinaryOp.MUL, "div": BinaryOp.DIV, "maximum": BinaryOp.MAX,
-        "minimum": BinaryOp.MIN, "pow": BinaryOp.POW}
+_OPS = {
+    "add": BinaryOp.ADD,
+    "sub": BinaryOp.SUB,
+    "mul": BinaryOp.MUL,
+    "div": BinaryOp.DIV,
+    "maximum": BinaryOp.MAX,
+    "minimum": BinaryOp.MIN,
+    "pow": BinaryOp.POW,
+}
 
 
 def _activation(layout: str) -> Any:
     def lower(layer: ActivationLayer, lowering: Lowering, variant: str) -> None:
-        lowering.call("f32_act", x=lowering.place(layer.x), y=lowering.place(layer.result), **flat_rows(layer.x.type, layout),
-                      **act_fields(layer.activation()))
+        lowering.call(
+            "f32_act",
+            x=lowering.place(layer.x),
+            y=lowering.place(layer.result),
+            **flat_rows(layer.x.type, layout),
+            **act_fields(layer.activation()),
+        )
 
     lower.__qualname__ = "activation"
     return lower
@@ -34,8 +46,13 @@ def _activation(layout: str) -> Any:
 
 def _unary(layout: str) -> Any:
     def lower(layer: Unary, lowering: Lowering, variant: str) -> None:
-        lowering.call("f32_unary", x=lowering.place(layer.x), y=lowering.place(layer.result), **flat_rows(layer.x.type, layout),
-                      function=int(UnaryFunction[layer.fn.upper()]))
+        lowering.call(
+            "f32_unary",
+            x=lowering.place(layer.x),
+            y=lowering.place(layer.result),
+            **flat_rows(layer.x.type, layout),
+            function=int(UnaryFunction[layer.fn.upper()]),
+        )
 
     lower.__qualname__ = "unary"
     return lower
@@ -73,7 +90,11 @@ def _refuse_binary(layout: str) -> Any:
                     return "a constant image has no layout but nchw"
                 if operand_kind(value, result) == "same" and value.type.rank != 4:
                     return f"%{value.name} has {value.type.rank} dimensions, so there is no {layout}"
-                if operand_kind(value, result) == "channel" and value.type.rank != 4 and not isinstance(value, Constant):
+                if (
+                    operand_kind(value, result) == "channel"
+                    and value.type.rank != 4
+                    and not isinstance(value, Constant)
+                ):
                     return "a computed channel vector must be an image of 1 x 1"
         return None
 
@@ -89,19 +110,51 @@ def _binary(layout: str) -> Any:
         kind = operand_kind(b, result) if operand_kind(a, result) == "same" else "strided"
         common = {"op": int(_OPS[layer.op]), "y": lowering.place(layer.result), **act_fields(layer.act)}
         if kind == "same":
-            lowering.call("f32_binary_same", a=lowering.place(a), b=lowering.place(b), swap=swap, **common, **flat_rows(result, layout))
+            lowering.call(
+                "f32_binary_same",
+                a=lowering.place(a),
+                b=lowering.place(b),
+                swap=swap,
+                **common,
+                **flat_rows(result, layout),
+            )
         elif kind == "scalar":
-            lowering.call("f32_binary_scalar", a=lowering.place(a), b=lowering.place(b), swap=swap, **common, **flat_rows(result, layout))
+            lowering.call(
+                "f32_binary_scalar",
+                a=lowering.place(a),
+                b=lowering.place(b),
+                swap=swap,
+                **common,
+                **flat_rows(result, layout),
+            )
         elif kind == "channel":
             n, c, h, w = image(result)
             # How far apart the numbers of two images lie; 0: all images share them.
             per_image = -(-c // BLOCK) * BLOCK if layout == "nchw16c" else c
-            shared = b.type.elements == c and n > 1 or n == 1
-            lowering.call(f"f32_binary_channel_{layout}", a=lowering.place(a), b=_channels(b, lowering, layout, c), swap=swap, n=n, c=c,
-                          h=h, w=w, b_image=0 if shared else per_image, **common)
+            shared = (b.type.elements == c and n > 1) or n == 1
+            lowering.call(
+                f"f32_binary_channel_{layout}",
+                a=lowering.place(a),
+                b=_channels(b, lowering, layout, c),
+                swap=swap,
+                n=n,
+                c=c,
+                h=h,
+                w=w,
+                b_image=0 if shared else per_image,
+                **common,
+            )
         else:
-            lowering.call("f32_binary_nd", a=lowering.place(layer.a), b=lowering.place(layer.b), swap=0, **common,
-                          **_dims(result), **_steps("a", layer.a, result), **_steps("b", layer.b, result))
+            lowering.call(
+                "f32_binary_nd",
+                a=lowering.place(layer.a),
+                b=lowering.place(layer.b),
+                swap=0,
+                **common,
+                **_dims(result),
+                **_steps("a", layer.a, result),
+                **_steps("b", layer.b, result),
+            )
 
     lower.__qualname__ = "binary"
     return lower
@@ -135,7 +188,14 @@ for _layout in (*LAYOUTS,):
         if issubclass(_spec.cls, ActivationLayer):
             cpu(_name, _layout, "vector", _activation(_layout), summary="vectorised, any shape")
         elif issubclass(_spec.cls, Binary) and _name in _OPS:
-            cpu(_name, _layout, "vector", _binary(_layout), refuse=_refuse_binary(_layout), summary="vectorised, broadcast operand in place")
+            cpu(
+                _name,
+                _layout,
+                "vector",
+                _binary(_layout),
+                refuse=_refuse_binary(_layout),
+                summary="vectorised, broadcast operand in place",
+            )
     cpu("unary", _layout, "vector", _unary(_layout), summary="vectorised, any shape")
 
 __all__ = ["ROW_WORD", "operand_kind"]

@@ -16,9 +16,23 @@ from plait.kernels_pyx import packing
 def _fully_connected(layer: FullyConnected, lowering: Lowering, variant: str) -> None:
     m, k = layer.x.type.static_shape
     n = layer.weight.type.static_shape[0]
-    bias = None if layer.bias is None else lowering.constant(packing.pack_channels(data(layer.bias, "bias"), packing.FC_PANEL))
-    lowering.call("f32_fc", x=lowering.place(layer.x), w=lowering.constant(packing.pack_fc(data(layer.weight, "weight"))), bias=bias,
-                  res=None, y=lowering.place(layer.result), m=m, k=k, n=n, **act_fields(layer.act))
+    bias = (
+        None
+        if layer.bias is None
+        else lowering.constant(packing.pack_channels(data(layer.bias, "bias"), packing.FC_PANEL))
+    )
+    lowering.call(
+        "f32_fc",
+        x=lowering.place(layer.x),
+        w=lowering.constant(packing.pack_fc(data(layer.weight, "weight"))),
+        bias=bias,
+        res=None,
+        y=lowering.place(layer.result),
+        m=m,
+        k=k,
+        n=n,
+        **act_fields(layer.act),
+    )
 
 
 def _refuse_matmul(layer: Layer) -> str | None:
@@ -38,10 +52,28 @@ def _matmul(layer: Matmul, lowering: Lowering, variant: str) -> None:
         steps = np.cumprod((1, *shape[:0:-1]))[::-1]
         strides |= {f"{name}_batch{i}": 0 if shape[i] == 1 else int(steps[i]) for i in range(2)}
         strides |= {f"{name}_row": int(steps[2]), f"{name}_col": 1}
-    lowering.call("f32_matmul", a=lowering.place(layer.a), b=lowering.place(layer.b), bias=None, y=lowering.place(layer.result),
-                  batch0=batch[0], batch1=batch[1], m=y[-2], k=layer.a.type.static_shape[-1], n=y[-1], **strides, **act_fields(NONE))
+    lowering.call(
+        "f32_matmul",
+        a=lowering.place(layer.a),
+        b=lowering.place(layer.b),
+        bias=None,
+        y=lowering.place(layer.result),
+        batch0=batch[0],
+        batch1=batch[1],
+        m=y[-2],
+        k=layer.a.type.static_shape[-1],
+        n=y[-1],
+        **strides,
+        **act_fields(NONE),
+    )
 
 
-cpu("fully_connected", ROW_WORD, "gemv", _fully_connected, refuse=refuse_unless_constant("weight", "bias"),
-    summary="weights packed in panels of 64 outputs and streamed")
+cpu(
+    "fully_connected",
+    ROW_WORD,
+    "gemv",
+    _fully_connected,
+    refuse=refuse_unless_constant("weight", "bias"),
+    summary="weights packed in panels of 64 outputs and streamed",
+)
 cpu("matmul", ROW_WORD, "gemm", _matmul, refuse=_refuse_matmul, summary="batched blocked GEMM on strided operands")

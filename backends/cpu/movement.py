@@ -1,4 +1,5 @@
-"""Routines that move elements: reshape as a view, transpose, slice, pad, concat, split, and reductions over trailing axes."""
+"""Routines that move elements: reshape as a view, transpose, slice, pad, concat, split, and reductions over trailing
+axes."""
 
 from __future__ import annotations
 
@@ -10,15 +11,22 @@ from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axes_in
 from plait.ir.layers.reduce import Reduce
-from plait.ir.layers.shape import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
+from plait.ir.layers.shape import Concat, Expand, Pad, Slice, Split, Transpose
 from plait.ir.values import Constant, Value
 from plait.kernels_pyx import ReduceOp
 
 _RANK = 6
 
 
-def copy(lowering: Lowering, source: Place, target: Place, size: int, dims: tuple[int, ...], from_steps: tuple[int, ...],
-         to_steps: tuple[int, ...]) -> None:
+def copy(
+    lowering: Lowering,
+    source: Place,
+    target: Place,
+    size: int,
+    dims: tuple[int, ...],
+    from_steps: tuple[int, ...],
+    to_steps: tuple[int, ...],
+) -> None:
     """Copy an N-D box of elements of `size` bytes; steps in elements."""
     lead = _RANK - len(dims)
     fields: dict[str, Any] = {"x": source, "y": target, "elem_size": size}
@@ -31,7 +39,7 @@ def copy(lowering: Lowering, source: Place, target: Place, size: int, dims: tupl
 
 def steps_of(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Element steps of a row-major array."""
-    return tuple(math.prod(shape[i + 1:]) for i in range(len(shape)))
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 def shifted(place: Place, elements: int, size: int) -> Place:
@@ -52,7 +60,7 @@ def _refuse_small_elements(layer: Layer) -> str | None:
     return _refuse_rank(layer)
 
 
-# --- reshape ----------------------------------------------------------------------------------------------------------------------
+# --- reshape ---
 
 
 def _refuse_view(layout: str) -> Any:
@@ -79,14 +87,21 @@ def _view(layer: Layer, lowering: Lowering, variant: str) -> None:
         copy(lowering, lowering.place(operand), lowering.place(result), size, (count,), (1,), (1,))
 
 
-# --- strided copies -----------------------------------------------------------------------------------------------------------------
+# --- strided copies ---
 
 
 def _transpose(layer: Transpose, lowering: Lowering, variant: str) -> None:
     source = steps_of(layer.x.type.static_shape)
     shape = layer.result.type.static_shape
-    copy(lowering, lowering.place(layer.x), lowering.place(layer.result), layer.x.type.dtype.size, shape,
-         tuple(source[p] for p in layer.perm), steps_of(shape))
+    copy(
+        lowering,
+        lowering.place(layer.x),
+        lowering.place(layer.result),
+        layer.x.type.dtype.size,
+        shape,
+        tuple(source[p] for p in layer.perm),
+        steps_of(shape),
+    )
 
 
 def _slice(layer: Slice, lowering: Lowering, variant: str) -> None:
@@ -96,15 +111,30 @@ def _slice(layer: Slice, lowering: Lowering, variant: str) -> None:
     starts = [p.indices(d)[0] for p, d in zip(parts, shape, strict=True)]
     strides = [p.indices(d)[2] for p, d in zip(parts, shape, strict=True)]
     first = sum(a * b for a, b in zip(starts, source, strict=True))
-    copy(lowering, shifted(lowering.place(layer.x), first, size), lowering.place(layer.result), size, layer.result.type.static_shape,
-         tuple(a * b for a, b in zip(strides, source, strict=True)), steps_of(layer.result.type.static_shape))
+    copy(
+        lowering,
+        shifted(lowering.place(layer.x), first, size),
+        lowering.place(layer.result),
+        size,
+        layer.result.type.static_shape,
+        tuple(a * b for a, b in zip(strides, source, strict=True)),
+        steps_of(layer.result.type.static_shape),
+    )
 
 
 def _expand(layer: Expand, lowering: Lowering, variant: str) -> None:
     shape = layer.result.type.static_shape
     own = (1,) * (len(shape) - layer.x.type.rank) + layer.x.type.static_shape
     source = tuple(0 if d == 1 else s for d, s in zip(own, steps_of(own), strict=True))
-    copy(lowering, lowering.place(layer.x), lowering.place(layer.result), layer.x.type.dtype.size, shape, source, steps_of(shape))
+    copy(
+        lowering,
+        lowering.place(layer.x),
+        lowering.place(layer.result),
+        layer.x.type.dtype.size,
+        shape,
+        source,
+        steps_of(shape),
+    )
 
 
 def _pad(layer: Pad, lowering: Lowering, variant: str) -> None:
@@ -113,11 +143,18 @@ def _pad(layer: Pad, lowering: Lowering, variant: str) -> None:
     skip = sum(max(-b, 0) * s for b, s in zip(layer.before, steps_of(source), strict=True))
     lead = sum(max(b, 0) * s for b, s in zip(layer.before, steps_of(target), strict=True))
     box = tuple(d - max(-b, 0) - max(-a, 0) for d, b, a in zip(source, layer.before, layer.after, strict=True))
-    copy(lowering, shifted(lowering.place(layer.x), skip, size), shifted(lowering.place(layer.result), lead, size), size, box,
-         steps_of(source), steps_of(target))
+    copy(
+        lowering,
+        shifted(lowering.place(layer.x), skip, size),
+        shifted(lowering.place(layer.result), lead, size),
+        size,
+        box,
+        steps_of(source),
+        steps_of(target),
+    )
 
 
-# --- concat and split ---------------------------------------------------------------------------------------------------------------
+# --- concat and split ---
 
 
 def _concat_strided(layout: str) -> Any:
@@ -130,8 +167,15 @@ def _concat_strided(layout: str) -> Any:
             shape = _stored(value, order)
             outer, inner = math.prod(shape[:axis]), math.prod(shape[axis:])
             whole = math.prod(target[axis:])
-            copy(lowering, lowering.place(value), shifted(lowering.place(layer.result), at, size), size, (outer, inner), (inner, 1),
-                 (whole, 1))
+            copy(
+                lowering,
+                lowering.place(value),
+                shifted(lowering.place(layer.result), at, size),
+                size,
+                (outer, inner),
+                (inner, 1),
+                (whole, 1),
+            )
             at += inner
 
     lower.__qualname__ = "concat_strided"
@@ -161,8 +205,19 @@ def _concat_blocked(layer: Concat, lowering: Lowering, variant: str) -> None:
     first = 0
     for value in layer.xs:
         channels = image(value.type)[1]
-        lowering.call("f32_concat_part_nchw16c", x=lowering.place(value), y=lowering.place(layer.result), n=n, h=h, w=w,
-                      channels=channels, x_c=channels, x_first=0, y_c=c, y_first=first)
+        lowering.call(
+            "f32_concat_part_nchw16c",
+            x=lowering.place(value),
+            y=lowering.place(layer.result),
+            n=n,
+            h=h,
+            w=w,
+            channels=channels,
+            x_c=channels,
+            x_first=0,
+            y_c=c,
+            y_first=first,
+        )
         first += channels
 
 
@@ -172,7 +227,15 @@ def _split(layer: Split, lowering: Lowering, variant: str) -> None:
     whole, at = math.prod(shape[axis:]), 0
     for result in layer.results:
         outer, inner = math.prod(shape[:axis]), math.prod(result.type.static_shape[axis:])
-        copy(lowering, shifted(lowering.place(layer.x), at, size), lowering.place(result), size, (outer, inner), (whole, 1), (inner, 1))
+        copy(
+            lowering,
+            shifted(lowering.place(layer.x), at, size),
+            lowering.place(result),
+            size,
+            (outer, inner),
+            (whole, 1),
+            (inner, 1),
+        )
         at += inner
 
 
@@ -181,8 +244,19 @@ def _split_blocked(layer: Split, lowering: Lowering, variant: str) -> None:
     first = 0
     for result in layer.results:
         channels = image(result.type)[1]
-        lowering.call("f32_concat_part_nchw16c", x=lowering.place(layer.x), y=lowering.place(result), n=n, h=h, w=w, channels=channels,
-                      x_c=c, x_first=first, y_c=channels, y_first=0)
+        lowering.call(
+            "f32_concat_part_nchw16c",
+            x=lowering.place(layer.x),
+            y=lowering.place(result),
+            n=n,
+            h=h,
+            w=w,
+            channels=channels,
+            x_c=c,
+            x_first=first,
+            y_c=channels,
+            y_first=0,
+        )
         first += channels
 
 
@@ -191,7 +265,7 @@ def _refuse_blocked_split(layer: Layer) -> str | None:
     return None if layer.axis % 4 == 1 else "only channels can be split in blocks"
 
 
-# --- reductions ---------------------------------------------------------------------------------------------------------------------
+# --- reductions ---
 
 
 def _refuse_reduce(layer: Layer) -> str | None:
@@ -209,19 +283,54 @@ def _refuse_reduce(layer: Layer) -> str | None:
 def _reduce(layer: Reduce, lowering: Lowering, variant: str) -> None:
     shape = layer.x.type.static_shape
     axes = axes_in(layer.axes, len(shape))
-    lowering.call("f32_reduce", x=lowering.place(layer.x), y=lowering.place(layer.result), outer=math.prod(shape[:axes[0]]),
-                  n=math.prod(shape[axes[0]:axes[-1] + 1]), inner=math.prod(shape[axes[-1] + 1:]), op=int(ReduceOp[layer.fn.upper()]))
+    lowering.call(
+        "f32_reduce",
+        x=lowering.place(layer.x),
+        y=lowering.place(layer.result),
+        outer=math.prod(shape[: axes[0]]),
+        n=math.prod(shape[axes[0] : axes[-1] + 1]),
+        inner=math.prod(shape[axes[-1] + 1 :]),
+        op=int(ReduceOp[layer.fn.upper()]),
+    )
 
 
 for _layout in LAYOUTS:
-    cpu("reshape", _layout, "view", _view, dtype="any" if _layout == "nchw" else "f32", refuse=_refuse_view(_layout),
-        summary="no copy: the same memory under another shape")
+    cpu(
+        "reshape",
+        _layout,
+        "view",
+        _view,
+        dtype="any" if _layout == "nchw" else "f32",
+        refuse=_refuse_view(_layout),
+        summary="no copy: the same memory under another shape",
+    )
 for _layout in ("nchw", "nhwc"):
-    cpu("concat", _layout, "copy", _concat_strided(_layout), refuse=_refuse_small_elements if _layout == "nchw" else _refuse_constant_parts,
-        dtype="any" if _layout == "nchw" else "f32", summary="strided copies into place")
-cpu("concat", "nchw16c", "copy", _concat_blocked, refuse=_refuse_blocked_concat, summary="block copies, lanes shifted where needed")
+    cpu(
+        "concat",
+        _layout,
+        "copy",
+        _concat_strided(_layout),
+        refuse=_refuse_small_elements if _layout == "nchw" else _refuse_constant_parts,
+        dtype="any" if _layout == "nchw" else "f32",
+        summary="strided copies into place",
+    )
+cpu(
+    "concat",
+    "nchw16c",
+    "copy",
+    _concat_blocked,
+    refuse=_refuse_blocked_concat,
+    summary="block copies, lanes shifted where needed",
+)
 cpu("split", "nchw", "copy", _split, dtype="any", refuse=_refuse_small_elements, summary="strided copies")
-cpu("split", "nchw16c", "copy", _split_blocked, refuse=_refuse_blocked_split, summary="block copies, lanes shifted where needed")
+cpu(
+    "split",
+    "nchw16c",
+    "copy",
+    _split_blocked,
+    refuse=_refuse_blocked_split,
+    summary="block copies, lanes shifted where needed",
+)
 cpu("transpose", "nchw", "copy", _transpose, dtype="any", refuse=_refuse_rank, summary="strided copy")
 cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=_refuse_small_elements, summary="strided copy")
 cpu("expand", "nchw", "copy", _expand, dtype="any", refuse=_refuse_rank, summary="strided copy with repeated elements")

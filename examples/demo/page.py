@@ -1,4 +1,5 @@
-"""The demo's page: an invoice-like sheet with a heading, paragraphs and a table, drawn with Pillow, and its preprocessing."""
+"""The demo's page: an invoice-like sheet with a heading, paragraphs and a table, drawn with Pillow, and its
+preprocessing."""
 
 from __future__ import annotations
 
@@ -8,8 +9,46 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-WORDS = ("the routine of a layer is chosen by measuring every candidate on this machine and solving for the plan with the least total time "
-         "conversions between layouts are paid once and shared by all readers of a value").split()
+WORDS = [
+    "the",
+    "routine",
+    "of",
+    "a",
+    "layer",
+    "is",
+    "chosen",
+    "by",
+    "measuring",
+    "every",
+    "candidate",
+    "on",
+    "this",
+    "machine",
+    "and",
+    "solving",
+    "for",
+    "the",
+    "plan",
+    "with",
+    "the",
+    "least",
+    "total",
+    "time",
+    "conversions",
+    "between",
+    "layouts",
+    "are",
+    "paid",
+    "once",
+    "and",
+    "shared",
+    "by",
+    "all",
+    "readers",
+    "of",
+    "a",
+    "value",
+]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -35,7 +74,8 @@ def draw_page(width: int = 480, height: int = 640, seed: int = 7) -> Image.Image
 
 
 def to_input(page: Image.Image) -> NDArray[np.float32]:
-    """[1, 3, 224, 224]: shorter side to 256, centre crop, ImageNet normalisation. Channels in BGR order, as the model was trained."""
+    """[1, 3, 224, 224]: shorter side to 256, centre crop, ImageNet normalisation. Channels in BGR order, as the model
+    was trained."""
     scale = 256 / min(page.size)
     page = page.resize((round(page.width * scale), round(page.height * scale)), Image.Resampling.LANCZOS)
     left, top = (page.width - 224) // 2, (page.height - 224) // 2

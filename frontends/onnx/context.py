@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
 from plait.frontends.onnx.nodes import Node
 from plait.frontends.onnx.tensors import TensorReader
 from plait.frontends.onnx.tracking import FunctionBuilder, frozen, known_dims

@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 import onnx
+
 from plait.frontends.errors import InconsistentModel
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.inputs import Shapes, argument_types

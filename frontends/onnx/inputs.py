@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import onnx
+
 from plait.frontends.errors import InconsistentModel
 from plait.frontends.onnx.tensors import dtype_of
 from plait.frontends.onnx.unsupported import Unsupported

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
 from plait.frontends.errors import ModelError
 from plait.frontends.onnx.blobs import Blobs
 

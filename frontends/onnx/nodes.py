@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import onnx
 from onnx import AttributeProto
+
 from plait.frontends.errors import InconsistentModel
 
 DEFAULT_DOMAINS = ("", "ai.onnx")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto
+
 from plait.frontends.errors import InconsistentModel, ModelError
 from plait.frontends.onnx.blobs import Blobs
 from plait.frontends.onnx.unsupported import Unsupported

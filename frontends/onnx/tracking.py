@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.dims import Dim, Dimension
 from plait.ir.layer import Layer

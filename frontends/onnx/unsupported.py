@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+
 from plait.frontends.errors import UnsupportedModel
 from plait.frontends.onnx.registry import NEWEST_OPSET, supported_operators, versions_of
 from plait.ir.diagnostics import did_you_mean

@@ -1,1 +1,2 @@
-"""The built-in layers, one file per family. A layer's class is its whole declaration: operands, attributes, result types, semantics."""
+"""The built-in layers, one file per family. A layer's class is its whole declaration: operands, attributes, result
+types, semantics."""

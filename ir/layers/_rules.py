@@ -21,7 +21,9 @@ def want_rank(value: Value, rank: int, what: str) -> Shape:
     return value.type.shape
 
 
-def window_extent(size: Dimension, kernel: int, stride: int, dilation: int, before: int, after: int, ceil: bool = False) -> Dimension:
+def window_extent(
+    size: Dimension, kernel: int, stride: int, dilation: int, before: int, after: int, ceil: bool = False
+) -> Dimension:
     """Number of positions of a sliding window along one axis (ONNX operator specification, Conv and MaxPool).
 
     With `ceil` a last, partial window is kept if it starts inside the input or its leading padding.
@@ -31,7 +33,9 @@ def window_extent(size: Dimension, kernel: int, stride: int, dilation: int, befo
     """
     free = size + (before + after - dilation * (kernel - 1) - 1)
     if isinstance(free, int) and free < 0:
-        raise ShapeError(f"a window of {dilation * (kernel - 1) + 1} does not fit into {size} with padding {before}, {after}")
+        raise ShapeError(
+            f"a window of {dilation * (kernel - 1) + 1} does not fit into {size} with padding {before}, {after}"
+        )
     count = (free + (stride - 1 if ceil else 0)) // stride + 1
     if ceil and isinstance(count, int) and isinstance(size, int) and (count - 1) * stride >= size + before:
         count -= 1

@@ -18,10 +18,11 @@ from plait.ir.values import Array, Value
 @layer("conv2d")
 @attrs.define(eq=False)
 class Conv2d(Layer):
-    """2-D convolution (cross-correlation), then bias, residual and activation: `act(conv(x, weight) + bias + residual)`.
+    """2-D convolution (cross-correlation), then bias, residual and activation: `act(conv(x, weight) + bias +
+    residual)`.
 
-    `x` is [N, C, H, W], `weight` [O, C / groups, KH, KW], `bias` [O], `residual` as the result [N, O, OH, OW]. `groups == C` is a
-    depthwise convolution. Source: ONNX operator specification, Conv.
+    `x` is [N, C, H, W], `weight` [O, C / groups, KH, KW], `bias` [O], `residual` as the result [N, O, OH, OW]. `groups
+    == C` is a depthwise convolution. Source: ONNX operator specification, Conv.
     """
 
     x: Value
@@ -42,15 +43,21 @@ class Conv2d(Layer):
         if not isinstance(kh, int) or not isinstance(kw, int) or not isinstance(o, int):
             raise ShapeError("the shape of weight must be known")
         if c != per_group * self.groups:
-            raise ShapeError(f"x has {c} channels but weight {show(self.weight.type.shape)} with {self.groups} groups takes "
-                             f"{per_group * self.groups}")
+            raise ShapeError(
+                f"x has {c} channels but weight {show(self.weight.type.shape)} with {self.groups} groups takes "
+                f"{per_group * self.groups}"
+            )
         if o % self.groups:
             raise ShapeError(f"{o} output channels do not divide into {self.groups} groups")
         if self.bias is not None and self.bias.type.shape != (o,):
             raise ShapeError(f"bias must be [{o}], got {self.bias.type}")
         top, left, bottom, right = self.pad
-        out = (n, o, window_extent(h, kh, self.stride[0], self.dilation[0], top, bottom),
-               window_extent(w, kw, self.stride[1], self.dilation[1], left, right))
+        out = (
+            n,
+            o,
+            window_extent(h, kh, self.stride[0], self.dilation[0], top, bottom),
+            window_extent(w, kw, self.stride[1], self.dilation[1], left, right),
+        )
         if self.residual is not None and self.residual.type.shape != out:
             raise ShapeError(f"residual must be {show(out)}, got {self.residual.type}")
         return TensorType(self.x.type.dtype, out)
@@ -78,8 +85,14 @@ class Conv2d(Layer):
         return self.act(y).astype(x.dtype)
 
 
-def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], pad: tuple[int, int, int, int],
-            dilation: tuple[int, int], fill: float = 0.0) -> Array:
+def windows(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+    fill: float = 0.0,
+) -> Array:
     """A strided view [N, C, OH, OW, KH, KW] of the windows of a padded image [N, C, H, W]."""
     top, left, bottom, right = pad
     padded = np.pad(x, ((0, 0), (0, 0), (top, max(bottom, 0)), (left, max(right, 0))), constant_values=fill)
@@ -88,12 +101,19 @@ def windows(x: Array, kernel: tuple[int, int], stride: tuple[int, int], pad: tup
     return view[:, :, :: stride[0], :: stride[1], ::dh, ::dw]
 
 
-def conv2d(x: Array, weight: Array, stride: tuple[int, int], pad: tuple[int, int, int, int], dilation: tuple[int, int],
-           groups: int) -> Array:
-    """Convolution in float64: [N, C, H, W] and [O, C / groups, KH, KW] to [N, O, OH, OW]. One matrix product for each group of images."""
+def conv2d(
+    x: Array,
+    weight: Array,
+    stride: tuple[int, int],
+    pad: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> Array:
+    """Convolution in float64: [N, C, H, W] and [O, C / groups, KH, KW] to [N, O, OH, OW]. One matrix product for each
+    group of images."""
     o, per_group, kh, kw = weight.shape
     view = windows(x.astype(np.float64), (kh, kw), stride, pad, dilation)
-    n, c, oh, ow = view.shape[:4]
+    n, _, oh, ow = view.shape[:4]
     if per_group == 1 and o == groups:
         depthwise: Array = np.einsum("nchwij,cij->nchw", view, weight[:, 0].astype(np.float64), optimize=True)
         return depthwise

@@ -107,8 +107,15 @@ class Pow(Binary):
 
 
 UNARY: dict[str, Callable[[Array], Array]] = {
-    "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "abs": np.abs, "neg": np.negative, "floor": np.floor, "ceil": np.ceil,
-    "reciprocal": np.reciprocal, "erf": lambda x: np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64),
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "neg": np.negative,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "reciprocal": np.reciprocal,
+    "erf": lambda x: np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64),
 }
 """Function word -> NumPy semantics (on float64 for floating operands)."""
 
@@ -157,7 +164,8 @@ class Cast(Layer):
 @layer("adapt")
 @attrs.define(eq=False)
 class Adapt(Layer):
-    """The same tensor in another format, which is that of its result type. Inserted by selection; has routines and a cost as any layer."""
+    """The same tensor in another format, which is that of its result type. Inserted by selection; has routines and a
+    cost as any layer."""
 
     x: Value
 

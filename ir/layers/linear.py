@@ -46,7 +46,8 @@ class FullyConnected(Layer):
 @layer("matmul")
 @attrs.define(eq=False)
 class Matmul(Layer):
-    """Matrix product of the last two dimensions, batched and broadcast over the others. Source: ONNX, MatMul (rank 2 and up)."""
+    """Matrix product of the last two dimensions, batched and broadcast over the others. Source: ONNX, MatMul (rank 2
+    and up)."""
 
     a: Value
     b: Value

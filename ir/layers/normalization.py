@@ -54,7 +54,8 @@ class BatchNorm(Layer):
 @layer("scale_shift")
 @attrs.define(eq=False)
 class ScaleShift(Layer):
-    """`act(x * scale + shift)` with one scale and shift for each channel (axis 1): what is left of a batch_norm that no layer absorbs."""
+    """`act(x * scale + shift)` with one scale and shift for each channel (axis 1): what is left of a batch_norm that no
+    layer absorbs."""
 
     x: Value
     scale: Value
@@ -80,7 +81,8 @@ class ScaleShift(Layer):
 @layer("local_response_norm")
 @attrs.define(eq=False)
 class LocalResponseNorm(Layer):
-    """`x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta`. Source: Krizhevsky et al. 2012; ONNX, LRN."""
+    """`x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta`. Source: Krizhevsky et al. 2012;
+    ONNX, LRN."""
 
     x: Value
     size: int = attrs.field(converter=integer, kw_only=True)
@@ -130,7 +132,8 @@ class Softmax(Layer):
 @layer("layer_norm")
 @attrs.define(eq=False)
 class LayerNorm(Layer):
-    """Normalisation over the axes from `axis` on: `(x - mean) / sqrt(var + epsilon) * scale + bias`. Source: Ba et al. 2016; ONNX."""
+    """Normalisation over the axes from `axis` on: `(x - mean) / sqrt(var + epsilon) * scale + bias`. Source: Ba et al.
+    2016; ONNX."""
 
     x: Value
     scale: Value

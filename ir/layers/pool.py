@@ -23,22 +23,32 @@ def _infer(x: Value, kernel: _Pair, stride: _Pair, pad: _Quad, dilation: _Pair, 
     if min(*kernel, *stride, *dilation) < 1 or min(pad) < 0:
         raise ShapeError("kernel, stride and dilation must be positive, pad not negative")
     top, left, bottom, right = pad
-    return TensorType(x.type.dtype, (n, c, window_extent(h, kernel[0], stride[0], dilation[0], top, bottom, ceil),
-                                     window_extent(w, kernel[1], stride[1], dilation[1], left, right, ceil)))
+    return TensorType(
+        x.type.dtype,
+        (
+            n,
+            c,
+            window_extent(h, kernel[0], stride[0], dilation[0], top, bottom, ceil),
+            window_extent(w, kernel[1], stride[1], dilation[1], left, right, ceil),
+        ),
+    )
 
 
 def _full_pad(pad: _Quad, size: _Pair, out: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> _Quad:
     """Padding with the trailing sides extended so that every window, partial ones of `ceil` included, lies inside."""
     top, left, _, _ = pad
-    bottom, right = (max(p, (o - 1) * s + d * (k - 1) + 1 - i - q) for p, o, s, d, k, i, q in
-                     zip(pad[2:], out, stride, dilation, kernel, size, pad[:2], strict=True))
+    bottom, right = (
+        max(p, (o - 1) * s + d * (k - 1) + 1 - i - q)
+        for p, o, s, d, k, i, q in zip(pad[2:], out, stride, dilation, kernel, size, pad[:2], strict=True)
+    )
     return (top, left, bottom, right)
 
 
 @layer("max_pool2d")
 @attrs.define(eq=False)
 class MaxPool2d(Layer):
-    """Maximum over sliding windows of [N, C, H, W]; padding never wins. `ceil` keeps a last partial window. Source: ONNX, MaxPool."""
+    """Maximum over sliding windows of [N, C, H, W]; padding never wins. `ceil` keeps a last partial window. Source:
+    ONNX, MaxPool."""
 
     x: Value
     kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
@@ -67,8 +77,8 @@ class MaxPool2d(Layer):
 class AvgPool2d(Layer):
     """Mean over sliding windows of [N, C, H, W].
 
-    `count_pad`: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by the number of
-    input elements in the window. Source: ONNX, AveragePool.
+    `count_pad`: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by
+    the number of input elements in the window. Source: ONNX, AveragePool.
     """
 
     x: Value
@@ -88,7 +98,9 @@ class AvgPool2d(Layer):
     def reference(self, x: Array) -> Array:
         oh, ow = self.infer().static_shape[2:]
         pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
-        total = windows(x.astype(np.float64), self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(axis=(4, 5))
+        total = windows(x.astype(np.float64), self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(
+            axis=(4, 5)
+        )
         inside = np.ones((1, 1, *x.shape[2:]))
         if self.count_pad:
             top, left, bottom, right = self.pad

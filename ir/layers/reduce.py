@@ -15,7 +15,13 @@ from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
 
-REDUCTIONS: dict[str, Callable[..., Array]] = {"mean": np.mean, "sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}
+REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "mean": np.mean,
+    "sum": np.sum,
+    "max": np.max,
+    "min": np.min,
+    "prod": np.prod,
+}
 """Function word -> NumPy semantics."""
 
 
@@ -28,7 +34,8 @@ def _function_word(value: str) -> str:
 @layer("reduce")
 @attrs.define(eq=False)
 class Reduce(Layer):
-    """`reduce(%x) {fn = mean, axes = [2, 3]}`; without axes over all of them. `keep` leaves reduced axes with size 1."""
+    """`reduce(%x) {fn = mean, axes = [2, 3]}`; without axes over all of them. `keep` leaves reduced axes with size
+    1."""
 
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)
@@ -50,4 +57,6 @@ class Reduce(Layer):
 
     def reference(self, x: Array) -> Array:
         wide = x.astype(np.float64) if x.dtype.kind == "f" else x
-        return np.asarray(REDUCTIONS[self.fn](wide, axis=axes_in(self.axes, x.ndim), keepdims=self.keep)).astype(x.dtype)
+        return np.asarray(REDUCTIONS[self.fn](wide, axis=axes_in(self.axes, x.ndim), keepdims=self.keep)).astype(
+            x.dtype
+        )

@@ -18,7 +18,8 @@ from plait.ir.values import Array, Value
 @layer("reshape")
 @attrs.define(eq=False)
 class Reshape(Layer):
-    """The same elements, row-major, in another shape. One entry may be -1 (inferred); 0 copies the dimension of `x` at that place."""
+    """The same elements, row-major, in another shape. One entry may be -1 (inferred); 0 copies the dimension of `x` at
+    that place."""
 
     x: Value
     shape: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -99,11 +100,14 @@ class Concat(Layer):
         total: Dimension = 0
         for value in self.xs:
             shape = value.type.shape
-            if value.type.dtype != first.dtype or len(shape) != first.rank or any(
-                    a != b for i, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if i != axis):
+            if (
+                value.type.dtype != first.dtype
+                or len(shape) != first.rank
+                or any(a != b for i, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if i != axis)
+            ):
                 raise ShapeError(f"{value.type} does not fit {first} along axis {axis}")
             total = total + shape[axis]
-        return TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1:]))
+        return TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :]))
 
     def reference(self, *xs: Array) -> Array:
         return np.concatenate(xs, axis=self.axis)
@@ -123,7 +127,7 @@ class Split(Layer):
         axis = axis_in(self.axis, len(shape))
         if min(self.sizes, default=-1) < 0 or sum(self.sizes) != shape[axis]:
             raise ShapeError(f"sizes {list(self.sizes)} do not add up to {shape[axis]}")
-        return tuple(TensorType(self.x.type.dtype, (*shape[:axis], s, *shape[axis + 1:])) for s in self.sizes)
+        return tuple(TensorType(self.x.type.dtype, (*shape[:axis], s, *shape[axis + 1 :])) for s in self.sizes)
 
     def reference(self, x: Array) -> tuple[Array, ...]:
         return tuple(np.ascontiguousarray(p) for p in np.split(x, np.cumsum(self.sizes)[:-1], axis=self.axis))
@@ -179,7 +183,8 @@ class Slice(Layer):
 @layer("pad")
 @attrs.define(eq=False)
 class Pad(Layer):
-    """`x` with `before[i]` and `after[i]` elements of `value` added along axis i; negative counts crop. Source: ONNX, Pad (constant)."""
+    """`x` with `before[i]` and `after[i]` elements of `value` added along axis i; negative counts crop. Source: ONNX,
+    Pad (constant)."""
 
     x: Value
     before: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -189,11 +194,15 @@ class Pad(Layer):
     def infer(self) -> TensorType:
         if not len(self.before) == len(self.after) == self.x.type.rank:
             raise ShapeError(f"before and after need {self.x.type.rank} entries")
-        return TensorType(self.x.type.dtype,
-                          tuple(d + b + a for d, b, a in zip(self.x.type.shape, self.before, self.after, strict=True)))
+        return TensorType(
+            self.x.type.dtype,
+            tuple(d + b + a for d, b, a in zip(self.x.type.shape, self.before, self.after, strict=True)),
+        )
 
     def reference(self, x: Array) -> Array:
-        crop = tuple(slice(max(-b, 0), d - max(-a, 0)) for d, b, a in zip(x.shape, self.before, self.after, strict=True))
+        crop = tuple(
+            slice(max(-b, 0), d - max(-a, 0)) for d, b, a in zip(x.shape, self.before, self.after, strict=True)
+        )
         widths = [(max(b, 0), max(a, 0)) for b, a in zip(self.before, self.after, strict=True)]
         return np.pad(x[crop], widths, constant_values=np.array(self.value).astype(x.dtype))
 
@@ -212,7 +221,7 @@ class Gather(Layer):
         if self.indices.type.dtype not in (DType.I64, DType.I32):
             raise ShapeError(f"indices must be i64 or i32, got {self.indices.type}")
         shape = self.x.type.shape
-        return TensorType(self.x.type.dtype, (*shape[:axis], *self.indices.type.shape, *shape[axis + 1:]))
+        return TensorType(self.x.type.dtype, (*shape[:axis], *self.indices.type.shape, *shape[axis + 1 :]))
 
     def reference(self, x: Array, indices: Array) -> Array:
         return np.take(x, indices, axis=self.axis)

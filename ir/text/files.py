@@ -36,7 +36,8 @@ def load_ir(path: str | Path, *, allow_unknown: bool = False, check: bool = True
 
 
 def save_ir(module: Module, path: str | Path, *, locations: bool = True) -> None:
-    """Write an `.ir` file, and its weights to a file of the same stem with suffix `.safetensors`. Both are written atomically."""
+    """Write an `.ir` file, and its weights to a file of the same stem with suffix `.safetensors`. Both are written
+    atomically."""
     path = Path(path)
     external = [c for c in module.constants.values() if not is_inline(c)]
     digest = ""

@@ -1,4 +1,5 @@
-"""From syntax records to modules: names are resolved, layers made, everything checked. All errors of a text are reported at once."""
+"""From syntax records to modules: names are resolved, layers made, everything checked. All errors of a text are
+reported at once."""
 
 from __future__ import annotations
 
@@ -33,8 +34,14 @@ WeightsLoader = Callable[[str, str, dict[str, TensorType]], dict[str, Callable[[
 """(file name, hash or "", declared types) -> loader of each constant. Raises IRError P007."""
 
 
-def parse_module(text: str, file: str = "<text>", *, weights: WeightsLoader | None = None, allow_unknown: bool = False,
-                 check: bool = True) -> Module:
+def parse_module(
+    text: str,
+    file: str = "<text>",
+    *,
+    weights: WeightsLoader | None = None,
+    allow_unknown: bool = False,
+    check: bool = True,
+) -> Module:
     """Read the text form.
 
     Args:
@@ -74,7 +81,9 @@ class _Builder:
 
     def build(self, syntax: ModuleSyntax, check: bool) -> Module:
         if str(syntax.version) != "1":
-            self.error("P005", syntax.version, f"text form version {syntax.version} is not supported", "this is version 1")
+            self.error(
+                "P005", syntax.version, f"text form version {syntax.version} is not supported", "this is version 1"
+            )
         for item in syntax.items:
             if isinstance(item, WeightsSyntax):
                 self.add_weights(item)
@@ -89,7 +98,7 @@ class _Builder:
             raise IRError(self.errors)
         return self.module
 
-    # --- constants --------------------------------------------------------------------------------------------------------------
+    # --- constants ---
 
     def add_weights(self, item: WeightsSyntax) -> None:
         file = unquote(item.file)
@@ -100,7 +109,9 @@ class _Builder:
             try:
                 loaders = self.weights(file, item.hash, declared)
             except IRError as error:
-                self.errors += [Diagnostic(d.code, d.message, self.source.span(item.file), hint=d.hint) for d in error.diagnostics]
+                self.errors += [
+                    Diagnostic(d.code, d.message, self.source.span(item.file), hint=d.hint) for d in error.diagnostics
+                ]
         for constant in item.constants:
             name = name_of(constant.name)
             self.adopt(constant.name, Constant(name, type=constant.type, load=loaders.get(name) or _absent(name, file)))
@@ -126,7 +137,7 @@ class _Builder:
         else:
             self.module.adopt(constant)
 
-    # --- nets -------------------------------------------------------------------------------------------------------------------
+    # --- nets ---
 
     def add_net(self, net: NetSyntax) -> None:
         name = name_of(net.name)
@@ -147,7 +158,9 @@ class _Builder:
             values = [v for v in outputs if v is not None]
             for value, output in zip(values, net.outputs, strict=True):
                 if value.type != output.type and not self.errors:
-                    self.error("P103", output.value, f"output is declared {output.type} but {output.value} is {value.type}")
+                    self.error(
+                        "P103", output.value, f"output is declared {output.type} but {output.value} is {value.type}"
+                    )
             function.set_outputs(values, [o.name if o.name is not None else name_of(o.value) for o in net.outputs])
         self.module.functions[name] = function
 
@@ -224,8 +237,9 @@ class _Builder:
             self.error("P102", syntax.op, f"{op}: {error}")
             return None
 
-    def operand_fields(self, spec: LayerSpec, syntax: LayerSyntax,
-                       operands: list[tuple[OperandSyntax, Value | None]]) -> dict[str, Any] | None:
+    def operand_fields(
+        self, spec: LayerSpec, syntax: LayerSyntax, operands: list[tuple[OperandSyntax, Value | None]]
+    ) -> dict[str, Any] | None:
         if any(v is None for _, v in operands):
             return None
         if spec.operands and spec.operands[0].variadic:
@@ -253,8 +267,12 @@ class _Builder:
         ok = True
         for attribute in syntax.attributes:
             if str(attribute.name) not in known:
-                self.error("P102", attribute.name, f"{spec.name} has no attribute {str(attribute.name)!r}",
-                           did_you_mean(str(attribute.name), known))
+                self.error(
+                    "P102",
+                    attribute.name,
+                    f"{spec.name} has no attribute {str(attribute.name)!r}",
+                    did_you_mean(str(attribute.name), known),
+                )
                 ok = False
         given = {str(a.name) for a in syntax.attributes}
         for spec_attribute in spec.attributes:
@@ -278,6 +296,10 @@ def _element(value: Any, dtype: DType) -> Any:
         return value
     if isinstance(value, str) and dtype.is_float and value in ("inf", "nan"):
         return float(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or (isinstance(value, float) and not dtype.is_float):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or (isinstance(value, float) and not dtype.is_float)
+    ):
         raise TypeError(f"{value!r} is not a number of type {dtype}")
     return value

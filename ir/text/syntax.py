@@ -116,14 +116,29 @@ class _BadToken(Exception):
 
 @functools.cache
 def _parser() -> lark.Lark:
-    return lark.Lark.open("grammar.lark", rel_to=__file__, parser="lalr", start=["module", "attributes"],
-                          transformer=_ToSyntax(), maybe_placeholders=True, propagate_positions=False)
+    return lark.Lark.open(
+        "grammar.lark",
+        rel_to=__file__,
+        parser="lalr",
+        start=["module", "attributes"],
+        transformer=_ToSyntax(),
+        maybe_placeholders=True,
+        propagate_positions=False,
+    )
 
 
 _PEOPLE = {
-    "VALUE": "%value", "CONST": "@constant", "NAME": "a word", "SHAPE": "a shape such as [1x3x32x32]", "COST": "!<time>us",
-    "ROUTINE": "a routine path such as cpu/f32/nchw/gemm", "STRING": '"text"', "INT": "an integer", "FLOAT": "a number",
-    "HASH": "sha256:<digits>", "$END": "the end of the file",
+    "VALUE": "%value",
+    "CONST": "@constant",
+    "NAME": "a word",
+    "SHAPE": "a shape such as [1x3x32x32]",
+    "COST": "!<time>us",
+    "ROUTINE": "a routine path such as cpu/f32/nchw/gemm",
+    "STRING": '"text"',
+    "INT": "an integer",
+    "FLOAT": "a number",
+    "HASH": "sha256:<digits>",
+    "$END": "the end of the file",
 }
 
 
@@ -153,7 +168,9 @@ def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
         wanted = error.allowed or set()
         span = Span(source.file, error.line, error.column, error.column + 1, line)
     names = sorted({_spellings().get(w, w) for w in wanted})
-    return Diagnostic("P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span)
+    return Diagnostic(
+        "P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span
+    )
 
 
 def unquote(text: str) -> str:

@@ -1,12 +1,12 @@
 """Activation functions spelled out as arithmetic.
 
-    x * clip(x + 3, 0, 6) / 6          = hard_swish(x),  with the factors in any order and association
-    x * hard_sigmoid(x; 1/6, 1/2)      = hard_swish(x)
-    clip(x + 3, 0, 6) / 6              = hard_sigmoid(x; 1/6, 1/2)
-    clip(a x + b, 0, 1)                = hard_sigmoid(x; a, b)
-    x * sigmoid(x)                     = silu(x)
-    x * (1 + erf(x / sqrt(2))) / 2     = gelu(x)
-    min(max(x, a), b)                  = clip(x; a, b)
+x * clip(x + 3, 0, 6) / 6          = hard_swish(x),  with the factors in any order and association
+x * hard_sigmoid(x; 1/6, 1/2)      = hard_swish(x)
+clip(x + 3, 0, 6) / 6              = hard_sigmoid(x; 1/6, 1/2)
+clip(a x + b, 0, 1)                = hard_sigmoid(x; a, b)
+x * sigmoid(x)                     = silu(x)
+x * (1 + erf(x / sqrt(2))) / 2     = gelu(x)
+min(max(x, a), b)                  = clip(x; a, b)
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def gated_product(layer: Binary) -> Layer | No:
         return No(f"{layer.op} applies {layer.act}" if layer.act else "not floating-point")
     coefficient, found = factors(layer.result)
     for i, gate in enumerate(found):
-        rest = Counter(found[:i] + found[i + 1:])
+        rest = Counter(found[:i] + found[i + 1 :])
         for x, wanted, make in _gates(gate):
             c, of_x = factors(x)
             if rest == Counter(of_x) and close(coefficient, wanted * c) and x.type.same_logical(layer.result.type):

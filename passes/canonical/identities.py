@@ -1,9 +1,9 @@
 """Layers that change nothing, and layers that undo or repeat one another.
 
-    x + 0 = x * 1 = reshape(x; its shape) = transpose(x; identity) = concat(x) = split(x; all) = ... = x
-    reshape(reshape(x)) = reshape(x)
-    transpose(transpose(x; p); q) = transpose(x; p[q])
-    concat(concat(a, b), c) = concat(a, b, c)
+x + 0 = x * 1 = reshape(x; its shape) = transpose(x; identity) = concat(x) = split(x; all) = ... = x
+reshape(reshape(x)) = reshape(x)
+transpose(transpose(x; p); q) = transpose(x; p[q])
+concat(concat(a, b), c) = concat(a, b, c)
 """
 
 from __future__ import annotations
@@ -162,6 +162,19 @@ def concat_of_concat(layer: Concat) -> Layer | No:
     return Concat(tuple(parts), axis=layer.axis) if len(parts) > len(layer.xs) else No(reason)
 
 
-RULES = (neutral_element, bound_by_itself, same_type, pad_by_nothing, whole_slice, identity_transpose, concat_of_one,
-         split_in_one, pool_of_one, mean_of_one, reshape_of_reshape, transpose_of_transpose, transpose_to_reshape,
-         concat_of_concat)
+RULES = (
+    neutral_element,
+    bound_by_itself,
+    same_type,
+    pad_by_nothing,
+    whole_slice,
+    identity_transpose,
+    concat_of_one,
+    split_in_one,
+    pool_of_one,
+    mean_of_one,
+    reshape_of_reshape,
+    transpose_of_transpose,
+    transpose_to_reshape,
+    concat_of_concat,
+)

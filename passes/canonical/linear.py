@@ -1,7 +1,7 @@
 """Spellings of fully connected layers and of scale and shift for each channel.
 
-    matmul(x, B)        = fully_connected(x, Bᵀ)      for x of [N, K] and a constant B of [K, O]
-    x * s + t           = scale_shift(x, s, t)        for constants s, t of [C, 1, 1]
+matmul(x, B)        = fully_connected(x, Bᵀ)      for x of [N, K] and a constant B of [K, O]
+x * s + t           = scale_shift(x, s, t)        for constants s, t of [C, 1, 1]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Spellings of the mean over a whole plane.
 
-    reduce(x; mean, [2, 3], keep) = avg_pool2d(x; kernel = [H, W]) = global_avg_pool(x)
-    reduce(x; mean, [2, 3])       = reshape(global_avg_pool(x); [N, C])
+reduce(x; mean, [2, 3], keep) = avg_pool2d(x; kernel = [H, W]) = global_avg_pool(x)
+reduce(x; mean, [2, 3])       = reshape(global_avg_pool(x); [N, C])
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""From a solution back to the IR: routines written on layers, formats into types, adapts inserted where they are first needed."""
+"""From a solution back to the IR: routines written on layers, formats into types, adapts inserted where they are first
+needed."""
 
 from __future__ import annotations
 

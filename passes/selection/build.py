@@ -23,7 +23,8 @@ from plait.passes.selection.problem import Problem
 
 @attrs.frozen
 class Candidate:
-    """A routine that can run a layer: its path (variant included), formats of the non-constant operands and of the results, and cost."""
+    """A routine that can run a layer: its path (variant included), formats of the non-constant operands and of the
+    results, and cost."""
 
     path: str
     operands: tuple[Format, ...]
@@ -47,7 +48,8 @@ class CostSource(Protocol):
 
 @attrs.frozen
 class BuiltProblem:
-    """A problem with the objects behind its numbers: problem layer -> IR layer (None for inputs and outputs), value -> IR value."""
+    """A problem with the objects behind its numbers: problem layer -> IR layer (None for inputs and outputs), value ->
+    IR value."""
 
     problem: Problem
     function: Function
@@ -90,12 +92,26 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
     placed: list[Layer | None] = []
     for argument in function.arguments:
         out = str(argument.type.format)
-        builder.place(argument.name, builder.table(f"input {out}", [builder.routine(out, [], [out], 0.0)]), (),
-                      (new_value(argument),), op="input")
+        builder.place(
+            argument.name,
+            builder.table(f"input {out}", [builder.routine(out, [], [out], 0.0)]),
+            (),
+            (new_value(argument),),
+            op="input",
+        )
         placed.append(None)
     for layer in layers:
-        rows = [builder.routine(c.path, [str(f) for f in c.operands], [str(f) for f in c.results], c.cost_us, std=c.spread_us,
-                                samples=c.samples) for c in candidates[layer]]
+        rows = [
+            builder.routine(
+                c.path,
+                [str(f) for f in c.operands],
+                [str(f) for f in c.results],
+                c.cost_us,
+                std=c.spread_us,
+                samples=c.samples,
+            )
+            for c in candidates[layer]
+        ]
         table = builder.table(_table_key(layer, candidates[layer]), rows)
         inputs = [number[v] for v in layer.operands if not isinstance(v, Constant)]
         builder.place(layer.results[0].name, table, inputs, [new_value(r) for r in layer.results], op=layer.op)
@@ -105,11 +121,14 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
             continue
         builder.output(value.name, number[value], str(format))
         placed.append(None)
-    return BuiltProblem(builder.build(), function, tuple(placed), tuple(order), candidates, output_formats, tuple(formats))
+    return BuiltProblem(
+        builder.build(), function, tuple(placed), tuple(order), candidates, output_formats, tuple(formats)
+    )
 
 
-def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candidate, ...]],
-                       outputs: Sequence[Format]) -> dict[Value, list[Format]]:
+def _formats_of_values(
+    function: Function, candidates: dict[Layer, tuple[Candidate, ...]], outputs: Sequence[Format]
+) -> dict[Value, list[Format]]:
     """Every format in which a value may be made or wanted, in a fixed order."""
     found: dict[Value, dict[Format, None]] = {a: {a.type.format: None} for a in function.arguments}
     for layer, options in candidates.items():
@@ -117,8 +136,9 @@ def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candida
         for result in layer.results:
             found.setdefault(result, {})
         for option in options:
-            for value, format in itertools.chain(zip(data, option.operands, strict=True),
-                                                 zip(layer.results, option.results, strict=True)):
+            for value, format in itertools.chain(
+                zip(data, option.operands, strict=True), zip(layer.results, option.results, strict=True)
+            ):
                 found[value][format] = None
     for value, format in zip(function.outputs, outputs, strict=True):
         if not isinstance(value, Constant):
@@ -127,5 +147,6 @@ def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candida
 
 
 def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
-    # Layers of one signature may still differ in what is allowed (patterns for some layers), so the routines are part of the key.
+    # Layers of one signature may still differ in what is allowed (patterns for some layers), so the routines are part
+    # of the key.
     return f"{signature(layer)} | {', '.join(c.path for c in options)}"

@@ -107,9 +107,7 @@ class ProblemBuilder:
         self.place(name, table, inputs, outputs, op=op)
         return outputs
 
-    def place(
-        self, name: str, table: int, inputs: Sequence[int], outputs: Sequence[int], *, op: str = ""
-    ) -> None:
+    def place(self, name: str, table: int, inputs: Sequence[int], outputs: Sequence[int], *, op: str = "") -> None:
         """Add the next layer of the schedule over values made by ``value``."""
         self._layers.append(LayerSpec(name, table, tuple(inputs), tuple(outputs), op))
 

@@ -60,9 +60,7 @@ class FactorGraph:
     def restricted(self, states: Sequence[IntArray]) -> FactorGraph:
         """The same graph over the given states of every variable."""
         unary = [u[s] for u, s in zip(self.unary, states, strict=True)]
-        return FactorGraph(
-            unary, {(i, j): t[np.ix_(states[i], states[j])] for (i, j), t in self.pairs.items()}
-        )
+        return FactorGraph(unary, {(i, j): t[np.ix_(states[i], states[j])] for (i, j), t in self.pairs.items()})
 
     def detached(self) -> FactorGraph:
         """The same objective with no table on a variable of one state: they move to the partners' costs.

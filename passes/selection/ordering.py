@@ -51,9 +51,7 @@ def find_order(sizes: Sequence[int], neighbours: Neighbours, *, tries: int = 12)
 class _State:
     """Neighbour sets that shrink as variables go, and the greedy score of a variable."""
 
-    def __init__(
-        self, sizes: Sequence[int], neighbours: Neighbours, fill: bool, noise: random.Random | None
-    ) -> None:
+    def __init__(self, sizes: Sequence[int], neighbours: Neighbours, fill: bool, noise: random.Random | None) -> None:
         self.log = [math.log2(max(s, 1)) for s in sizes]
         self.near = [set(n) for n in neighbours]
         self.fill = fill
@@ -77,10 +75,7 @@ class _State:
         if len(near) > _DENSE:
             return sum(self.log[u] for u in near) ** 2
         return math.fsum(
-            self.log[a] * self.log[b]
-            for n, a in enumerate(near)
-            for b in near[n + 1 :]
-            if b not in self.near[a]
+            self.log[a] * self.log[b] for n, a in enumerate(near) for b in near[n + 1 :] if b not in self.near[a]
         )
 
     def remove(self, v: int) -> set[int]:
@@ -99,9 +94,7 @@ class _State:
         return touched
 
 
-def _greedy(
-    sizes: Sequence[int], neighbours: Neighbours, *, fill: bool, noise: random.Random | None
-) -> Order:
+def _greedy(sizes: Sequence[int], neighbours: Neighbours, *, fill: bool, noise: random.Random | None) -> Order:
     """Eliminate the variable of least score until none is left."""
     state = _State(sizes, neighbours, fill, noise)
     current = [state.score(v) for v in range(len(sizes))]

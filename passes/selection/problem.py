@@ -163,9 +163,7 @@ def refuse_budgets(problem: Problem, solver: str) -> None:
     """Raise for a budgeted problem: for solvers that would silently ignore the budgets."""
     if problem.budgets:
         kinds = ", ".join(f"{b.resource}/{b.kind}" for b in problem.budgets)
-        raise ProblemError(
-            f"solver {solver!r} does not honour budgets ({kinds}); drop them or use another solver"
-        )
+        raise ProblemError(f"solver {solver!r} does not honour budgets ({kinds}); drop them or use another solver")
 
 
 def validate(problem: Problem) -> None:
@@ -178,9 +176,7 @@ def validate(problem: Problem) -> None:
             _check_matrix(f"adapts {number}: {field}", matrix, len(problem.formats))
     for number, value in enumerate(problem.values):
         if not 0 <= value.adapt < len(problem.adapts):
-            raise ProblemError(
-                f"value {number}: adapt is {value.adapt}, there are {len(problem.adapts)} adapts"
-            )
+            raise ProblemError(f"value {number}: adapt is {value.adapt}, there are {len(problem.adapts)} adapts")
     for table in problem.tables:
         _check_table(table, len(problem.formats))
     _check_layers(problem)
@@ -232,13 +228,9 @@ def _check_layers(problem: Problem) -> None:
                 raise ProblemError(f"{where}: input value {v} is not made by an earlier layer")
         for v in layer.outputs:
             if not 0 <= v < len(problem.values):
-                raise ProblemError(
-                    f"{where}: output value {v} is unknown, there are {len(problem.values)} values"
-                )
+                raise ProblemError(f"{where}: output value {v} is unknown, there are {len(problem.values)} values")
             if v in made:
-                raise ProblemError(
-                    f"{where}: output value {v} is already made by {problem.layer_label(made[v])}"
-                )
+                raise ProblemError(f"{where}: output value {v} is already made by {problem.layer_label(made[v])}")
             made[v] = i
         shape = (layer.table, len(layer.inputs), len(layer.outputs))
         if shape not in checked:

@@ -66,16 +66,13 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         body["seed"] = problem.seed
     body["formats"] = [{"name": f.name, "device": f.device, "bytes": f.bytes} for f in problem.formats]
     body["adapts"] = [
-        _with_resources({"cost": _rows(a.cost)}, {k: _rows(m) for k, m in a.resources.items()})
-        for a in problem.adapts
+        _with_resources({"cost": _rows(a.cost)}, {k: _rows(m) for k, m in a.resources.items()}) for a in problem.adapts
     ]
     body["values"] = [
-        {"adapt": v.adapt, "elements": v.elements} | ({"name": v.name} if v.name else {})
-        for v in problem.values
+        {"adapt": v.adapt, "elements": v.elements} | ({"name": v.name} if v.name else {}) for v in problem.values
     ]
     body["tables"] = [
-        {"signature": t.signature, "routines": [_routine_to_json(r) for r in t.routines]}
-        for t in problem.tables
+        {"signature": t.signature, "routines": [_routine_to_json(r) for r in t.routines]} for t in problem.tables
     ]
     body["layers"] = [
         {"name": x.name, "op": x.op, "table": x.table, "inputs": list(x.inputs), "outputs": list(x.outputs)}
@@ -116,9 +113,7 @@ def problem_from_json(body: Mapping[str, Any]) -> Problem:
     problem = Problem(
         _each(body, "formats", lambda f: Format(f["name"], f.get("device", 0), f.get("bytes", 0))),
         _each(body, "adapts", _adapts_from_json),
-        _each(
-            body, "values", lambda v: ValueSpec(_index(v["adapt"]), v.get("elements", 0), v.get("name", ""))
-        ),
+        _each(body, "values", lambda v: ValueSpec(_index(v["adapt"]), v.get("elements", 0), v.get("name", ""))),
         _each(body, "tables", _table_from_json),
         _each(body, "layers", _layer_from_json),
         body.get("sharing", "tree"),

@@ -119,8 +119,7 @@ def check(problem: Problem, solution: Solution) -> tuple[str, ...]:
     per_value: dict[int, list[tuple[int, int]]] = {}
     for value, source, target in solution.conversions:
         if not (
-            0 <= value < len(problem.values)
-            and 0 <= min(source, target) <= max(source, target) < len(problem.formats)
+            0 <= value < len(problem.values) and 0 <= min(source, target) <= max(source, target) < len(problem.formats)
         ):
             return (f"conversion ({value}, {source}, {target}) is out of range",)
         per_value.setdefault(value, []).append((source, target))
@@ -153,9 +152,7 @@ def _check_tree(
     have, complaints = {source}, []
     for start, end in steps:
         if start not in have:
-            complaints.append(
-                f"value {value}: conversion from {problem.formats[start].name} before it exists"
-            )
+            complaints.append(f"value {value}: conversion from {problem.formats[start].name} before it exists")
         if end in have:
             complaints.append(f"value {value}: {problem.formats[end].name} is made twice")
         have.add(end)

@@ -75,7 +75,7 @@ class Case:
         return list(dict.fromkeys(v for v in self.layer.operands if not isinstance(v, Constant)))
 
 
-# --- making cases -----------------------------------------------------------------------------------------------------
+# --- making cases ---
 
 
 @attrs.frozen
@@ -674,7 +674,7 @@ def cases(kind: str) -> tuple[Case, ...]:
 KINDS = (*_BINARY, *_ACTIVATION, *_OTHERS)
 
 
-# --- storage ----------------------------------------------------------------------------------------------------------
+# --- storage ---
 
 
 def to_storage(array: Array, type: TensorType) -> Array:
@@ -701,7 +701,7 @@ def from_storage(stored: Array, type: TensorType) -> Array:
     return stored.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
+# --- running ---
 
 
 def alone(case: Case, routine: Routine, variant: str) -> Module:

@@ -24,7 +24,7 @@ def error(text: str) -> DescriptorError:
     return caught.value
 
 
-# --- paths ------------------------------------------------------------------------------------------------------------
+# --- paths ---
 
 
 @pytest.mark.parametrize("path", ALL)
@@ -55,7 +55,7 @@ def test_malformed_paths(text: str) -> None:
         RoutinePath.parse(text)
 
 
-# --- what patterns match ----------------------------------------------------------------------------------------------
+# --- what patterns match ---
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_every_routine_is_matched_by_its_own_path_and_by_no_other() -> None:
         assert RoutinePattern.parse(str(path)).matches(other) == same, (path, other)
 
 
-# --- layers -----------------------------------------------------------------------------------------------------------
+# --- layers ---
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_the_last_pattern_that_names_a_layer_decides() -> None:
     assert allowed([], 0, "relu") is None
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---
 
 
 @pytest.mark.parametrize(

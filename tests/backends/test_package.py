@@ -81,7 +81,7 @@ def manifest(path: Path) -> dict[str, Any]:
         return dict(json.loads(archive.read("manifest.json")))
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- what is kept ---
 
 
 def test_round_trip(saved: Path) -> None:
@@ -181,7 +181,7 @@ def test_no_such_plan(saved: Path) -> None:
         package.report("cpu-x")
 
 
-# --- damage -----------------------------------------------------------------------------------------------------------
+# --- damage ---
 
 
 def test_absent(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def check(module: Module, *, threads: int = 1) -> Program:
     return program
 
 
-# --- kernels and Python -----------------------------------------------------------------------------------------------
+# --- kernels and Python ---
 
 
 def test_all_kernels_are_one_call() -> None:
@@ -170,7 +170,7 @@ def test_unused_results() -> None:
     )
 
 
-# --- outputs ----------------------------------------------------------------------------------------------------------
+# --- outputs ---
 
 
 def test_an_argument_as_output() -> None:
@@ -236,7 +236,7 @@ def test_an_output_that_later_layers_read() -> None:
     )
 
 
-# --- memory -----------------------------------------------------------------------------------------------------------
+# --- memory ---
 
 
 def test_a_view_that_outlives_its_source() -> None:
@@ -319,7 +319,7 @@ def test_poison_is_seen() -> None:
     assert np.isnan(y).all()
 
 
-# --- calls ------------------------------------------------------------------------------------------------------------
+# --- calls ---
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -395,7 +395,7 @@ def test_external_arrays_that_do_not_fit(path: str) -> None:
         program.run([good], [np.zeros((8, 6), np.float32)[::2]])
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors ---
 
 
 def problems(module: Module) -> list[str]:

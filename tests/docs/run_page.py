@@ -30,7 +30,7 @@ def run_console(body: str) -> None:
     for number, line in enumerate(lines):
         if not line.startswith("$ ") or line[2:].startswith(SET_UP):
             continue
-        shown = next((x for x in lines[number + 1:] if x.startswith(("$ ", "[exit "))), "")
+        shown = next((x for x in lines[number + 1 :] if x.startswith(("$ ", "[exit "))), "")
         wanted = int(shown[6:-1]) if shown.startswith("[exit ") else 0
         done = subprocess.run(line[2:], shell=True, capture_output=True, text=True, timeout=300)
         if done.returncode != wanted:

@@ -1,8 +1,10 @@
 """Every command and Python block shown in the README and in docs/ runs, each page in a process and folder of its own.
 
-```python``` blocks of a page run one after the other in one namespace. In ```console``` blocks every line that starts with `$ ` is run by a
-shell; what follows is example output and is not compared, except that a line `[exit N]` states the exit status. The folder has
-`mobilenetv2.onnx` (for small images), `photo.npy`, and a profile database of its own. Blocks of other kinds are only shown, except that
+```python``` blocks of a page run one after the other in one namespace. In ```console``` blocks every line that starts
+with `$ ` is run by a shell; what follows is example output and is not compared, except that a line `[exit N]` states
+the exit status. The folder has
+`mobilenetv2.onnx` (for small images), `photo.npy`, and a profile database of its own. Blocks of other kinds are only
+shown, except that
 ```ir``` blocks which start with `ir 1` must parse.
 """
 
@@ -35,10 +37,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_page(page: str, model: Path, tmp_path: Path) -> None:
     for file in ("mobilenetv2.onnx", "photo.npy"):
         (tmp_path / file).write_bytes((model / file).read_bytes())
-    environment = {**os.environ, "PLAIT_PROFILE_DB": str(model / "profile.sqlite"),
-                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([sys.executable, str(Path(__file__).with_name("run_page.py")), str(ROOT / page)], cwd=tmp_path,
-                          env=environment, capture_output=True, text=True)
+    environment = {
+        **os.environ,
+        "PLAIT_PROFILE_DB": str(model / "profile.sqlite"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("run_page.py")), str(ROOT / page)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, f"{page}:\n{done.stdout}{done.stderr}"
 
 

@@ -1,4 +1,5 @@
-"""Whole networks: import, optimise, tune, run on kernels; outputs agree with ONNX Runtime within 1e-5 (relative 2-norm).
+"""Whole networks: import, optimise, tune, run on kernels; outputs agree with ONNX Runtime within 1e-5 (relative
+2-norm).
 
 Quick runs use small images; the published size runs nightly.
 """
@@ -69,7 +70,9 @@ def test_published_size(name: str, tmp_path: Path, database: Path) -> None:
     check(tmp_path / f"{name}.onnx", database)
 
 
-@pytest.mark.parametrize("model", [m for m in LIGHT if m.stem in ("light_shufflenet", "light_squeezenet")], ids=lambda m: m.stem)
+@pytest.mark.parametrize(
+    "model", [m for m in LIGHT if m.stem in ("light_shufflenet", "light_squeezenet")], ids=lambda m: m.stem
+)
 def test_light_models(model: Path, database: Path) -> None:
     check(model, database)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from plait.frontends import ModelError, load_model
 from plait.frontends.onnx import import_onnx
 from plait.ir.diagnostics import IRError, PlaitError

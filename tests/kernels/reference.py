@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
 from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, BinaryOp, Plan, UnaryFunction
 

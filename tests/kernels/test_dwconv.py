@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import reference as ref
-from plait.kernels_pyx import Act, packing
 from reference import Case, geometry
+
+from plait.kernels_pyx import Act, packing
 
 CASES = [
     *(

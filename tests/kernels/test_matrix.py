@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference as ref
+
 from plait.kernels_pyx import Act, ReduceOp, packing
 
 

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import reference as ref
+
 from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, BinaryOp, Plan
 

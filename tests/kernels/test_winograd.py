@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import reference as ref
-from plait.kernels_pyx import Act, packing
 from reference import Case, geometry
+
+from plait.kernels_pyx import Act, packing
 
 CASES = [
     Case(16, 16, (4, 4), (3, 3), pads=(1, 1, 1, 1)),

@@ -13,30 +13,45 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SUBPACKAGES = ("ir", "passes", "frontends", "backends", "kernels_pyx", "tuning", "testing", "cli")
-USE = "import plait; print(plait.parse('ir 1\\nnet @main(%x: f32[4]) -> (%y: f32[4]) {\\n  %y = relu(%x)\\n}').main.name); " \
-      "from plait.kernels_pyx import isa_level; print(isa_level())"
+USE = (
+    "import plait; "
+    "print(plait.parse('ir 1\\nnet @main(%x: f32[4]) -> (%y: f32[4]) {\\n  %y = relu(%x)\\n}').main.name); "
+    "from plait.kernels_pyx import isa_level; print(isa_level())"
+)
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources under a path with a space."""
     target = tmp_path_factory.mktemp("a folder") / "plait copy"
-    ignore = shutil.ignore_patterns(".git", ".venv", "build", "__pycache__", "demo-out", "*.so", ".*_cache", ".hypothesis")
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv", "build", "__pycache__", "demo-out", "*.so", ".*_cache", ".hypothesis"
+    )
     shutil.copytree(ROOT, target, ignore=ignore, symlinks=True)
     return target
 
 
 def pip(checkout: Path, *arguments: str) -> None:
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run([sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *arguments], cwd=checkout,
-                          env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *arguments],
+        cwd=checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def use(folder: Path, **environment: str) -> str:
     """Run the product from another folder, with `folder` first on the path."""
-    done = subprocess.run([sys.executable, "-c", USE], cwd=folder.parent, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(folder), **environment})
+    done = subprocess.run(
+        [sys.executable, "-c", USE],
+        cwd=folder.parent,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(folder), **environment},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -45,10 +60,17 @@ def test_wheel_has_every_subpackage_and_types(checkout: Path, tmp_path: Path) ->
     pip(checkout, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(tmp_path))
     (wheel,) = tmp_path.glob("plait-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {"plait/__init__.py", "plait/py.typed", "plait/ir/text/grammar.lark", "plait/kernels_pyx/_native.pyi"} <= names
+    assert {
+        "plait/__init__.py",
+        "plait/py.typed",
+        "plait/ir/text/grammar.lark",
+        "plait/kernels_pyx/_native.pyi",
+    } <= names
     for part in SUBPACKAGES:
         assert f"plait/{part}/__init__.py" in names
-        sources = {f"plait/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / part).rglob("*.py") if "gen" not in p.parts}
+        sources = {
+            f"plait/{p.relative_to(ROOT).as_posix()}" for p in (ROOT / part).rglob("*.py") if "gen" not in p.parts
+        }
         assert sources <= names, sorted(sources - names)
     assert not [n for n in names if n.startswith(("tests/", "ir/", "plait/tests"))]
     assert wheel.stat().st_size < 15e6
@@ -66,10 +88,17 @@ def test_editable_install_follows_edits(checkout: Path, tmp_path: Path) -> None:
     (site / "outer.pth").write_text("\n".join(p for p in sys.path if p.endswith("site-packages")) + "\n")
     python = environment / "bin" / "python"
     path = f"{environment / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run([python, "-m", "pip", "-q", "install", "--no-deps", "--no-build-isolation", "-e", "."], cwd=checkout,
-                          env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-m", "pip", "-q", "install", "--no-deps", "--no-build-isolation", "-e", "."],
+        cwd=checkout,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (checkout / "ir" / "fresh_module.py").write_text("VALUE = 42\n")
     script = "import plait.ir.fresh_module as m; print(m.VALUE); " + USE
-    done = subprocess.run([python, "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+    )
     assert done.stdout.startswith("42\nmain\n"), done.stderr

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from plait.testing.compare import assert_close, differences, relative_error
 
 

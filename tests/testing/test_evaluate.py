@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from plait.backends.errors import RunError
 from plait.backends.reference import evaluate
 from plait.ir.text import parse_module

@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import numpy_helper
+
 from plait.testing.networks import NETWORKS, build, save
 from plait.testing.random_models import random_model
 

@@ -81,7 +81,7 @@ FAN = """net @main(%x: f32[1x32x4x4] nchw) -> (%p: f32[1x32x4x4] nchw, %q: f32[1
 """
 
 
-# --- what is written --------------------------------------------------------------------------------------------------
+# --- what is written ---
 
 
 def test_without_conversions() -> None:
@@ -226,7 +226,7 @@ def test_threads_are_part_of_every_job() -> None:
     assert report.threads == 3 and report.device.endswith("-t3")
 
 
-# --- failures ---------------------------------------------------------------------------------------------------------
+# --- failures ---
 
 
 def test_failed_measurements_are_no_candidates() -> None:
@@ -262,7 +262,7 @@ def test_symbolic_dimensions() -> None:
     assert (found.code, found.hint) == ("P104", "--dim K=1 --dim N=1")
 
 
-# --- patterns ---------------------------------------------------------------------------------------------------------
+# --- patterns ---
 
 
 def chosen(*patterns: str, text: str = CHAIN, **costs: float) -> list[str]:
@@ -338,7 +338,7 @@ def test_malformed_patterns() -> None:
         tuned(CHAIN, {}, routines=["cpu:f32:f32"])
 
 
-# --- reports ----------------------------------------------------------------------------------------------------------
+# --- reports ---
 
 
 def test_runners_up() -> None:
@@ -368,7 +368,7 @@ def test_every_solver_gives_a_plan_that_runs(name: str) -> None:
     Program(result.module)
 
 
-# --- random networks --------------------------------------------------------------------------------------------------
+# --- random networks ---
 
 
 @pytest.mark.parametrize("seed", range(100, 125))
@@ -425,7 +425,7 @@ def _adapt_cost(result: Tuned, source: str, target: str) -> float:
     ]
 
 
-# --- fixed costs themselves -------------------------------------------------------------------------------------------
+# --- fixed costs themselves ---
 
 JOB = Job("relu(x f32[3]) : f32[3]", "cpu/f32/nchw/vector", "1", 1, "")
 

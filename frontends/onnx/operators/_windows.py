@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
+
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.diagnostics import ShapeError

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.unsupported import Unsupported

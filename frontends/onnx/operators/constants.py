@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.tracking import known_dims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.ir.diagnostics import ShapeError

@@ -44,9 +44,7 @@ def nothing_found(*, solver: str, started: float, bound: float) -> Solution:
     return Solution((), (), math.inf, bound, "unknown", solver, time.perf_counter() - started)
 
 
-def infeasible(
-    *, solver: str, started: float, conflict: tuple[str, ...], width: int | None = None
-) -> Solution:
+def infeasible(*, solver: str, started: float, conflict: tuple[str, ...], width: int | None = None) -> Solution:
     """The answer that proves there is no plan."""
     seconds = time.perf_counter() - started
     return Solution((), (), math.inf, math.inf, "infeasible", solver, seconds, width, conflict)

@@ -45,16 +45,12 @@ def chosen(kept: Kept, states: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(candidates[s] for candidates, s in zip(kept, states, strict=False))
 
 
-def _infeasible(
-    problem: Problem, kept: Kept, options: SolveOptions, started: float, width: int | None
-) -> Solution:
+def _infeasible(problem: Problem, kept: Kept, options: SolveOptions, started: float, width: int | None) -> Solution:
     conflict = find_conflict(problem, kept, options.table_limit)
     return infeasible(solver=NAME, started=started, conflict=conflict, width=width)
 
 
-def _solve_wide(
-    problem: Problem, kept: Kept, graph: FactorGraph, options: SolveOptions, started: float
-) -> Solution:
+def _solve_wide(problem: Problem, kept: Kept, graph: FactorGraph, options: SolveOptions, started: float) -> Solution:
     """Start from the better heuristic plan, then bound and search the core."""
     starts = [s for s in (greedy.solve(problem, options), single_format.solve(problem, options)) if s.found]
     best = min(starts, key=lambda s: s.cost, default=None)

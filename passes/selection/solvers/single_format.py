@@ -39,9 +39,7 @@ def uniform_choice(problem: Problem, format: int) -> Sequence[int]:
         if pure:
             costs = {k: routines[k].cost for k in pure}
         else:
-            costs = {
-                k: plan.extra(routines[k]) + _way_back(problem, i, routines[k], format) for k in candidates
-            }
+            costs = {k: plan.extra(routines[k]) + _way_back(problem, i, routines[k], format) for k in candidates}
         plan.choose(min(costs, key=costs.__getitem__))
     return plan.choice
 

@@ -113,7 +113,7 @@ def test_medians_and_samples_are_stored(path: Path) -> None:
     raw.close()
 
 
-# --- several processes ------------------------------------------------------------------------------------------------
+# --- several processes ---
 
 WRITER = """
 import sys
@@ -170,7 +170,7 @@ def test_a_reader_sees_what_a_writer_adds(path: Path) -> None:
         assert reader.find(JOB, HERE) == OK
 
 
-# --- damage -----------------------------------------------------------------------------------------------------------
+# --- damage ---
 
 
 def test_not_a_database(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_damage_that_shows_late(path: Path) -> None:
         database.add(JOB, HERE, OK)
 
 
-# --- where and what ---------------------------------------------------------------------------------------------------
+# --- where and what ---
 
 
 def test_default_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def pids(log: Path) -> list[str]:
     return [line.split()[0] for line in log.read_text().splitlines()]
 
 
-# --- frames -----------------------------------------------------------------------------------------------------------
+# --- frames ---
 
 
 def test_frames() -> None:
@@ -132,7 +132,7 @@ def test_serving_answers_every_job_and_outlives_errors() -> None:
     assert "IRError" in answers[1].message
 
 
-# --- measuring --------------------------------------------------------------------------------------------------------
+# --- measuring ---
 
 
 def test_the_real_worker(database: ProfileDatabase) -> None:
@@ -187,7 +187,7 @@ def test_one_worker_serves_many_jobs(database: ProfileDatabase, log: Path) -> No
     assert len(set(pids(log))) == 1
 
 
-# --- crashes and hangs ------------------------------------------------------------------------------------------------
+# --- crashes and hangs ---
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
 from plait.frontends import InconsistentModel, ModelError, UnsupportedModel
 from plait.frontends.onnx import import_onnx
 from plait.frontends.onnx.registry import converter

@@ -7,6 +7,7 @@ import random
 import numpy as np
 import onnx
 import pytest
+
 from plait.frontends import ModelError
 from plait.frontends.onnx import import_onnx
 from plait.frontends.onnx.blobs import Blobs

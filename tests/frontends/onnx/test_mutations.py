@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
+
 from plait.frontends.onnx import import_onnx
 from plait.ir.diagnostics import PlaitError
 from plait.testing.onnx_check import example, graph_model

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+
 from plait.backends.reference import evaluate
 from plait.frontends import load_model
 from plait.frontends.onnx import import_onnx

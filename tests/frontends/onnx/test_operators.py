@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from plait.ir.layers.linear import FullyConnected
 from plait.ir.layers.normalization import Softmax
 from plait.testing.onnx_check import check_import, example, node_model

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from plait.testing.onnx_check import check_import, example, node_model
 
 IMAGE = example(2, 4, 9, 8)

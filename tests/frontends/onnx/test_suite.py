@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
+
 from plait.backends.reference import evaluate
 from plait.frontends import UnsupportedModel
 from plait.frontends.onnx import import_onnx, supported_operators

@@ -66,10 +66,7 @@ def _adapts(rng: random.Random, formats: int) -> Adapts:
     most = rng.choice([8, 80, 800])
     return Adapts(
         tuple(
-            tuple(
-                0.0 if f == g else math.inf if rng.random() < missing else _cost(rng, most)
-                for g in range(formats)
-            )
+            tuple(0.0 if f == g else math.inf if rng.random() < missing else _cost(rng, most) for g in range(formats))
             for f in range(formats)
         )
     )
@@ -91,17 +88,13 @@ def chain_problem(layers: int, *, block: int = 0, formats: int = 4, seed: int = 
     """A chain; with ``block`` every so many layers a sum with the block's input, as in ResNets."""
     rng = random.Random(seed)
     adapts = Adapts(
-        tuple(
-            tuple(0.0 if f == g else rng.randint(8, 80) / 8 for g in range(formats)) for f in range(formats)
-        )
+        tuple(tuple(0.0 if f == g else rng.randint(8, 80) / 8 for g in range(formats)) for f in range(formats))
     )
     unary = [
         RoutineTable(
             f"conv{t}",
             tuple(
-                Routine(
-                    f"r{k}", (rng.randrange(formats),), (rng.randrange(formats),), rng.randint(8, 400) / 8
-                )
+                Routine(f"r{k}", (rng.randrange(formats),), (rng.randrange(formats),), rng.randint(8, 400) / 8)
                 for k in range(3 * formats)
             ),
         )

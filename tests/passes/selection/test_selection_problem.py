@@ -152,6 +152,4 @@ def test_unshared_chains_are_checked(sharing: Sharing) -> None:
     assert check(problem, best) == ()
     for steps in (best.conversions[1:], (*best.conversions, (0, 0, 1)), ((0, 1, 0), *best.conversions)):
         wrong = attrs.evolve(best, conversions=steps)
-        assert "value 0: its chains of conversions do not end in the wanted formats [1]" in check(
-            problem, wrong
-        )
+        assert "value 0: its chains of conversions do not end in the wanted formats [1]" in check(problem, wrong)

@@ -21,9 +21,7 @@ def without(problem: Problem, layer: int, routine: int) -> Problem | None:
         return None
     layers = list(problem.layers)
     layers[layer] = attrs.evolve(layers[layer], table=len(problem.tables))
-    return attrs.evolve(
-        problem, tables=(*problem.tables, RoutineTable("rest", tuple(rest))), layers=tuple(layers)
-    )
+    return attrs.evolve(problem, tables=(*problem.tables, RoutineTable("rest", tuple(rest))), layers=tuple(layers))
 
 
 @pytest.mark.parametrize("seed", range(90))
