@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -133,7 +134,7 @@ def test_no_colour_in_pipes(package: Path) -> None:
 
 
 def test_closed_pipe_is_silent(package: Path) -> None:
-    script = f"{sys.executable} -m plait.cli.main routines | head -1; exit ${{PIPESTATUS[0]}}"
+    script = f"{shlex.quote(sys.executable)} -m plait.cli.main routines | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == 1
