@@ -175,7 +175,11 @@ class Lowering:
 
     def bind(self, value: Value, external: int) -> None:
         """State that a value is an external array."""
-        self._of_value[value] = self._new(Buffer(value.name, value.type.nbytes, external=external))
+        self._of_value[value] = self.external(value, external).buffer
+
+    def external(self, value: Value, index: int) -> Place:
+        """An external array that takes a value, which may live elsewhere."""
+        return Place(self._new(Buffer(value.name, value.type.nbytes, external=index)))
 
     def start_layer(self, index: int) -> None:
         """Following steps belong to this layer of the function."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import DescriptorError, RoutineError
-from plait.backends.lowering import Buffer, KernelCall, Lowering, Place, PythonCall, Step
+from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, Step
 from plait.backends.memory import assign_offsets, set_live_ranges
 from plait.backends.routine import data_operands, find_routine
 from plait.ir.diagnostics import Diagnostic, join_names
@@ -204,7 +204,7 @@ def _bind_externals(lowering: Lowering, function: Function) -> list[tuple[Value,
     for index, value in enumerate(function.outputs, len(function.arguments)):
         if lowering.is_bound(value) or value.owner is None:
             # An argument, a constant, or a value yielded twice: it lives elsewhere already.
-            copies.append((value, Place(lowering._new(Buffer(value.name, value.type.nbytes, external=index)))))
+            copies.append((value, lowering.external(value, index)))
         else:
             lowering.bind(value, index)
     return copies

@@ -26,7 +26,7 @@ def load_model(path: str | Path, **options: Any) -> Module:
         PlaitError: the file cannot be read, is inconsistent, or uses something unsupported.
     """
     path = Path(path)
-    if _is_ir_text(path):
+    if is_ir_text(path):
         from plait.ir.text import load_ir
 
         return load_ir(path, **options)
@@ -35,7 +35,8 @@ def load_model(path: str | Path, **options: Any) -> Module:
     return import_onnx(path, **options).module
 
 
-def _is_ir_text(path: Path) -> bool:
+def is_ir_text(path: Path) -> bool:
+    """Whether a file is IR text: by its suffix, else by its first line."""
     if path.suffix == ".ir":
         return True
     try:

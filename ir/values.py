@@ -69,6 +69,11 @@ class Constant(Value):
             self._data.flags.writeable = False
         return self._data
 
+    def supply(self, load: Callable[[], Array]) -> None:
+        """Give a constant that has no data yet another way to get them."""
+        if self._data is None:
+            self._load = load
+
     def __repr__(self) -> str:
         return f"<@{self.name}: {self.type}>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from plait.backends.cpu.common import LAYOUTS, cpu, image
+from plait.backends.cpu.common import LAYOUTS, cpu, image_fields
 from plait.backends.lowering import Lowering
 from plait.backends.routine import Formats
 from plait.ir.layer import Layer
@@ -15,10 +15,8 @@ from plait.ir.layout import Format
 
 def _convert(source: str, target: str) -> Any:
     def lower(layer: Adapt, lowering: Lowering, variant: str) -> None:
-        n, c, h, w = image(layer.x.type)
-        lowering.call(
-            f"f32_{source}_to_{target}", x=lowering.place(layer.x), y=lowering.place(layer.result), n=n, c=c, h=h, w=w
-        )
+        x, y = lowering.place(layer.x), lowering.place(layer.result)
+        lowering.call(f"f32_{source}_to_{target}", x=x, y=y, **image_fields(layer.x.type))
 
     lower.__qualname__ = f"from_{source}"
     return lower

@@ -10,11 +10,11 @@ import numpy as np
 
 from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering, Place
-from plait.backends.routine import Formats, Lower, Refusal, Routine, data_operands, register_routine, uniform
+from plait.backends.routine import Formats, Lower, Refusal, Routine, register_routine, uniform
 from plait.ir.activation import Activation
 from plait.ir.layer import Layer
 from plait.ir.layout import NCHW16C, ROW_WORD
-from plait.ir.types import DType, TensorType
+from plait.ir.types import TensorType
 from plait.ir.values import Array, Constant, Value
 from plait.kernels_pyx import Act
 from plait.kernels_pyx.packing import pack_channels
@@ -97,6 +97,11 @@ def image(type: TensorType) -> tuple[int, int, int, int]:
     return n, c, h, w
 
 
+def image_fields(type: TensorType) -> dict[str, int]:
+    """Fields `n`, `c`, `h`, `w` of kernels over one image."""
+    return dict(zip("nchw", image(type), strict=True))
+
+
 def flat_rows(type: TensorType, layout: str) -> dict[str, int]:
     """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this
     layout."""
@@ -138,10 +143,6 @@ def refuse_unless_constant(*names: str) -> Refusal:
     return refuse
 
 
-def is_f32(value: Value) -> bool:
-    return value.type.dtype is DType.F32
-
-
 __all__ = [
     "BLOCK",
     "LAYOUTS",
@@ -149,9 +150,8 @@ __all__ = [
     "channel_constant",
     "cpu",
     "data",
-    "data_operands",
     "flat_rows",
     "image",
-    "is_f32",
+    "image_fields",
     "refuse_unless_constant",
 ]

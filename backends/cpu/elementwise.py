@@ -11,7 +11,6 @@ from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Unary
-from plait.ir.layout import ROW_WORD
 from plait.ir.registry import known_layers
 from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
@@ -109,18 +108,9 @@ def _binary(layout: str) -> Any:
             a, b, swap = b, a, 1
         kind = operand_kind(b, result) if operand_kind(a, result) == "same" else "strided"
         common = {"op": int(_OPS[layer.op]), "y": lowering.place(layer.result), **act_fields(layer.act)}
-        if kind == "same":
+        if kind in ("same", "scalar"):
             lowering.call(
-                "f32_binary_same",
-                a=lowering.place(a),
-                b=lowering.place(b),
-                swap=swap,
-                **common,
-                **flat_rows(result, layout),
-            )
-        elif kind == "scalar":
-            lowering.call(
-                "f32_binary_scalar",
+                f"f32_binary_{kind}",
                 a=lowering.place(a),
                 b=lowering.place(b),
                 swap=swap,
@@ -197,5 +187,3 @@ for _layout in (*LAYOUTS,):
                 summary="vectorised, broadcast operand in place",
             )
     cpu("unary", _layout, "vector", _unary(_layout), summary="vectorised, any shape")
-
-__all__ = ["ROW_WORD", "operand_kind"]

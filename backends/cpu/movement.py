@@ -200,24 +200,29 @@ def _refuse_blocked_concat(layer: Layer) -> str | None:
     return _refuse_constant_parts(layer)
 
 
+def _move_channels(lowering: Lowering, x: Value, x_first: int, y: Value, y_first: int, channels: int) -> None:
+    """Copy some channels of one blocked image into another, from and to any channel."""
+    n, _, h, w = image(x.type)
+    lowering.call(
+        "f32_concat_part_nchw16c",
+        x=lowering.place(x),
+        y=lowering.place(y),
+        n=n,
+        h=h,
+        w=w,
+        channels=channels,
+        x_c=image(x.type)[1],
+        x_first=x_first,
+        y_c=image(y.type)[1],
+        y_first=y_first,
+    )
+
+
 def _concat_blocked(layer: Concat, lowering: Lowering, variant: str) -> None:
-    n, c, h, w = image(layer.result.type)
     first = 0
     for value in layer.xs:
         channels = image(value.type)[1]
-        lowering.call(
-            "f32_concat_part_nchw16c",
-            x=lowering.place(value),
-            y=lowering.place(layer.result),
-            n=n,
-            h=h,
-            w=w,
-            channels=channels,
-            x_c=channels,
-            x_first=0,
-            y_c=c,
-            y_first=first,
-        )
+        _move_channels(lowering, value, 0, layer.result, first, channels)
         first += channels
 
 
@@ -240,23 +245,10 @@ def _split(layer: Split, lowering: Lowering, variant: str) -> None:
 
 
 def _split_blocked(layer: Split, lowering: Lowering, variant: str) -> None:
-    n, c, h, w = image(layer.x.type)
     first = 0
     for result in layer.results:
         channels = image(result.type)[1]
-        lowering.call(
-            "f32_concat_part_nchw16c",
-            x=lowering.place(layer.x),
-            y=lowering.place(result),
-            n=n,
-            h=h,
-            w=w,
-            channels=channels,
-            x_c=c,
-            x_first=first,
-            y_c=channels,
-            y_first=0,
-        )
+        _move_channels(lowering, layer.x, first, result, 0, channels)
         first += channels
 
 

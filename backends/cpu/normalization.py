@@ -7,10 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import LAYOUTS, act_fields, channel_constant, cpu, image, refuse_unless_constant
+from plait.backends.cpu.common import (
+    LAYOUTS,
+    act_fields,
+    channel_constant,
+    cpu,
+    image,
+    image_fields,
+    refuse_unless_constant,
+)
 from plait.backends.lowering import Lowering, Place
 from plait.ir.activation import NONE
-from plait.ir.layer import Layer
 from plait.ir.layers.normalization import LayerNorm, LocalResponseNorm, ScaleShift, Softmax
 from plait.ir.values import Constant, Value
 
@@ -87,15 +94,11 @@ def _layer_norm(layer: LayerNorm, lowering: Lowering, variant: str) -> None:
 
 def _lrn(layout: str) -> Any:
     def lower(layer: LocalResponseNorm, lowering: Lowering, variant: str) -> None:
-        n, c, h, w = image(layer.x.type)
         lowering.call(
             f"f32_lrn_{layout}",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
-            n=n,
-            c=c,
-            h=h,
-            w=w,
+            **image_fields(layer.x.type),
             size=layer.size,
             alpha=layer.alpha,
             beta=layer.beta,
@@ -104,10 +107,6 @@ def _lrn(layout: str) -> Any:
 
     lower.__qualname__ = "local_response_norm"
     return lower
-
-
-def _any(layer: Layer) -> str | None:
-    return None
 
 
 for _layout in LAYOUTS:
@@ -124,7 +123,6 @@ for _layout in LAYOUTS:
         _layout,
         "window",
         _lrn(_layout),
-        refuse=_any,
         summary="sum of squares over a window of channels",
     )
 cpu(
@@ -135,4 +133,4 @@ cpu(
     refuse=_refuse_layer_norm,
     summary="mean and variance of a row in two passes",
 )
-cpu("softmax", "nchw", "vector", _softmax, refuse=_any, summary="max, exp and sum along the axis")
+cpu("softmax", "nchw", "vector", _softmax, summary="max, exp and sum along the axis")

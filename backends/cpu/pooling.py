@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import LAYOUTS, cpu, image
+from plait.backends.cpu.common import LAYOUTS, cpu, image, image_fields
 from plait.backends.lowering import Lowering
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 
@@ -42,16 +42,8 @@ def _pool(layout: str, kernel: str) -> Any:
 
 def _global(layout: str) -> Any:
     def lower(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
-        n, c, h, w = image(layer.x.type)
-        lowering.call(
-            f"f32_global_avgpool_{layout}",
-            x=lowering.place(layer.x),
-            y=lowering.place(layer.result),
-            n=n,
-            c=c,
-            h=h,
-            w=w,
-        )
+        x, y = lowering.place(layer.x), lowering.place(layer.result)
+        lowering.call(f"f32_global_avgpool_{layout}", x=x, y=y, **image_fields(layer.x.type))
 
     lower.__qualname__ = "global_avgpool"
     return lower

@@ -45,8 +45,7 @@ def measure(job: Job, best_ns: int | None = None) -> Result:
 def fill_constants(module: Module) -> None:
     """Give constants without data random elements (integers: zeros)."""
     for seed, constant in enumerate(module.constants.values()):
-        if constant._data is None:
-            constant._load = functools.partial(_data, constant.type, 1000 + seed)
+        constant.supply(functools.partial(_data, constant.type, 1000 + seed))
 
 
 def _data(type: TensorType, seed: int) -> Array:
