@@ -14,6 +14,7 @@ from plait.ir.module import Module
 
 if TYPE_CHECKING:
     from plait.passes.pipeline import PassRecord
+    from plait.passes.rewriting.listener import Listener
 
 
 class PassError(PlaitError):
@@ -68,6 +69,8 @@ class PassContext:
     """One record for each pass that ran: time, change, number of layers."""
     current: str = ""
     """Name of the pass that is running."""
+    listeners: list[Listener] = attrs.field(factory=list)
+    """Told of each rewrite."""
 
     def count(self, what: str, times: int = 1) -> None:
         """Add to a statistic of the running pass."""
