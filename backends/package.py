@@ -28,9 +28,10 @@ import attrs
 from plait.backends.errors import PackageError
 from plait.ir.diagnostics import Diagnostic
 from plait.ir.files import atomic_write
+from plait.ir.literals import is_inline
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
-from plait.ir.text.printer import is_inline, print_module
+from plait.ir.text.printer import print_module
 from plait.ir.types import TensorType
 from plait.ir.values import Array
 from plait.ir.weights import views, write_weights_to
@@ -102,7 +103,7 @@ def save_package(path: str | Path, plans: Mapping[str, tuple[Module, dict[str, A
     tensors: dict[str, tuple[TensorType, Array]] = {}
     for key, (module, report) in sorted(plans.items()):
         for constant in module.constants.values():
-            if is_inline(constant):
+            if is_inline(constant.type):
                 continue
             type, known = tensors.setdefault(constant.name, (constant.type, constant.data))
             if type != constant.type or (known is not constant.data and known.tobytes() != constant.data.tobytes()):

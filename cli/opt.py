@@ -122,10 +122,10 @@ def _write(module: Module, output: Path | None, before: set[str]) -> None:
         save_ir(module, output)
         click.echo(f"wrote {output}", err=True)
         return
-    from plait.ir.text.printer import is_inline
+    from plait.ir.literals import is_inline
 
     click.echo(print_module(module), nl=False)
-    if any(name not in before and not is_inline(c) for name, c in module.constants.items()):
+    if any(name not in before and not is_inline(c.type) for name, c in module.constants.items()):
         note("weights were computed, and text does not hold them: write a file with -o to keep them")
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from plait.ir.types import DType
+from plait.ir.dtypes import DType, ElementType, Quantized, element_type
+from plait.ir.spelling import float_text as float_text
+from plait.ir.spelling import quote as quote
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RESERVED = frozenset({"true", "false", "inf", "nan", "on", "via", "loc"})
@@ -44,25 +44,11 @@ def attribute_text(value: Any) -> str:
             return value if WORD.match(value) and value not in RESERVED else quote(value)
         case tuple() | list():
             return f"[{', '.join(attribute_text(v) for v in value)}]"
-        case DType() | Call():
+        case DType() | Quantized() | Call():
             return str(value)
     if callable(text := getattr(value, "attribute_text", None)):
         return str(text())
     raise TypeError(f"{type(value).__name__} is not an attribute value")
-
-
-def float_text(value: float) -> str:
-    """Shortest text that reads back as the same float64, never mistaken for an integer."""
-    if math.isnan(value):
-        return "nan"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return repr(float(value))
-
-
-def quote(text: str) -> str:
-    """A double-quoted string with escapes."""
-    return json.dumps(text, ensure_ascii=False)
 
 
 # Converters for attribute fields. They raise TypeError or ValueError, which the parser reports as P102 at the
@@ -112,12 +98,13 @@ def boolean(value: bool) -> bool:
     return value
 
 
-def dtype(value: str | DType) -> DType:
-    """An element type by its word."""
-    try:
-        return DType(value)
-    except ValueError:
-        raise ValueError(f"unknown dtype {value!r}") from None
+def dtype(value: str | ElementType) -> ElementType:
+    """An element type, by its text."""
+    if isinstance(value, (DType, Quantized)):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(f"wants an element type, got {value!r}")
+    return element_type(value)
 
 
 def _int(value: Any) -> int:

@@ -97,7 +97,7 @@ class Module:
         from plait.ir.text.printer import print_module
 
         return print_module(self) == print_module(other) and all(
-            np.array_equal(c.data, other.constants[n].data, equal_nan=c.type.dtype.is_float)
+            np.array_equal(c.data, other.constants[n].data, equal_nan=c.type.dtype.is_inexact)
             for n, c in self.constants.items()
         )
 

@@ -2,81 +2,16 @@
 
 from __future__ import annotations
 
-import enum
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
-import numpy as np
 
 from plait.ir.dims import Dim, Dimension, substitute
-from plait.ir.layout import Format, Layout, default_layout
-
-
-class DType(enum.Enum):
-    """Element types, spelled as in the text form."""
-
-    F64 = "f64"
-    F32 = "f32"
-    F16 = "f16"
-    BF16 = "bf16"
-    I64 = "i64"
-    I32 = "i32"
-    I16 = "i16"
-    I8 = "i8"
-    U64 = "u64"
-    U32 = "u32"
-    U16 = "u16"
-    U8 = "u8"
-    BOOL = "bool"
-
-    def __str__(self) -> str:
-        return self.value
-
-    @property
-    def numpy(self) -> np.dtype[Any]:
-        """The NumPy dtype that stores one element (`bf16` is stored as the upper half of a float32, in uint16)."""
-        return _NUMPY[self]
-
-    @property
-    def size(self) -> int:
-        """Bytes of one element."""
-        return self.numpy.itemsize
-
-    @property
-    def is_float(self) -> bool:
-        return self in (DType.F64, DType.F32, DType.F16, DType.BF16)
-
-    @staticmethod
-    def of(dtype: np.dtype[Any] | type) -> DType:
-        """The element type of a NumPy dtype.
-
-        Raises:
-            ValueError: no element type corresponds.
-        """
-        wanted = np.dtype(dtype)
-        for ours, theirs in _NUMPY.items():
-            if theirs == wanted and ours is not DType.BF16:
-                return ours
-        raise ValueError(f"NumPy dtype {wanted} has no counterpart")
-
-
-_NUMPY: dict[DType, np.dtype[Any]] = {
-    DType.F64: np.dtype(np.float64),
-    DType.F32: np.dtype(np.float32),
-    DType.F16: np.dtype(np.float16),
-    DType.BF16: np.dtype(np.uint16),
-    DType.I64: np.dtype(np.int64),
-    DType.I32: np.dtype(np.int32),
-    DType.I16: np.dtype(np.int16),
-    DType.I8: np.dtype(np.int8),
-    DType.U64: np.dtype(np.uint64),
-    DType.U32: np.dtype(np.uint32),
-    DType.U16: np.dtype(np.uint16),
-    DType.U8: np.dtype(np.uint8),
-    DType.BOOL: np.dtype(np.bool_),
-}
+from plait.ir.dtypes import DType as DType
+from plait.ir.dtypes import ElementType, element_type
+from plait.ir.layout import Format, Layout, default_layout, layout_named
 
 Shape = tuple[Dimension, ...]
 
@@ -96,7 +31,7 @@ class TensorType:
     `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`.
     """
 
-    dtype: DType
+    dtype: ElementType
     shape: Shape = attrs.field(converter=_shape_of)
     layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
     device: str = "cpu"
@@ -149,9 +84,7 @@ class TensorType:
 
     def with_format(self, format: Format) -> TensorType:
         """The same logical tensor in another format."""
-        from plait.ir.layout import layout_named
-
-        return TensorType(DType(format.dtype), self.shape, layout_named(format.layout), format.device)
+        return TensorType(element_type(format.dtype), self.shape, layout_named(format.layout), format.device)
 
     def same_logical(self, other: TensorType) -> bool:
         """Equal dtype and shape, whatever the layout and device."""

@@ -54,6 +54,8 @@ class Constant(Value):
         load: Callable[[], Array] | None = None,
     ) -> None:
         if data is not None:
+            if data.dtype.kind in "UT":
+                data = data.astype(object)
             type = type or TensorType(DType.of(data.dtype), data.shape)
         assert type is not None and (data is not None or load is not None)
         super().__init__(name, type)

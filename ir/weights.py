@@ -63,7 +63,11 @@ def write_weights_to(file: BinaryIO | _Writable, tensors: Mapping[str, tuple[Ten
             offset += gap
         shape = type.static_shape
         size = type.elements * type.dtype.size
-        header[name] = {"dtype": _CODES[type.dtype], "shape": list(shape), "data_offsets": [offset, offset + size]}
+        header[name] = {
+            "dtype": _CODES[type.dtype.storage],
+            "shape": list(shape),
+            "data_offsets": [offset, offset + size],
+        }
         pieces.append(np.ascontiguousarray(data, dtype=type.dtype.numpy))
         offset += size
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -118,7 +122,7 @@ def views(data: memoryview, declared: Mapping[str, TensorType], file: str) -> di
         entry = header.get(name)
         if entry is None:
             raise _error(f"weights file {file!r} has no tensor {name!r}")
-        if entry["dtype"] != _CODES[type.dtype] or tuple(entry["shape"]) != type.shape:
+        if entry["dtype"] != _CODES[type.dtype.storage] or tuple(entry["shape"]) != type.shape:
             raise _error(f"@{name} is declared {type} but weights file {file!r} has {entry['dtype']} {entry['shape']}")
         start, end = entry["data_offsets"]
         if not 0 <= start <= end <= len(body) or end - start != type.elements * type.dtype.size:

@@ -139,7 +139,7 @@ def _same_model(a: Module, b: Module) -> bool:
     if interface(a) != interface(b) or a.constants.keys() != b.constants.keys():
         return False
     return all(
-        c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_float)
+        c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_inexact)
         for n, c in a.constants.items()
     )
 

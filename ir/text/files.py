@@ -7,9 +7,10 @@ from pathlib import Path
 
 from plait.ir.diagnostics import Diagnostic, IRError
 from plait.ir.files import write_text
+from plait.ir.literals import is_inline
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
-from plait.ir.text.printer import is_inline, print_module
+from plait.ir.text.printer import print_module
 from plait.ir.types import TensorType
 from plait.ir.values import Array
 from plait.ir.weights import read_weights, write_weights
@@ -39,7 +40,7 @@ def save_ir(module: Module, path: str | Path, *, locations: bool = True) -> None
     """Write an `.ir` file, and its weights to a file of the same stem with suffix `.safetensors`. Both are written
     atomically."""
     path = Path(path)
-    external = [c for c in module.constants.values() if not is_inline(c)]
+    external = [c for c in module.constants.values() if not is_inline(c.type)]
     digest = ""
     if external:
         module.weights_file = path.with_suffix(".safetensors").name

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import lark
-import numpy as np
 
 from plait.ir.diagnostics import Diagnostic, IRError, Location, ShapeError, did_you_mean
 from plait.ir.layer import Layer, OpaqueLayer
+from plait.ir.literals import read_literal
 from plait.ir.module import Function, Module
 from plait.ir.registry import LayerSpec, known_layers, layer_class
 from plait.ir.text.syntax import (
@@ -124,8 +124,7 @@ class _Builder:
             self.error("P006", item.name, f"@{name} has type {item.type} but {len(values)} numbers")
             return
         try:
-            flat = [_element(v, item.type.dtype) for v in values]
-            data = np.array(flat, dtype=item.type.dtype.numpy).reshape(item.type.static_shape)
+            data = read_literal(literal, item.type)
         except (ValueError, TypeError, OverflowError) as error:
             self.error("P006", item.name, f"@{name}: {error}")
             return
@@ -287,19 +286,3 @@ def _absent(name: str, file: str) -> Callable[[], Array]:
         raise IRError(Diagnostic("P007", f"the data of @{name} are in {file!r}, which was not loaded"))
 
     return load
-
-
-def _element(value: Any, dtype: DType) -> Any:
-    if dtype is DType.BOOL:
-        if not isinstance(value, bool):
-            raise TypeError(f"wants true or false, got {value!r}")
-        return value
-    if isinstance(value, str) and dtype.is_float and value in ("inf", "nan"):
-        return float(value)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or (isinstance(value, float) and not dtype.is_float)
-    ):
-        raise TypeError(f"{value!r} is not a number of type {dtype}")
-    return value

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
 
 from plait.ir.attributes import attribute_text, quote
 from plait.ir.layer import Layer, OpaqueLayer
+from plait.ir.literals import is_inline, literal_text
 from plait.ir.module import Function, Module
-from plait.ir.types import DType, TensorType
+from plait.ir.spelling import name_text as _spell
+from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 
-INLINE_LIMIT = 16
-"""Constants of at most this many elements stand in the text; larger ones in the weights file."""
-_PLAIN = re.compile(r"[A-Za-z0-9_.$\-]+\Z")
 _WIDTH = 120
 
 
 def print_module(module: Module, *, locations: bool = True, weights_hash: str = "") -> str:
     """The text form of a module."""
     blocks = ["ir 1"]
-    inline = [c for c in module.constants.values() if is_inline(c)]
-    external = [c for c in module.constants.values() if not is_inline(c)]
+    inline = [c for c in module.constants.values() if is_inline(c.type)]
+    external = [c for c in module.constants.values() if not is_inline(c.type)]
     if external:
         hashed = f" {weights_hash}" if weights_hash else ""
         rows = "".join(f"  {_const(c)} : {constant_type(c.type)}\n" for c in external)
         blocks.append(f"weights {quote(module.weights_file or '')}{hashed} {{\n{rows}}}")
     if inline:
-        blocks.append("\n".join(f"const {_const(c)} : {constant_type(c.type)} = {_literal(c)}" for c in inline))
+        blocks.append(
+            "\n".join(
+                f"const {_const(c)} : {constant_type(c.type)} = {literal_text(c.data, c.type.dtype)}" for c in inline
+            )
+        )
     blocks += [_function(f, locations) for f in module.functions.values()]
     return "\n".join(blocks) + "\n"
-
-
-def is_inline(constant: Constant) -> bool:
-    """Whether the text form writes the elements of this constant."""
-    return constant.type.elements <= INLINE_LIMIT and constant.type.dtype is not DType.BF16
 
 
 def constant_type(type: TensorType) -> str:
@@ -120,24 +114,8 @@ def _operands(layer: Layer, names: Names) -> Iterable[str]:
 
 
 def _literal(constant: Constant) -> str:
-    values = [_number(v, constant.type.dtype) for v in np.asarray(constant.data).reshape(-1)]
-    return values[0] if not constant.type.shape else f"[{', '.join(values)}]"
-
-
-def _number(value: Any, dtype: DType) -> str:
-    if dtype is DType.BOOL:
-        return "true" if value else "false"
-    if not dtype.is_float:
-        return str(int(value))
-    # Shortest text that reads back as the same number of this dtype.
-    # (The limits are compared in float64: 1e16 overflows float16.)
-    plain = value == 0 or 1e-4 <= abs(float(value)) < 1e16
-    return np.format_float_positional(value, trim="0") if plain else np.format_float_scientific(value, trim="0")
+    return literal_text(constant.data, constant.type.dtype)
 
 
 def _const(value: Value) -> str:
     return f"@{_spell(value.name)}"
-
-
-def _spell(name: str) -> str:
-    return name if _PLAIN.match(name) else quote(name)

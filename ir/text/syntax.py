@@ -12,8 +12,9 @@ import lark
 from plait.ir.attributes import Call
 from plait.ir.diagnostics import Diagnostic, IRError, Span
 from plait.ir.dims import parse_dim
+from plait.ir.dtypes import element_type
 from plait.ir.layout import layout_named
-from plait.ir.types import DType, TensorType
+from plait.ir.types import TensorType
 
 
 @attrs.define
@@ -252,9 +253,9 @@ class _ToSyntax(lark.Transformer[Any, Any]):
     def type(self, c: list[Any]) -> tuple[lark.Token, TensorType]:
         word, shape, layout, device = c
         try:
-            dtype = DType(str(word))
-        except ValueError:
-            _fail(word, f"unknown dtype {str(word)!r} (known: {', '.join(d.value for d in DType)})")
+            dtype = element_type(str(word))
+        except ValueError as error:
+            _fail(word, str(error))
         body = shape[1:-1].strip()
         try:
             dims = tuple(parse_dim(part) for part in body.split("x")) if body else ()

@@ -61,7 +61,7 @@ def body(*lines: str) -> str:
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : f32[3] = [1, 2]", "@c has type f32[3] but 2 numbers"),
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : i8[1] = 300", "@c: "),
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : i32[1] = 1.5", "1.5 is not a number of type i32"),
-        wrong("P006", 2, 7, 9, "ir 1\nconst @c : bool[1] = 1", "wants true or false"),
+        wrong("P006", 2, 7, 9, "ir 1\nconst @c : bool[1] = 1", "1 is not true or false"),
         wrong("P101", 3, 8, 12, body("%y = rely(%x)"), "unknown layer 'rely'"),
         wrong("P102", 3, 18, 21, body("%y = clip(%x) {lwo = 1}"), "clip has no attribute 'lwo'"),
         wrong("P102", 3, 8, 18, body("%y = max_pool2d(%x)"), "max_pool2d needs attribute kernel"),

@@ -10,6 +10,7 @@ import pytest
 from plait.ir.activation import KINDS, RELU6, Activation, activation
 from plait.ir.attributes import Call, attribute_text, boolean, dtype, integer, ints, number, pads, pair
 from plait.ir.dims import symbol
+from plait.ir.dtypes import ConstantName, Quantized, element_type
 from plait.ir.layout import NCHW, NHWC, ROW_MAJOR, Format, blocked, default_layout, layout_named
 from plait.ir.types import DType, TensorType
 
@@ -58,15 +59,98 @@ def test_symbolic_types() -> None:
 
 @pytest.mark.parametrize("type", list(DType))
 def test_dtypes_have_a_numpy_counterpart(type: DType) -> None:
-    assert type.size == type.numpy.itemsize
-    if type is not DType.BF16:
-        assert DType.of(type.numpy) is type
-    assert str(type) == type.value
+    assert type.size == type.numpy.itemsize and type.bits <= 8 * type.size
+    assert DType.of(type.numpy) is type and type.storage is type
+    assert str(type) == type.value and element_type(type.value) is type
+    kinds = [type.is_float, type.is_integer, type.is_complex, type in (DType.BOOL, DType.STRING)]
+    assert kinds.count(True) == 1 and type.is_inexact == (type.is_float or type.is_complex)
+    if type.is_float and type.is_signed:
+        assert type.numpy.type(-1.0) == -1.0
+
+
+def test_integer_ranges() -> None:
+    assert DType.I4.integer_range == (-8, 7) and DType.U2.integer_range == (0, 3)
+    assert DType.U64.integer_range == (0, 2**64 - 1)
+    with pytest.raises(ValueError, match="f32 is not an integer type"):
+        _ = DType.F32.integer_range
 
 
 def test_numpy_dtypes_without_counterpart() -> None:
-    with pytest.raises(ValueError, match="complex64 has no counterpart"):
-        DType.of(np.complex64)
+    for wrong in (np.dtype("M8[s]"), np.dtype(">f4"), np.dtype([("a", "f4")]), np.dtype("S3")):
+        with pytest.raises(ValueError, match="has no counterpart"):
+            DType.of(wrong)
+    assert DType.of(np.array(["a"]).dtype) is DType.STRING
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "q8<0.0235:-12>",
+        "qu8<0.5>",
+        "q8<[0.1, 0.2]:[0, 3] axis 0>",
+        "q8<[0.1, 0.2]:3 axis 1>",
+        "q8<@w.scale:@w.zero axis 0>",
+        "q8<@w.scale>",
+        "q4<@w.scale axis 0 block 32>",
+        'qu2<@"a > b" axis 0>',
+        "q32<1e-10>",
+    ],
+)
+def test_text_of_quantized_types(text: str) -> None:
+    found = element_type(text)
+    assert isinstance(found, Quantized)
+    assert found.value == str(found) == text and element_type(found.value) == found
+    assert found.numpy == found.storage.numpy and (found.size, found.bits) == (found.storage.size, found.storage.bits)
+    assert not (found.is_float or found.is_integer or found.is_complex or found.is_inexact)
+    assert found != found.storage and found.is_signed == (text[1] != "u")
+
+
+def test_quantized_types_of_other_spellings() -> None:
+    assert str(element_type("q8 < 1 : 0 >")) == "q8<1.0>"
+    assert element_type("q8<[1,2]:[0,0] axis 0>") == Quantized(DType.I8, (1.0, 2.0), axis=0)
+    named = Quantized(DType.U8, ConstantName("s"), ConstantName("z"), 1)
+    assert named.constant_names() == ("s", "z") and str(named.renamed({"s": "t"})) == "qu8<@t:@z axis 1>"
+    assert element_type("q8<0.5>") is element_type("q8<0.5>")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("f31", "unknown dtype 'f31'; did you mean f32 or"),
+        ("zzz", r"unknown dtype 'zzz' \(known: f64, f32"),
+        ("q8", "needs its scale: q8<0.5>"),
+        ("q9<1>", r"unknown quantized type 'q9' \(known: q8"),
+        ("q8<>", "malformed quantized type q8<>"),
+        ("q8<x>", "malformed"),
+        ("q8<0>", "a scale must be positive and finite, got 0.0"),
+        ("q8<-1>", "positive"),
+        ("q8<inf>", "finite"),
+        ("q8<nan>", "finite"),
+        ("q8<1:200>", "zero point 200 is outside -128 to 127"),
+        ("qu8<1:-1>", "outside 0 to 255"),
+        ("q8<1:0.5>", "wants an integer, got '0.5'"),
+        ("q8<[a] axis 0>", "wants a number, got 'a'"),
+        ("q8<[1,] axis 0>", "wants a number, got ''"),
+        ("q8<[1]>", "need an axis"),
+        ("q8<@s:[1, 2]>", "need an axis"),
+        ("q8<1 axis 0>", "has no axis"),
+        ("q8<[] axis 0>", "there is no scale"),
+        ("q8<[1, 2]:[1] axis 0>", "2 scales but 1 zero points"),
+        ("q8<[1, 2] axis 0 block 3>", "scales of blocks must be a constant"),
+        ("q8<@s block 3>", "blocks need an axis"),
+        ("q8<@s axis 0 block 0>", "at least 1 element"),
+    ],
+)
+def test_wrong_element_types(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        element_type(text)
+
+
+def test_quantized_types_are_checked_when_made() -> None:
+    with pytest.raises(ValueError, match=r"cannot be stored as f32 \(known: q8"):
+        Quantized(DType.F32, 1.0)
+    with pytest.raises(ValueError, match="counts from the front"):
+        Quantized(DType.I8, (1.0, 2.0), axis=-1)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

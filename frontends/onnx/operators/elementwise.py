@@ -8,9 +8,9 @@ from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.tensors import dtype_of
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dtypes import ElementType
 from plait.ir.layers import elementwise as ew
 from plait.ir.layers._rules import axis_in
-from plait.ir.types import DType
 from plait.ir.values import Value
 
 _BINARY = {"Add": ew.Add, "Sub": ew.Sub, "Mul": ew.Mul, "Div": ew.Div}
@@ -99,6 +99,6 @@ def cast_like(ctx: Context) -> Value:
     return _cast(ctx, ctx.value(1).type.dtype)
 
 
-def _cast(ctx: Context, to: DType) -> Value:
+def _cast(ctx: Context, to: ElementType) -> Value:
     x = ctx.value()
     return x if x.type.dtype == to else ctx.emit(ew.Cast(x, to=to))
