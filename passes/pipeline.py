@@ -27,10 +27,11 @@ from plait.passes.base import OptionError, Pass, PassContext, PassError, PassFai
 from plait.passes.registry import known_passes, pass_named
 
 PIPELINES: dict[str, str] = {
-    # One spelling for each computation, nothing computed twice or in vain.
-    "canonical": "fold-constants,canonicalize,cse,dce",
+    # One spelling for each computation, nothing computed twice or in vain. dce comes first too: a dead reader keeps a
+    # layer from being absorbed, and would do so only the first time.
+    "canonical": "fold-constants,dce,canonicalize,cse,dce",
     # cse and dce stand before the fusions too: a second or dead reader of a value keeps layers from being fused.
-    "default": "fold-constants,canonicalize,cse,dce,"
+    "default": "fold-constants,dce,canonicalize,cse,dce,"
     "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
 }
 """Named pipelines."""

@@ -18,6 +18,7 @@ GROUP = "plait.passes"
 
 _BUILTIN = {
     "bind-dims": "plait.passes.specialize:BindDims",
+    "cancel-adapts": "plait.passes.cancel_adapts:CancelAdapts",
     "canonicalize": "plait.passes.canonicalize:Canonicalize",
     "cse": "plait.passes.cse:Cse",
     "dce": "plait.passes.dce:Dce",
@@ -27,6 +28,8 @@ _BUILTIN = {
     "fold-pad": "plait.passes.fold_pad:FoldPad",
     "fuse-activation": "plait.passes.fuse_activation:FuseActivation",
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
+    "nest-concat": "plait.passes.nest_concat:NestConcat",
+    "strip-locations": "plait.passes.strip_locations:StripLocations",
 }
 _loaded: dict[str, type[Pass]] = {}
 P = TypeVar("P", bound=type[Pass])

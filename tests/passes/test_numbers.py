@@ -13,12 +13,13 @@ from plait.ir import Function, Layer, Module, TensorType, Value
 from plait.ir.diagnostics import Location
 from plait.ir.layers.activations import Clip, HardSigmoid, HardSwish, LeakyRelu, Relu, Sigmoid
 from plait.ir.layers.conv import Conv2d
-from plait.ir.layers.elementwise import Add, Div, Maximum, Minimum, Mul, Sub
+from plait.ir.layers.elementwise import Adapt, Add, Div, Maximum, Minimum, Mul, Sub
 from plait.ir.layers.linear import FullyConnected, Matmul
 from plait.ir.layers.normalization import BatchNorm, ScaleShift
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.reduce import Reduce
-from plait.ir.layers.shape import Concat, Pad, Reshape, Transpose
+from plait.ir.layers.shape import Concat, Pad, Reshape, Split, Transpose
+from plait.ir.layout import Format
 from plait.ir.types import DType
 from plait.passes.pipeline import PassManager, Pipeline
 from plait.passes.registry import known_passes
@@ -43,9 +44,11 @@ class Net:
     def number(self, value: float) -> Value:
         return self.module.add_constant("n", np.float32(value).reshape(self.rng.choice([0, 1]) * (1,)))
 
-    def add(self, layer: Layer) -> Value:
+    def add(self, layer: Layer, *, layout: str = "") -> Value:
+        """Append a layer; its result gets the default layout unless stated."""
         layer.locations = (Location("net", str(len(self.values))),)
-        return self.module.main.body.append(layer, ("v",)).result
+        types = [t.with_format(Format(t.dtype.value, layout)) if layout else t for t in layer.result_types()]
+        return self.module.main.body.append(layer, ("v",), types).results[0]
 
     def pick(self) -> Value:
         # Recent values more often, so that chains as well as shared values come up.
@@ -137,6 +140,27 @@ def scale_shift(net: Net, x: Value) -> Layer:
     return ScaleShift(x, net.constant(C), net.constant(C))
 
 
+def dense(net: Net, x: Value) -> Layer:
+    """Concatenations with a common run, and one that a split takes apart again."""
+    y = net.like(x)
+    pair = net.add(Concat((x, y)))
+    half = net.add(Split(pair, sizes=(C, C)))
+    joined = net.add(Concat((x, y, half)))
+    part = net.add(Split(joined, sizes=(C, 2 * C)))
+    assert part.owner is not None
+    again = net.add(Concat(part.owner.results))
+    return Conv2d(again, net.constant(C, 3 * C, 1, 1))
+
+
+def converted(net: Net, x: Value) -> Layer:
+    """Through other formats and back, now and then with a layer in between."""
+    for layout in net.rng.choice(["nhwc", "nchw8c", "nchw"], 2):
+        x = net.add(Adapt(x), layout=str(layout))
+        if net.rng.random() < 0.3:
+            x = net.add(Relu(x), layout=str(layout))
+    return Adapt(x)
+
+
 STEPS = (
     conv,
     conv,
@@ -151,6 +175,8 @@ STEPS = (
     scale_shift,
     padded_conv,
     padded_pool,
+    dense,
+    converted,
 )
 
 
