@@ -120,7 +120,7 @@ class _Reader:
         # Blanks in place of what precedes, so that the parser counts lines and columns as in the whole text.
         blanked = re.sub(r"[^\n]", " ", self.text[: self.at]) + self.text[self.at : end]
         try:
-            records = read(blanked, self.source, "attributes")
+            records = read(blanked, self.source, "options")
         except IRError as error:
             raise PassError([Diagnostic("P201", d.message, d.span, hint=d.hint) for d in error.diagnostics]) from None
         self.at = end

@@ -14,6 +14,7 @@ from plait.ir.diagnostics import Diagnostic, IRError, Span
 from plait.ir.dims import parse_dim
 from plait.ir.dtypes import element_type
 from plait.ir.layout import layout_named
+from plait.ir.text.patterns import PatternCallbacks
 from plait.ir.types import TensorType
 
 
@@ -97,7 +98,7 @@ def read(text: str, source: Source, start: str = "module") -> Any:
         IRError: P001 (grammar) or P006 (malformed type or literal), at the place.
     """
     try:
-        return _parser().parse(text, start=start)
+        return _parser(start).parse(text, start=start)
     except lark.exceptions.VisitError as error:
         if isinstance(error.orig_exc, _BadToken):
             bad = error.orig_exc
@@ -115,13 +116,18 @@ class _BadToken(Exception):
         self.token = token
 
 
+def _parser(start: str = "module") -> lark.Lark:
+    # Pattern files have a parser of their own: tables for them would slow down the first reading of anything else.
+    return _open("patterns") if start == "patterns" else _open("module", "attributes", "options")
+
+
 @functools.cache
-def _parser() -> lark.Lark:
+def _open(*start: str) -> lark.Lark:
     return lark.Lark.open(
         "grammar.lark",
         rel_to=__file__,
         parser="lalr",
-        start=["module", "attributes"],
+        start=list(start),
         transformer=_ToSyntax(),
         maybe_placeholders=True,
         propagate_positions=False,
@@ -139,6 +145,13 @@ _PEOPLE = {
     "INT": "an integer",
     "FLOAT": "a number",
     "HASH": "sha256:<digits>",
+    "PATH": "a file name",
+    "REST": "'...'",
+    "VARIABLE": "$variable",
+    "NOT": "'not'",
+    "COMPARISON": "a comparison",
+    "ADDITIVE": "'+' or '-'",
+    "MULTIPLICATIVE": "'*', '/' or '%'",
     "$END": "the end of the file",
 }
 
@@ -146,7 +159,8 @@ _PEOPLE = {
 @functools.cache
 def _spellings() -> dict[str, str]:
     """How messages call each terminal: fixed ones by their text in quotes, the others in words."""
-    fixed = {t.name: repr(t.pattern.value) for t in _parser().terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
+    terminals = (*_parser().terminals, *_parser("patterns").terminals)
+    fixed = {t.name: repr(t.pattern.value) for t in terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
     return {**fixed, **_PEOPLE}
 
 
@@ -189,7 +203,7 @@ def _fail(token: lark.Token, message: str) -> NoReturn:
     raise _BadToken(token, message)
 
 
-class _ToSyntax(lark.Transformer[Any, Any]):
+class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
     """Callbacks run while parsing; children are tokens or records made by other callbacks, None for absent parts."""
 
     def module(self, c: list[Any]) -> ModuleSyntax:
@@ -274,6 +288,8 @@ class _ToSyntax(lark.Transformer[Any, Any]):
 
     def attribute(self, c: list[Any]) -> AttributeSyntax:
         return AttributeSyntax(c[0], c[1])
+
+    options, option, bound_attribute = attributes, attribute, attribute
 
     def word(self, c: list[Any]) -> Any:
         return {"true": True, "false": False}.get(c[0], str(c[0]))

@@ -214,3 +214,11 @@ def test_an_invalid_module_is_the_users_error() -> None:
     with pytest.raises(IRError):
         run_pipeline("dce", module)
     PassManager(Pipeline((Dce(),)), verify=False).run(module)
+
+
+def test_file_names_need_no_quotes() -> None:
+    from plait.ir.text.syntax import Source, plain, read
+
+    text = '{file = my.pdl, more=[a/b-1.pdl, ../c.pdl, "d e"], n=2.5, m=-5e-1, s=[1,1]}'
+    values = {str(a.name): plain(a.value) for a in read(text, Source("<pipeline>", [text]), "options")}
+    assert values == {"file": "my.pdl", "more": ("a/b-1.pdl", "../c.pdl", "d e"), "n": 2.5, "m": -0.5, "s": (1, 1)}
