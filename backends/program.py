@@ -17,7 +17,7 @@ from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, Step
 from plait.backends.memory import assign_offsets, set_live_ranges
-from plait.backends.routine import data_operands, find_routine
+from plait.backends.routine import data_operands, find_routine, refuse_value
 from plait.ir.diagnostics import Diagnostic, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
@@ -54,6 +54,8 @@ class Program:
                     hint="bind them first",
                 )
             )
+        if reasons := [r for v in (*function.arguments, *function.outputs) if (r := refuse_value(v))]:
+            raise RoutineError([Diagnostic("P403", reason) for reason in reasons])
         self.inputs: tuple[Value, ...] = tuple(function.arguments)
         self.outputs: tuple[Value, ...] = function.outputs
         self.output_names = tuple(function.output_names)

@@ -18,12 +18,30 @@ from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD, Format
 from plait.ir.registry import layer_class
+from plait.ir.types import DType, TensorType
 from plait.ir.values import Constant, Value
 
 # A routine is registered for one kind of layer and its functions take that class, which the registry cannot express.
 Refusal = Callable[[Any], "str | None"]
 Lower = Callable[[Any, Lowering, str], None]
 Formats = Callable[[Any], "tuple[tuple[Format, ...], tuple[Format, ...]]"]
+
+
+def refuse_value(value: Value) -> str | None:
+    """Why no routine can take or yield a value, or None: programs hold elements of known size in one arena."""
+    if not isinstance(value.type, TensorType):
+        return f"%{value.name} is {value.type}, not a tensor"
+    return f"%{value.name} has strings for elements" if value.type.dtype is DType.STRING else None
+
+
+def _only_tensors(refuse: Refusal) -> Refusal:
+    def refuse_values_first(layer: Layer) -> str | None:
+        for value in (*layer.operands, *layer.results):
+            if reason := refuse_value(value):
+                return reason
+        return refuse(layer)
+
+    return refuse_values_first
 
 
 @attrs.frozen(eq=False)
@@ -40,7 +58,7 @@ class Routine:
     layer: str
     formats: Formats = attrs.field(repr=False)
     lower: Lower = attrs.field(repr=False)
-    refuse: Refusal = attrs.field(default=lambda layer: None, repr=False)
+    refuse: Refusal = attrs.field(default=lambda layer: None, repr=False, converter=_only_tensors)
     variants: Callable[[Layer], Sequence[str]] = attrs.field(default=lambda layer: ("",), repr=False)
     version: str = "1"
     summary: str = ""

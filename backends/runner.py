@@ -10,7 +10,7 @@ from plait.backends.errors import RunError
 from plait.backends.program import Program
 from plait.ir.diagnostics import Diagnostic
 from plait.ir.module import Module
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Array
 
 
@@ -29,12 +29,12 @@ class Runner:
         self.program = Program(module, threads)
 
     @property
-    def inputs(self) -> dict[str, TensorType]:
+    def inputs(self) -> dict[str, Type]:
         """Names and types of the inputs."""
         return {v.name: v.type for v in self.program.inputs}
 
     @property
-    def outputs(self) -> dict[str, TensorType]:
+    def outputs(self) -> dict[str, Type]:
         """Names and types of the outputs."""
         return {n: v.type for n, v in zip(self.program.output_names, self.program.outputs, strict=True)}
 
@@ -57,7 +57,7 @@ class Runner:
         return random_inputs(self.inputs, seed)
 
 
-def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named: dict[str, Array]) -> list[Array]:
+def check_inputs(types: dict[str, Type], arrays: tuple[Array, ...], named: dict[str, Array]) -> list[Array]:
     """Arrays in the order of `types`, C-contiguous; each has the shape in which its type is stored.
 
     Raises:
@@ -92,7 +92,7 @@ def check_inputs(types: dict[str, TensorType], arrays: tuple[Array, ...], named:
     return ordered
 
 
-def random_inputs(types: dict[str, TensorType], seed: int) -> dict[str, Array]:
+def random_inputs(types: dict[str, Type], seed: int) -> dict[str, Array]:
     """Standard-normal arrays of these types (integers: zeros)."""
     rng = np.random.default_rng(seed)
     return {

@@ -58,7 +58,7 @@ def command(
     above --max-error.
     """
     import plait
-    from plait.ir.types import TensorType
+    from plait.ir.types import Type
     from plait.tuning.compare import compare_plans
     from plait.tuning.open import is_package, is_tuned
 
@@ -74,7 +74,7 @@ def command(
         used = threads or 1
         with measuring() as progress:
             module = plait.tune(original, threads=used, routines=routines, db=db, progress=progress).module
-    types: dict[str, TensorType] = {v.name: v.type for v in module.main.arguments}
+    types: dict[str, Type] = {v.name: v.type for v in module.main.arguments}
     arrays = read_inputs(inputs, types, seed)
     found = compare_plans(module, original, threads=used, all_routines=all_routines, inputs=arrays)
     good = found.worst <= max_error

@@ -11,7 +11,7 @@ import click
 from plait.cli.output import note
 
 if TYPE_CHECKING:
-    from plait.ir.types import TensorType
+    from plait.ir.types import Type
     from plait.ir.values import Array
 
 INPUTS = click.option(
@@ -23,7 +23,7 @@ INPUTS = click.option(
 )
 
 
-def read_inputs(given: Sequence[str], types: Mapping[str, TensorType], seed: int) -> dict[str, Array]:
+def read_inputs(given: Sequence[str], types: Mapping[str, Type], seed: int) -> dict[str, Array]:
     """Arrays by name. Without any `given`, random ones; the seed is told on standard error.
 
     Raises:

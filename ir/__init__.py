@@ -10,7 +10,7 @@ from plait.ir.layout import Format, Layout
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.registry import known_layers, layer, layer_class
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Constant, Value
 from plait.ir.verify import verify
 
@@ -27,10 +27,13 @@ __all__ = [
     "Location",
     "Module",
     "OpaqueLayer",
+    "OptionalType",
     "Region",
+    "SequenceType",
     "Span",
     "Symbol",
     "TensorType",
+    "Type",
     "Value",
     "known_layers",
     "layer",

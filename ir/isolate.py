@@ -6,7 +6,7 @@ from plait.ir.attributes import attribute_text
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
 from plait.ir.text.printer import constant_type
-from plait.ir.types import TensorType
+from plait.ir.types import TensorType, Type
 from plait.ir.values import Constant, Value
 
 
@@ -52,5 +52,5 @@ def isolate(layer: Layer) -> Module:
     return module
 
 
-def _type(layer: Layer, type: TensorType) -> str:
-    return str(type) if layer.op == "adapt" else constant_type(type)
+def _type(layer: Layer, type: Type) -> str:
+    return constant_type(type) if isinstance(type, TensorType) and layer.op != "adapt" else str(type)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from plait.ir.diagnostics import Location, Span
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Array, Value
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Layer:
 
     # --- what subclasses define ---
 
-    def infer(self) -> TensorType | tuple[TensorType, ...]:
+    def infer(self) -> Type | tuple[Type, ...]:
         """Types of the results from operands and attributes (layouts are left at their default).
 
         Raises:
@@ -105,7 +105,7 @@ class Layer:
         (value,) = self.results
         return value
 
-    def result_types(self) -> tuple[TensorType, ...]:
+    def result_types(self) -> tuple[Type, ...]:
         """`infer`, always as a tuple."""
         types = self.infer()
         return types if isinstance(types, tuple) else (types,)
@@ -138,13 +138,13 @@ class OpaqueLayer(Layer):
     kind: str
     args: tuple[Value | None, ...] = ()
     attrs: dict[str, Any] = attrs.field(factory=dict)
-    types: tuple[TensorType, ...] = ()
+    types: tuple[Type, ...] = ()
 
     @property
     def op(self) -> str:
         return self.kind
 
-    def infer(self) -> tuple[TensorType, ...]:
+    def infer(self) -> tuple[Type, ...]:
         return self.types
 
     def attributes(self) -> dict[str, Any]:
@@ -158,5 +158,5 @@ class Return(Layer):
 
     values: tuple[Value, ...] = ()
 
-    def infer(self) -> tuple[TensorType, ...]:
+    def infer(self) -> tuple[Type, ...]:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from plait.ir.layer import Layer, Return
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Value
 
 
@@ -58,7 +58,7 @@ class Region:
         """Whether the region yields `value`."""
         return self._return in value.users
 
-    def append(self, layer: Layer, names: Sequence[str] = ("",), types: Sequence[TensorType] | None = None) -> Layer:
+    def append(self, layer: Layer, names: Sequence[str] = ("",), types: Sequence[Type] | None = None) -> Layer:
         """Attach a layer at the end; see `insert`."""
         return self.insert(layer, None, names, types)
 
@@ -67,7 +67,7 @@ class Region:
         layer: Layer,
         before: Layer | None,
         names: Sequence[str] = ("",),
-        types: Sequence[TensorType] | None = None,
+        types: Sequence[Type] | None = None,
     ) -> Layer:
         """Attach a detached layer before another one (None: at the end), and make its results.
 

@@ -1,4 +1,4 @@
-"""Types of values: element type, logical shape, layout, device."""
+"""Types of values: tensors (element type, logical shape, layout, device), sequences and optional values."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 import attrs
 
+from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dim, Dimension, substitute
 from plait.ir.dtypes import DType as DType
-from plait.ir.dtypes import ElementType, element_type
+from plait.ir.dtypes import ElementType, Quantized, element_type
 from plait.ir.layout import Format, Layout, default_layout, layout_named
 
 Shape = tuple[Dimension, ...]
@@ -24,26 +25,34 @@ def _layout_of(layout: Layout | None, self: Any) -> Layout:
     return default_layout(len(self.shape)) if layout is None or not layout.name else layout
 
 
-@attrs.frozen
-class TensorType:
-    """A tensor: `dtype[d0xd1x...] layout on device`.
+class Type:
+    """Base of the types of values. What only tensors have raises `ShapeError` on the others, so rules about shapes need
+    no check of their own."""
 
-    `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`.
-    """
+    __slots__ = ()
 
-    dtype: ElementType
-    shape: Shape = attrs.field(converter=_shape_of)
-    layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
-    device: str = "cpu"
+    def _no_tensor(self) -> ShapeError:
+        return ShapeError(f"wants a tensor, got {self}")
 
-    def __str__(self) -> str:
-        text = f"{self.dtype}[{'x'.join(str(d) for d in self.shape)}]"
-        if self.layout.name:
-            text += f" {self.layout}"
-        return text if self.device == "cpu" else f"{text} on {self.device}"
+    @property
+    def dtype(self) -> ElementType:
+        raise self._no_tensor()
+
+    @property
+    def shape(self) -> Shape:
+        raise self._no_tensor()
+
+    @property
+    def layout(self) -> Layout:
+        raise self._no_tensor()
+
+    @property
+    def device(self) -> str:
+        raise self._no_tensor()
 
     @property
     def rank(self) -> int:
+        """Number of dimensions."""
         return len(self.shape)
 
     @property
@@ -52,9 +61,14 @@ class TensorType:
         return Format(self.dtype.value, self.layout.name, self.device)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether values are arrays that hold what they stand for: no sequences, optional or quantized values."""
+        return False
+
+    @property
     def is_static(self) -> bool:
         """Whether every dimension is an integer."""
-        return all(isinstance(d, int) for d in self.shape)
+        return not self.symbols()
 
     @property
     def static_shape(self) -> tuple[int, ...]:
@@ -83,17 +97,135 @@ class TensorType:
         return math.prod(self.storage_shape) * self.dtype.size
 
     def with_format(self, format: Format) -> TensorType:
-        """The same logical tensor in another format."""
+        """The same logical tensor in another format.
+
+        Raises:
+            ValueError: dtype or layout of the format do not exist, or the dtype does not fit the shape.
+        """
         return TensorType(element_type(format.dtype), self.shape, layout_named(format.layout), format.device)
 
-    def same_logical(self, other: TensorType) -> bool:
-        """Equal dtype and shape, whatever the layout and device."""
-        return self.dtype == other.dtype and self.shape == other.shape
+    def placed_like(self, other: Type) -> Type:
+        """This type in the layout and on the device of another; types that are not tensors have neither."""
+        return self
+
+    def same_logical(self, other: Type) -> bool:
+        """Equal but for layout and device."""
+        return self == other
+
+    def constant_names(self) -> tuple[str, ...]:
+        """Names of the constants that the type refers to: scales and zero points."""
+        return ()
+
+    def substitute(self, bindings: Mapping[str, Dimension]) -> Type:
+        """This type with dimension symbols replaced."""
+        raise NotImplementedError
+
+    def symbols(self) -> frozenset[str]:
+        """Names of the symbols in the dimensions."""
+        raise NotImplementedError
+
+
+@attrs.frozen
+class TensorType(Type):
+    """A tensor: `dtype[d0xd1x...] layout on device`.
+
+    `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`.
+
+    Raises:
+        ShapeError: a quantized element type does not fit the shape.
+    """
+
+    dtype: ElementType
+    shape: Shape = attrs.field(converter=_shape_of)
+    layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
+    device: str = "cpu"
+
+    def __attrs_post_init__(self) -> None:
+        if isinstance(self.dtype, Quantized) and self.dtype.axis is not None:
+            _check_axis(self.dtype, self.dtype.axis, self.shape)
+
+    def __str__(self) -> str:
+        text = f"{self.dtype}[{'x'.join(str(d) for d in self.shape)}]"
+        if self.layout.name:
+            text += f" {self.layout}"
+        return text if self.device == "cpu" else f"{text} on {self.device}"
+
+    @property
+    def is_plain(self) -> bool:
+        return isinstance(self.dtype, DType)
+
+    @property
+    def is_static(self) -> bool:
+        return all(isinstance(d, int) for d in self.shape)
+
+    def placed_like(self, other: Type) -> TensorType:
+        return attrs.evolve(self, layout=other.layout, device=other.device)
+
+    def same_logical(self, other: Type) -> bool:
+        return isinstance(other, TensorType) and self.dtype == other.dtype and self.shape == other.shape
+
+    def constant_names(self) -> tuple[str, ...]:
+        return self.dtype.constant_names() if isinstance(self.dtype, Quantized) else ()
 
     def substitute(self, bindings: Mapping[str, Dimension]) -> TensorType:
-        """This type with dimension symbols replaced."""
         return attrs.evolve(self, shape=tuple(substitute(d, bindings) for d in self.shape))
 
     def symbols(self) -> frozenset[str]:
-        """Names of the symbols in the shape."""
         return frozenset().union(*(d.symbols() for d in self.shape if isinstance(d, Dim)))
+
+
+def _check_axis(dtype: Quantized, axis: int, shape: Shape) -> None:
+    if axis >= len(shape):
+        raise ShapeError(f"axis {axis} of {dtype} is out of range for {len(shape)} dimensions")
+    for what, numbers in (("scales", dtype.scale), ("zero points", dtype.zero)):
+        if isinstance(numbers, tuple) and isinstance(shape[axis], int) and len(numbers) != shape[axis]:
+            raise ShapeError(f"{dtype} has {len(numbers)} {what} but dimension {axis} is {shape[axis]}")
+
+
+ANY_SIZE = "_"
+"""Name of the symbol for a size that differs between the tensors of a sequence."""
+
+
+@attrs.frozen
+class SequenceType(Type):
+    """A list of any length of values of one type: `seq<f32[Nx4]>`. A dimension `_` of the elements is another one in
+    each."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"seq<{self.element}>"
+
+    def same_logical(self, other: Type) -> bool:
+        return isinstance(other, SequenceType) and self.element.same_logical(other.element)
+
+    def constant_names(self) -> tuple[str, ...]:
+        return self.element.constant_names()
+
+    def substitute(self, bindings: Mapping[str, Dimension]) -> SequenceType:
+        return SequenceType(self.element.substitute(bindings))
+
+    def symbols(self) -> frozenset[str]:
+        return self.element.symbols() - {ANY_SIZE}
+
+
+@attrs.frozen
+class OptionalType(Type):
+    """A value or nothing: `optional<f32[4]>`."""
+
+    element: Type
+
+    def __str__(self) -> str:
+        return f"optional<{self.element}>"
+
+    def same_logical(self, other: Type) -> bool:
+        return isinstance(other, OptionalType) and self.element.same_logical(other.element)
+
+    def constant_names(self) -> tuple[str, ...]:
+        return self.element.constant_names()
+
+    def substitute(self, bindings: Mapping[str, Dimension]) -> OptionalType:
+        return OptionalType(self.element.substitute(bindings))
+
+    def symbols(self) -> frozenset[str]:
+        return self.element.symbols()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
     from plait.ir.layer import Layer
@@ -24,7 +24,7 @@ class Value:
 
     __slots__ = ("name", "owner", "type", "users")
 
-    def __init__(self, name: str, type: TensorType, owner: Layer | None = None) -> None:
+    def __init__(self, name: str, type: Type, owner: Layer | None = None) -> None:
         self.name = name
         self.type = type
         self.owner = owner
@@ -44,6 +44,8 @@ class Constant(Value):
     weights)."""
 
     __slots__ = ("_data", "_load")
+
+    type: TensorType
 
     def __init__(
         self,
@@ -80,8 +82,11 @@ class Constant(Value):
         return f"<@{self.name}: {self.type}>"
 
 
+_NO_NUMBERS = (DType.STRING, DType.C64, DType.C128)
+
+
 def scalar(constant: Value | None) -> float | None:
     """The single number in a constant of one element, else None."""
-    if not isinstance(constant, Constant) or constant.type.elements != 1:
+    if not isinstance(constant, Constant) or constant.type.elements != 1 or constant.type.dtype in _NO_NUMBERS:
         return None
     return float(np.asarray(constant.data).reshape(()))

@@ -37,6 +37,8 @@ def folding_rule(max_bytes: int) -> Rule:
             return builder.constant(layer.result.name, np.array(layer.x.type.static_shape, dtype=np.int64))
         if not all(isinstance(v, Constant) for v in layer.operands):
             return No("an operand is not a constant")
+        if not all(v.type.is_plain for v in (*layer.operands, *layer.results)):
+            return No("there is a quantized operand or result, or one that is not a tensor")
         if layer.result.type.nbytes > max_bytes:
             return No(f"the result has {layer.result.type.nbytes} bytes, more than {max_bytes}")
         return _evaluate(layer, builder)

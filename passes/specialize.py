@@ -80,7 +80,7 @@ def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:
             layer.types = tuple(t.substitute(bindings) for t in layer.types)
         # Inferred again rather than substituted: rules may be sharper for known sizes (a partial window of `ceil`).
         for result, inferred in zip(layer.results, layer.result_types(), strict=True):
-            new = attrs.evolve(inferred, layout=result.type.layout, device=result.type.device)
+            new = inferred.placed_like(result.type)
             changed |= new != result.type
             result.type = new
     return changed

@@ -19,7 +19,7 @@ from plait.backends.runner import Runner, random_inputs
 from plait.ir.isolate import isolate
 from plait.ir.layer import Layer
 from plait.ir.module import Module
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
 
 
@@ -140,7 +140,7 @@ def _with_routine(layer: Layer, routine: Routine, path: RoutinePath) -> Module:
     return module
 
 
-def pack(array: Array, type: TensorType) -> Array:
+def pack(array: Array, type: Type) -> Array:
     """An array as it is stored. Padding lanes are NaN (or 0), so that a kernel which reads them is found out."""
     layout = type.layout
     if layout.order is None:
@@ -157,7 +157,7 @@ def pack(array: Array, type: TensorType) -> Array:
     return np.ascontiguousarray(array.transpose(axes))
 
 
-def unpack(array: Array, type: TensorType) -> Array:
+def unpack(array: Array, type: Type) -> Array:
     """A stored array in logical order, without padding lanes."""
     layout = type.layout
     if layout.order is None:

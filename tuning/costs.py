@@ -21,7 +21,7 @@ from plait.ir.layout import Format
 from plait.ir.module import Function
 from plait.ir.region import Region
 from plait.ir.text.printer import print_module
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Value
 from plait.passes.selection.build import Candidate
 
@@ -85,7 +85,7 @@ class MeasuredCosts:
                 best[base] = found
         return list(best.values())
 
-    def adapt(self, type: TensorType, source: Format, target: Format) -> Candidate | None:
+    def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
         job = self._conversions.get((type.dtype.value, type.shape, source, target))
         if job is None or not self.results[job].ok:
             return None
@@ -145,7 +145,7 @@ class MeasuredCosts:
 
     def _conversion_jobs(self, function: Function) -> dict[tuple[str, tuple[object, ...], Format, Format], Job]:
         formats: dict[tuple[str, tuple[object, ...]], dict[Format, None]] = {}
-        types: dict[tuple[str, tuple[object, ...]], TensorType] = {}
+        types: dict[tuple[str, tuple[object, ...]], Type] = {}
 
         def note(value: Value, format: Format) -> None:
             key = (value.type.dtype.value, value.type.shape)
@@ -171,7 +171,7 @@ class MeasuredCosts:
         return jobs
 
 
-def detached_adapt(type: TensorType, source: Format, target: Format) -> Layer:
+def detached_adapt(type: Type, source: Format, target: Format) -> Layer:
     """An adapt layer alone in a region, from one format to another."""
     argument = Value("x", type.with_format(source))
     return Region([argument]).append(Adapt(argument), ["y"], [type.with_format(target)])

@@ -11,6 +11,7 @@ from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Profiler, Progress
+from plait.backends.routine import refuse_value
 from plait.ir.diagnostics import Diagnostic, IRError, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Module
@@ -57,6 +58,7 @@ def tune(
         DescriptorError: P404, a pattern is malformed or matches nothing.
     """
     _check_static(module)
+    _check_values(module)
     patterns = [RoutinePattern.parse(text) for text in routines]
     work = module.clone()
     started = time.perf_counter()
@@ -120,6 +122,12 @@ def _check_static(module: Module) -> None:
                 hint=" ".join(f"--dim {s}=1" for s in symbols),
             )
         )
+
+
+def _check_values(module: Module) -> None:
+    values = [*module.main.arguments, *(r for layer in module.main for r in layer.results)]
+    if reasons := [reason for value in values if (reason := refuse_value(value))]:
+        raise RoutineError([Diagnostic("P403", f"only the reference runs this: {reason}") for reason in reasons])
 
 
 def _check_candidates(module: Module, costs: MeasuredCosts) -> None:

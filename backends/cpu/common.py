@@ -14,7 +14,7 @@ from plait.backends.routine import Formats, Lower, Refusal, Routine, register_ro
 from plait.ir.activation import Activation
 from plait.ir.layer import Layer
 from plait.ir.layout import NCHW16C, ROW_WORD
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
 from plait.kernels_pyx import Act
 from plait.kernels_pyx.packing import pack_channels
@@ -91,18 +91,18 @@ def act_fields(activation: Activation) -> dict[str, Any]:
     }
 
 
-def image(type: TensorType) -> tuple[int, int, int, int]:
+def image(type: Type) -> tuple[int, int, int, int]:
     """N, C, H, W of an image."""
     n, c, h, w = type.static_shape
     return n, c, h, w
 
 
-def image_fields(type: TensorType) -> dict[str, int]:
+def image_fields(type: Type) -> dict[str, int]:
     """Fields `n`, `c`, `h`, `w` of kernels over one image."""
     return dict(zip("nchw", image(type), strict=True))
 
 
-def flat_rows(type: TensorType, layout: str) -> dict[str, int]:
+def flat_rows(type: Type, layout: str) -> dict[str, int]:
     """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this
     layout."""
     if type.rank != 4:

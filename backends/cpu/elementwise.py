@@ -12,7 +12,7 @@ from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Unary
 from plait.ir.registry import known_layers
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.kernels_pyx import BinaryOp, UnaryFunction
 from plait.kernels_pyx.packing import pack_channels
@@ -57,7 +57,7 @@ def _unary(layout: str) -> Any:
     return lower
 
 
-def operand_kind(value: Value, result: TensorType) -> str:
+def operand_kind(value: Value, result: Type) -> str:
     """How an operand is broadcast: `same`, `scalar`, `channel` ([C] or [N, C] numbers over planes), or `strided`."""
     shape, full = value.type.static_shape, result.static_shape
     padded = (1,) * (len(full) - len(shape)) + shape
@@ -158,12 +158,12 @@ def _channels(value: Value, lowering: Lowering, layout: str, channels: int) -> P
     return lowering.place(value)
 
 
-def _dims(result: TensorType) -> dict[str, int]:
+def _dims(result: Type) -> dict[str, int]:
     shape = (1,) * (_MAX_RANK - result.rank) + result.static_shape
     return {f"d{i}": d for i, d in enumerate(shape)}
 
 
-def _steps(name: str, value: Value, result: TensorType) -> dict[str, int]:
+def _steps(name: str, value: Value, result: Type) -> dict[str, int]:
     """Element steps of an operand along each of the six dimensions; 0 where it is broadcast."""
     shape = (1,) * (_MAX_RANK - value.type.rank) + value.type.static_shape
     step, steps = 1, [0] * _MAX_RANK

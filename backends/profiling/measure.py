@@ -10,7 +10,7 @@ from plait.backends.profiling.job import Job, Result, enough
 from plait.backends.program import Program
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, Type
 from plait.ir.values import Array
 
 BUDGET_NS = 40_000_000
@@ -48,7 +48,7 @@ def fill_constants(module: Module) -> None:
         constant.supply(functools.partial(_data, constant.type, 1000 + seed))
 
 
-def _data(type: TensorType, seed: int) -> Array:
+def _data(type: Type, seed: int) -> Array:
     shape, dtype = type.storage_shape, type.dtype
     if dtype in (DType.F32, DType.F64, DType.F16):
         # Values of one size: no denormals, no overflow in long chains of products.

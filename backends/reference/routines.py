@@ -16,6 +16,13 @@ def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
     lowering.python(layer)
 
 
+def _refuse(layer: Layer) -> str | None:
+    for value in (*layer.operands, *layer.results):
+        if not value.type.is_plain:
+            return f"%{value.name} is quantized ({value.type.dtype}), and the reference computes with plain numbers"
+    return None
+
+
 def register_all() -> None:
     """Add `cpu/any/nchw/reference` for every registered layer but `adapt`, which exists only between layouts."""
     for name, spec in known_layers().items():
@@ -27,6 +34,7 @@ def register_all() -> None:
                 name,
                 uniform("nchw"),
                 _lower,
+                _refuse,
                 summary="NumPy semantics of the layer",
                 origin=f"plait.backends.reference:{spec.origin}",
             )

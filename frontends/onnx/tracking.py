@@ -17,7 +17,7 @@ from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Binary, Cast, Div, Unary
 from plait.ir.layers.shape import Gather
 from plait.ir.module import Function
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
 
 EAGER_BYTES = 1 << 16
@@ -31,7 +31,7 @@ class ShapeValue(Value):
 
     __slots__ = ("dims", "recipe")
 
-    def __init__(self, name: str, type: TensorType, dims: Array, recipe: Layer) -> None:
+    def __init__(self, name: str, type: Type, dims: Array, recipe: Layer) -> None:
         super().__init__(name, type)
         self.dims = dims
         """Object array of `int` and `Dim`, in the shape of the tensor."""
@@ -56,15 +56,17 @@ class FunctionBuilder:
             Unsupported: it would fold to more than the limit.
         """
         operands = layer.operands
-        if operands and all(isinstance(v, Constant) for v in operands):
-            return self._fold(layer, names)
+        if operands and all(isinstance(v, Constant) and v.type.is_plain for v in operands):
+            types = [t for t in layer.result_types() if isinstance(t, TensorType) and t.is_plain]
+            if len(types) == len(layer.result_types()):
+                return self._fold(layer, types, names)
         if all(isinstance(v, (Constant, ShapeValue)) for v in operands) and (tracked := self._track(layer, names[0])):
             return (tracked,)
         if any(isinstance(v, ShapeValue) for v in operands):
             layer = layer.with_operands({v: self.materialise(v) for v in operands})
         return self.function.body.append(layer, names).results
 
-    def charge(self, type: TensorType, what: str) -> None:
+    def charge(self, type: Type, what: str) -> None:
         """Count a constant that the model does not store against the limit.
 
         Raises:
@@ -93,8 +95,7 @@ class FunctionBuilder:
             return Constant(name, np.array(dims, dtype=np.int64))
         return ShapeValue(name, type, _objects(dims), recipe)
 
-    def _fold(self, layer: Layer, names: Sequence[str]) -> tuple[Value, ...]:
-        types = layer.result_types()
+    def _fold(self, layer: Layer, types: Sequence[TensorType], names: Sequence[str]) -> tuple[Value, ...]:
         for type in types:
             self.charge(type, layer.op)
         names = [*names, *(f"{names[0]}.{i}" for i in range(len(names), len(types)))]
@@ -112,6 +113,7 @@ class FunctionBuilder:
         types = layer.result_types()
         if (
             len(types) > 1
+            or not isinstance(types[0], TensorType)
             or types[0].dtype not in _INTEGERS
             or not types[0].is_static
             or types[0].elements > _TRACKED_ELEMENTS

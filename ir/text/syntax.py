@@ -10,7 +10,7 @@ import attrs
 import lark
 
 from plait.ir.attributes import Call
-from plait.ir.diagnostics import Diagnostic, IRError, Span
+from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, Span
 from plait.ir.dims import parse_dim
 from plait.ir.dtypes import element_type
 from plait.ir.layout import layout_named
@@ -281,7 +281,10 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
             tag = None if layout is None else layout_named(str(layout))
         except ValueError as error:
             _fail(layout, str(error))
-        return (word, TensorType(dtype, dims, tag, "cpu" if device is None else str(device)))
+        try:
+            return (word, TensorType(dtype, dims, tag, "cpu" if device is None else str(device)))
+        except ShapeError as error:
+            _fail(word, str(error))
 
     def attributes(self, c: list[Any]) -> list[Any]:
         return [a for a in c if a is not None]

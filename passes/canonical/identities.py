@@ -15,7 +15,7 @@ from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Cast, Div, Maximum, Minimum, Mul, Sub
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.shape import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Value
 from plait.passes.affine import constant_data
 from plait.passes.rewrite import No, has_one_use, rewrite
@@ -104,7 +104,7 @@ def reshape_of_reshape(layer: Reshape) -> Layer | No:
     return reshape_to(inner.x, layer.result.type)
 
 
-def reshape_to(x: Value, wanted: TensorType) -> Layer | No:
+def reshape_to(x: Value, wanted: Type) -> Layer | No:
     """A reshape of `x` to a type, if its `shape` attribute can say so."""
     shape: list[int] = []
     for i, dim in enumerate(wanted.shape):

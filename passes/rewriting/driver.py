@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-import attrs
-
 from plait.ir.diagnostics import PlaitError
 from plait.ir.layer import Layer, Return
 from plait.ir.module import Function, Module
@@ -179,10 +177,7 @@ class Driver:
         """Attach the layer that replaces `root`, with the names and formats of its results."""
         new.via, new.cost_us = None, None
         new.span = new.span or root.span
-        types = [
-            attrs.evolve(t, layout=r.type.layout, device=r.type.device)
-            for t, r in zip(new.result_types(), root.results, strict=True)
-        ]
+        types = [t.placed_like(r.type) for t, r in zip(new.result_types(), root.results, strict=True)]
         assert root.region is not None
         root.region.insert(new, root, [r.name for r in root.results], types)
         self.order.put(new, root)

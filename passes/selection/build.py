@@ -15,7 +15,7 @@ from plait.ir.isolate import signature
 from plait.ir.layer import Layer
 from plait.ir.layout import Format
 from plait.ir.module import Function
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.passes.selection.builder import ProblemBuilder
 from plait.passes.selection.problem import Problem
@@ -41,7 +41,7 @@ class CostSource(Protocol):
         """Routines that can run the `index`-th layer, at most one variant each."""
         ...
 
-    def adapt(self, type: TensorType, source: Format, target: Format) -> Candidate | None:
+    def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
         """The conversion of a tensor between two formats, or None if there is none."""
         ...
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import numpy as np
 import pytest
 
 from plait.ir.activation import KINDS, RELU6, Activation, activation
 from plait.ir.attributes import Call, attribute_text, boolean, dtype, integer, ints, number, pads, pair
+from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import symbol
 from plait.ir.dtypes import ConstantName, Quantized, element_type
 from plait.ir.layout import NCHW, NHWC, ROW_MAJOR, Format, blocked, default_layout, layout_named
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, OptionalType, SequenceType, TensorType
 
 
 def test_layout_defaults_by_rank() -> None:
@@ -144,6 +146,44 @@ def test_quantized_types_of_other_spellings() -> None:
 def test_wrong_element_types(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         element_type(text)
+
+
+def test_quantized_types_must_fit_the_shape() -> None:
+    dtype = element_type("q8<[0.1, 0.2] axis 1>")
+    assert str(TensorType(dtype, (3, 2))) == "q8<[0.1, 0.2] axis 1>[3x2]"
+    assert TensorType(dtype, (3, symbol("N"))).dtype == dtype and TensorType(dtype, (3, 2)).nbytes == 6
+    with pytest.raises(ShapeError, match=r"axis 1 of .* is out of range for 1 dimension"):
+        TensorType(dtype, (2,))
+    with pytest.raises(ShapeError, match="has 2 scales but dimension 1 is 3"):
+        TensorType(dtype, (2, 3))
+    with pytest.raises(ShapeError, match="has 2 zero points but dimension 0 is 3"):
+        TensorType(element_type("q8<@s:[1, 2] axis 0>"), (3,))
+    named = TensorType(element_type("q8<@s:@z axis 0>"), (3,))
+    assert named.constant_names() == SequenceType(named).constant_names() == ("s", "z")
+    assert OptionalType(named).constant_names() == ("s", "z") and TensorType(DType.F32, ()).constant_names() == ()
+    assert named.is_plain is False and TensorType(DType.F32, ()).is_plain
+
+
+def test_sequences_and_optional_types() -> None:
+    tensor = TensorType(DType.F32, (symbol("N"), symbol("_"), 4))
+    several, maybe = SequenceType(tensor), OptionalType(SequenceType(tensor))
+    assert (str(several), str(maybe)) == ("seq<f32[Nx_x4]>", "optional<seq<f32[Nx_x4]>>")
+    assert several.symbols() == maybe.symbols() == {"N"} and not several.is_static
+    assert str(maybe.substitute({"N": 2})) == "optional<seq<f32[2x_x4]>>" and several.substitute({"N": 2}).is_static
+    assert not several.is_plain and several.placed_like(tensor) is several
+    on_gpu = SequenceType(attrs.evolve(tensor, device="gpu"))
+    assert on_gpu != several and on_gpu.same_logical(several) and OptionalType(on_gpu).same_logical(maybe)
+    assert not several.same_logical(maybe) and not tensor.same_logical(several) and not maybe.same_logical(several)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["dtype", "shape", "layout", "device", "rank", "format", "static_shape", "elements", "storage_shape", "nbytes"],
+)
+def test_what_only_tensors_have(name: str) -> None:
+    for type in (SequenceType(TensorType(DType.F32, (2,))), OptionalType(TensorType(DType.F32, (2,)))):
+        with pytest.raises(ShapeError, match=r"wants a tensor, got (seq|optional)<f32\[2\]>"):
+            getattr(type, name)
 
 
 def test_quantized_types_are_checked_when_made() -> None:
