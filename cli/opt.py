@@ -2,61 +2,65 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from plait.cli.common import FILE, check_output
-from plait.cli.output import Table, note
+from plait.cli.common import FILE, JSON, check_output
+from plait.cli.complete import complete_pipeline
+from plait.cli.output import note
+from plait.cli.watching import Watching, watching_options
 
 if TYPE_CHECKING:
     from plait.ir import Module
     from plait.ir.types import TensorType
     from plait.ir.values import Array
-    from plait.passes.base import PassContext
+    from plait.passes.pipeline import Pipeline
+
+_MODEL = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.command("opt")
-@click.argument("model", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path), required=False)
+@click.argument("model", type=_MODEL, required=False)
 @click.option(
     "-p",
     "--pipeline",
     default="default",
     show_default=True,
+    shell_complete=complete_pipeline,
     help="Passes with options, such as 'fold-batchnorm,fuse-activation{kinds=[relu]}', or a named pipeline.",
 )
 @click.option(
     "-o", "--output", type=FILE, help="The .ir file to write, weights beside it (default: text on standard output)."
 )
-@click.option(
-    "--print-ir-after",
-    multiple=True,
-    metavar="PASS",
-    help="Print the IR to standard error after this pass. May be repeated.",
-)
-@click.option("--print-ir-after-all", is_flag=True, help="Print the IR to standard error after each pass.")
-@click.option(
-    "--print-ir-after-change", is_flag=True, help="Print the IR to standard error after each pass that changed it."
-)
-@click.option("--timing", is_flag=True, help="Print the time of each pass, and what it did, to standard error.")
+@click.option("--allow-unknown", is_flag=True, help="Keep layers of unknown kinds as they are, instead of failing.")
 @click.option("--verbose", is_flag=True, help="Print each rewrite, and why rewrites did not apply, to standard error.")
+@watching_options
+@click.option(
+    "--run-reproducer",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Run the pipeline in the first line of FILE, written by a failed run, on the module in it.",
+)
 @click.option("--list", "list_passes", is_flag=True, help="List the passes and named pipelines, and stop.")
+@JSON
+@click.pass_context
 def command(
+    click_context: click.Context,
+    /,
     model: Path | None,
     pipeline: str,
     output: Path | None,
-    print_ir_after: tuple[str, ...],
-    print_ir_after_all: bool,
-    print_ir_after_change: bool,
-    timing: bool,
+    allow_unknown: bool,
     verbose: bool,
+    run_reproducer: Path | None,
     list_passes: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Run passes on MODEL, an .ir file (`-`: standard input) or a model file."""
     if list_passes:
@@ -64,42 +68,53 @@ def command(
 
         show_passes()
         return
+    from plait.passes.base import PassContext
+    from plait.passes.manager import PassManager
+
+    given = click_context.get_parameter_source("pipeline") is not ParameterSource.DEFAULT
+    model, passes = _source(model, pipeline if given else None, run_reproducer)
+    if run_reproducer is not None and flags["reproducer"] is None:
+        flags["no_reproducer"] = True  # the file is one already
+    watching = Watching.of(flags, passes)
+    target = None if output is None or str(output) == "-" else check_output(output)
+    if as_json and (target is None or not (flags["timing"] or flags["stats"])):
+        raise click.UsageError("--json prints --timing and --stats, and needs -o FILE, since text goes to stdout else")
+    module = read_module(model, allow_unknown)
+    before = set(module.constants)
+    context = PassContext(verbose=verbose, log=lambda line: click.echo(line, err=True))
+    manager = PassManager(passes, verify_each=flags["verify_each"], allow_unknown=allow_unknown)
+    manager.observers = watching.observers()
+    manager.run(module, context)
+    watching.report(as_json)
+    _write(module, target, before)
+
+
+def _source(model: Path | None, pipeline: str | None, reproducer: Path | None) -> tuple[Path, Pipeline]:
+    """The file to read and the pipeline to run on it."""
+    from plait.passes.pipeline import Pipeline
+    from plait.passes.reproducer import read_pipeline
+
+    if reproducer is not None:
+        if model is not None or pipeline is not None:
+            raise click.UsageError("--run-reproducer takes the model and the pipeline from its file")
+        return reproducer, read_pipeline(reproducer)
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.")
-    from plait.passes.base import PassContext
-    from plait.passes.pipeline import PassManager, Pipeline
-
-    passes = Pipeline.parse(pipeline)
-    for name in print_ir_after:
-        if name not in {p.name for p in passes}:
-            raise click.BadParameter(f"the pipeline has no pass {name!r}", param_hint="--print-ir-after")
-    to_stdout = output is None or str(output) == "-"
-    if output is not None and not to_stdout:
-        check_output(output)
-    module = _read(model)
-    before = set(module.constants)
-    # Written only if a pass fails.
-    reproducer = Path(tempfile.gettempdir()) / f"plait-reproducer-{os.getpid()}-{time.time_ns() % 10**9}.ir"
-    manager = PassManager(
-        passes,
-        print_ir_after=print_ir_after,
-        print_ir_after_all=print_ir_after_all,
-        print_ir_after_change=print_ir_after_change,
-        on_print=_printer(),
-        reproducer=reproducer,
-    )
-    context = PassContext(verbose=verbose, log=lambda line: click.echo(line, err=True))
-    manager.run(module, context)
-    if timing:
-        _show_timing(context)
-    _write(module, None if to_stdout else output, before)
+    return model, Pipeline.parse("default" if pipeline is None else pipeline)
 
 
-def _read(model: Path) -> Module:
+def read_module(model: Path, allow_unknown: bool) -> Module:
+    """A module from IR text, a model file, or standard input (`-`)."""
     import plait
+    from plait.frontends import is_ir_text
+    from plait.ir.text import load_ir
 
-    if str(model) != "-":
-        return plait.load(model)
+    if str(model) == "-":
+        return _read_stdin(allow_unknown)
+    return load_ir(model, allow_unknown=True) if allow_unknown and is_ir_text(model) else plait.load(model)
+
+
+def _read_stdin(allow_unknown: bool) -> Module:
     from plait.ir.diagnostics import IRError
     from plait.ir.text import parse_module
     from plait.ir.weights import read_weights
@@ -112,7 +127,7 @@ def _read(model: Path) -> Module:
             note(f"weights are not loaded: {error.diagnostics[0].message}")
             return {}
 
-    return parse_module(sys.stdin.read(), "<stdin>", weights=loader)
+    return parse_module(sys.stdin.read(), "<stdin>", weights=loader, allow_unknown=allow_unknown)
 
 
 def _write(module: Module, output: Path | None, before: set[str]) -> None:
@@ -127,25 +142,3 @@ def _write(module: Module, output: Path | None, before: set[str]) -> None:
     click.echo(print_module(module), nl=False)
     if any(name not in before and not is_inline(c.type) for name, c in module.constants.items()):
         note("weights were computed, and text does not hold them: write a file with -o to keep them")
-
-
-def _printer() -> Callable[[str, Module], None]:
-    from plait.ir.text import print_module
-
-    return lambda text, module: click.echo(f"// after {text}\n{print_module(module)}", err=True)
-
-
-def _show_timing(context: PassContext) -> None:
-    table = Table(("pass", ">ms", "changed", ">layers before", ">after"))
-    for record in context.records:
-        table.add(
-            record.pass_text,
-            f"{record.seconds * 1e3:.2f}",
-            "yes" if record.changed else "no",
-            record.layers_before,
-            record.layers_after,
-        )
-    table.add("total", f"{sum(r.seconds for r in context.records) * 1e3:.2f}", "", "", "")
-    table.show(err=True)
-    for (name, what), times in sorted(context.statistics.items()):
-        click.echo(f"{name}: {what} {times}", err=True)

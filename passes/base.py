@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import attrs
 
 from plait.ir.attributes import attribute_text
-from plait.ir.diagnostics import Diagnostic, Location, PlaitError, did_you_mean
+from plait.ir.diagnostics import Diagnostic, Location, PlaitError, Span, did_you_mean
 from plait.ir.module import Module
+from plait.passes.analyses.base import Analyses, Analysis
 
 if TYPE_CHECKING:
-    from plait.passes.pipeline import PassRecord
+    from plait.passes.observer import PassRun
     from plait.passes.rewriting.listener import Listener
 
 
@@ -31,9 +32,12 @@ class PassFailed(Exception):
     """
 
     def __init__(self, pass_text: str, problem: str, reproducer: str | None = None) -> None:
+        super().__init__(pass_text, problem)
         self.pass_text, self.problem, self.reproducer = pass_text, problem, reproducer
-        note = f"\n  reproducer: {reproducer}" if reproducer else ""
-        super().__init__(f"pass {pass_text} failed: {problem}{note}")
+
+    def __str__(self) -> str:
+        note = f"\n  reproducer: {self.reproducer}" if self.reproducer else ""
+        return f"pass {self.pass_text} failed: {self.problem}{note}"
 
 
 @attrs.frozen
@@ -65,12 +69,32 @@ class PassContext:
     """(pass, what) -> how often."""
     refusals: list[Refusal] = attrs.field(factory=list)
     """Why rewrites did not apply, in the state in which each pass left the module."""
-    records: list[PassRecord] = attrs.field(factory=list)
+    records: list[PassRun] = attrs.field(factory=list)
     """One record for each pass that ran: time, change, number of layers."""
     current: str = ""
     """Name of the pass that is running."""
     listeners: list[Listener] = attrs.field(factory=list)
     """Told of each rewrite."""
+    analyses: Analyses = attrs.field(factory=Analyses)
+    """Facts about the module, computed when asked for and dropped when a pass changes it."""
+    runner: Callable[[Iterable[Pass], Module], bool] | None = None
+    """How the manager runs passes within a pass; see `run`."""
+
+    def run(self, passes: Iterable[Pass], module: Module) -> bool:
+        """Run other passes within a pass, as the manager would: verified and observed; returns whether they changed it.
+
+        Without a manager they just run.
+        """
+        if self.runner is not None:
+            return self.runner(passes, module)
+        outer, changed = self.current, False
+        for one in passes:
+            self.current = one.name
+            changed |= (now := one.run(module, self))
+            if now:
+                self.analyses.invalidate(one.preserves)
+        self.current = outer
+        return changed
 
     def count(self, what: str, times: int = 1) -> None:
         """Add to a statistic of the running pass."""
@@ -98,6 +122,8 @@ class Pass:
     """
 
     name: ClassVar[str]
+    preserves: ClassVar[Container[type[Analysis]]] = ()
+    """Analyses that stay true though the pass changed the module; the manager drops all others."""
 
     def run(self, module: Module, context: PassContext) -> bool:
         """Transform the module in place; returns whether it changed."""
@@ -121,10 +147,7 @@ class Pass:
                 raise OptionError("", f"pass {cls.name} needs option {field.name}")
         for field in attrs.fields(cls):
             if field.name in options and field.converter is not None:
-                try:
-                    _convert(field, options[field.name])
-                except (TypeError, ValueError) as error:
-                    raise OptionError(field.name, f"option {field.name} of pass {cls.name}: {error}") from None
+                _try_option(cls.name, field, options[field.name])
         return cls(**options)
 
     def options(self) -> dict[str, Any]:
@@ -139,11 +162,12 @@ class Pass:
 
 
 class OptionError(ValueError):
-    """A wrong option; `option` is its name ("" for a missing one). The pipeline parser adds the place."""
+    """A wrong option; `option` is its name ("" for a missing one), `inside` the place within its text if it is one that
+    holds a pipeline. The pipeline parser adds the place."""
 
-    def __init__(self, option: str, message: str, hint: str = "") -> None:
+    def __init__(self, option: str, message: str, hint: str = "", inside: Span | None = None) -> None:
         super().__init__(message)
-        self.option, self.hint = option, hint
+        self.option, self.hint, self.inside = option, hint, inside
 
 
 def pass_error(message: str, hint: str = "") -> PassError:
@@ -162,7 +186,20 @@ def _convert(field: attrs.Attribute[Any], value: Any) -> Any:
     return field.converter(value) if field.converter is not None else value
 
 
+def _try_option(name: str, field: attrs.Attribute[Any], value: Any) -> None:
+    where = f"option {field.name} of pass {name}"
+    try:
+        _convert(field, value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(field.name, f"{where}: {error}") from None
+    except PassError as error:
+        first = error.diagnostics[0]
+        raise OptionError(field.name, f"{where}: {first.message}", first.hint, first.span) from None
+
+
 def _compact(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{k}={_compact(v)}' for k, v in value.items())}}}"
     if isinstance(value, (tuple, list)):
         return f"[{','.join(_compact(v) for v in value)}]"
     return attribute_text(value)

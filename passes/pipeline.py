@@ -1,29 +1,23 @@
-"""Pipelines: passes as text, and the manager that runs them.
+"""Pipelines: passes as text.
 
-    fold-batchnorm,fuse-activation{kinds=[relu,hard_swish]},dce
+    fold-batchnorm,fuse-activation{kinds=[relu,hard_swish]},repeat{pipeline="canonicalize,dce",max=5}
 
 A pipeline is pass names with optional `{option=value,...}`, separated by commas; the name of a named pipeline stands
-for its passes.
+for its passes. An option may hold a pipeline itself, in quotes.
 """
 
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
-from plait.ir.diagnostics import Diagnostic, IRError, PlaitError, Span, did_you_mean
-from plait.ir.files import write_text
-from plait.ir.module import Module
-from plait.ir.text.files import save_ir
-from plait.ir.text.printer import print_module
+from plait.ir.attributes import attribute_text
+from plait.ir.diagnostics import Diagnostic, IRError, Span, did_you_mean
 from plait.ir.text.syntax import Source, plain, read
-from plait.ir.verify import verify
-from plait.passes.base import OptionError, Pass, PassContext, PassError, PassFailed
+from plait.passes.base import OptionError, Pass, PassError
 from plait.passes.registry import known_passes, pass_named
 
 PIPELINES: dict[str, str] = {
@@ -34,10 +28,24 @@ PIPELINES: dict[str, str] = {
     "default": "fold-constants,dce,canonicalize,cse,dce,"
     "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
 }
-"""Named pipelines."""
+"""Named pipelines; others join by `register_pipeline`."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 _SPACE = re.compile(r"\s*")
+
+
+def register_pipeline(name: str, text: str) -> None:
+    """Make a named pipeline known. Its text is read when the name is used.
+
+    Raises:
+        ValueError: the name is no word of the grammar, or taken by a pass or another pipeline.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a name for a pipeline")
+    if name in known_passes():
+        raise ValueError(f"{name!r} is the name of a pass")
+    if PIPELINES.setdefault(name, text) != text:
+        raise ValueError(f"the pipeline {name!r} is registered already, as {PIPELINES[name]}")
 
 
 @attrs.frozen
@@ -55,6 +63,18 @@ class Pipeline:
         """
         return cls(_Reader(text, file).read())
 
+    def attribute_text(self) -> str:
+        """The pipeline as the value of an option."""
+        return attribute_text(str(self))
+
+    def walk(self) -> Iterator[Pass]:
+        """All passes, each followed by those of the pipelines in its options."""
+        for one in self.passes:
+            yield one
+            for field in attrs.fields(type(one)):
+                if isinstance(value := getattr(one, field.name), Pipeline):
+                    yield from value.walk()
+
     def __str__(self) -> str:
         return ",".join(str(p) for p in self.passes)
 
@@ -65,10 +85,26 @@ class Pipeline:
         return len(self.passes)
 
 
+def pipeline_option(value: str | Sequence[str] | Pipeline) -> Pipeline:
+    """Converter of options that hold a pipeline: its text, or a list of names.
+
+    Raises:
+        PassError: P201, the place counted within the text.
+    """
+    if isinstance(value, Pipeline):
+        return value
+    words = (value,) if isinstance(value, str) else value
+    if not isinstance(words, (tuple, list)) or not all(isinstance(w, str) for w in words):
+        raise TypeError(f'wants a pipeline in quotes, such as "canonicalize,dce", got {value!r}')
+    return Pipeline.parse(",".join(words))
+
+
 class _Reader:
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, within: tuple[str, ...] = ()) -> None:
         self.text, self.at = text, 0
         self.source = Source(file, text.splitlines())
+        self.within = within
+        """Named pipelines that are being read."""
 
     def read(self) -> tuple[Pass, ...]:
         passes: list[Pass] = []
@@ -101,7 +137,9 @@ class _Reader:
         if name in PIPELINES:
             if braces:
                 raise self.error(self.at, self.at + 1, f"the named pipeline {name!r} takes no options")
-            return Pipeline.parse(PIPELINES[name]).passes
+            if name in self.within:
+                raise self.error(start, match.end(), f"the named pipeline {name!r} holds itself")
+            return _Reader(PIPELINES[name], f"<pipeline {name}>", (*self.within, name)).read()
         try:
             cls = pass_named(name)
         except PassError as error:
@@ -111,11 +149,28 @@ class _Reader:
         try:
             return (cls.from_options(options),)
         except OptionError as error:
-            place = places.get(error.option) or self.span(start, match.end())
+            name_place, value = places.get(error.option) or (self.span(start, match.end()), None)
+            place = self.inner(value, error.inside) or name_place
             raise PassError(Diagnostic("P201", str(error), place, hint=error.hint)) from None
 
-    def options(self) -> tuple[dict[str, Any], dict[str, Span]]:
-        """The braces at `at`: values, and the place of each name."""
+    def inner(self, value: Any, inside: Span | None) -> Span | None:
+        """A place within a quoted text as a place of the whole text, if its columns are those of the text it means."""
+        line, column = getattr(value, "line", None), getattr(value, "column", None)
+        if inside is None or line is None or column is None or inside.line != 1 or "\\" in str(value):
+            return None
+        # One for the quotation mark; a bare word has none.
+        shift = column - (0 if str(value)[:1] == '"' else 1)
+        width = inside.end - inside.column
+        return Span(
+            self.source.file,
+            line,
+            shift + inside.column,
+            shift + inside.column + width,
+            self.source.lines[line - 1],
+        )
+
+    def options(self) -> tuple[dict[str, Any], dict[str, tuple[Span, Any]]]:
+        """The braces at `at`: values, and for each name its place and its value as it was read."""
         end = self.closing_brace()
         # Blanks in place of what precedes, so that the parser counts lines and columns as in the whole text.
         blanked = re.sub(r"[^\n]", " ", self.text[: self.at]) + self.text[self.at : end]
@@ -125,12 +180,12 @@ class _Reader:
             raise PassError([Diagnostic("P201", d.message, d.span, hint=d.hint) for d in error.diagnostics]) from None
         self.at = end
         values: dict[str, Any] = {}
-        places: dict[str, Span] = {}
+        places: dict[str, tuple[Span, Any]] = {}
         for record in records:
             name, place = str(record.name), self.source.span(record.name)
             if name in values:
                 raise PassError(Diagnostic("P201", f"option {name!r} is given twice", place))
-            values[name], places[name] = plain(record.value), place
+            values[name], places[name] = plain(record.value), (place, record.value)
         return values, places
 
     def closing_brace(self) -> int:
@@ -152,109 +207,10 @@ class _Reader:
         return PassError(Diagnostic("P201", message, self.span(start, end), hint=hint))
 
 
-@attrs.frozen
-class PassRecord:
-    """What one run of one pass did."""
+def __getattr__(name: str) -> Any:
+    # Moved; here until nobody looks for them here.
+    if name in ("PassManager", "run_pipeline", "count_layers"):
+        from plait.passes import manager
 
-    pass_text: str
-    seconds: float
-    changed: bool
-    layers_before: int
-    layers_after: int
-
-
-def count_layers(module: Module) -> int:
-    """Number of layers in all functions."""
-    return sum(len(f.body) for f in module.functions.values())
-
-
-@attrs.define
-class PassManager:
-    """Runs a pipeline: verifies, times and counts; prints and writes reproducers on request."""
-
-    pipeline: Pipeline
-    verify: bool = True
-    """Check the module before the first pass and after each one."""
-    check_changed: bool = False
-    """Check that each pass reports a change exactly when the text form changed. For tests: prints all modules twice."""
-    print_ir_after: Collection[str] = ()
-    """Names of the passes after which `on_print` is called."""
-    print_ir_after_all: bool = False
-    print_ir_after_change: bool = False
-    """Call `on_print` after each pass that changed something."""
-    on_print: Callable[[str, Module], None] = lambda _pass, _module: None
-    """Receives the text of the pass and the module."""
-    reproducer: str | Path | None = None
-    """Where to write the IR and the rest of the pipeline if a pass fails."""
-
-    def run(self, module: Module, context: PassContext | None = None) -> bool:
-        """Run all passes on the module, in place; returns whether anything changed.
-
-        Raises:
-            IRError: the module was invalid from the start.
-            PassFailed: a pass raised an unexpected exception, or left invalid IR behind.
-            PlaitError: a pass found a fault of its input or options.
-        """
-        context = context or PassContext()
-        if self.verify:
-            verify(module)
-        changed = [self._run_one(i, module, context) for i in range(len(self.pipeline))]
-        return any(changed)
-
-    def _run_one(self, index: int, module: Module, context: PassContext) -> bool:
-        one = self.pipeline.passes[index]
-        before = count_layers(module)
-        snapshot = module.clone() if self.reproducer is not None else None
-        text = print_module(module) if self.check_changed else ""
-        context.current = one.name
-        start = time.perf_counter()
-        try:
-            changed = one.run(module, context)
-            seconds = time.perf_counter() - start
-            problem = self._problem(module, text, changed)
-        except PlaitError:
-            raise
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"
-            raise PassFailed(str(one), problem, self._write_reproducer(index, snapshot, problem)) from error
-        finally:
-            context.current = ""
-        if problem:
-            raise PassFailed(str(one), problem, self._write_reproducer(index, snapshot, problem))
-        context.records.append(PassRecord(str(one), seconds, changed, before, count_layers(module)))
-        if self.print_ir_after_all or one.name in self.print_ir_after or (changed and self.print_ir_after_change):
-            self.on_print(str(one), module)
-        return changed
-
-    def _problem(self, module: Module, before: str, changed: bool) -> str:
-        """What is wrong with a module after a pass, or an empty text."""
-        if self.verify:
-            try:
-                verify(module)
-            except IRError as error:
-                return f"the module is not valid after it\n{error}"
-        if self.check_changed and (print_module(module) != before) != changed:
-            if changed:
-                return "it reported a change but the text form is the same"
-            return "it changed the text form but reported no change"
-        return ""
-
-    def _write_reproducer(self, index: int, snapshot: Module | None, problem: str) -> str | None:
-        """An `.ir` file whose head comment names the rest of the pipeline; weights go beside it if they can be read."""
-        if self.reproducer is None or snapshot is None:
-            return None
-        path = Path(self.reproducer)
-        rest = Pipeline(self.pipeline.passes[index:])
-        head = f"// RUN: {rest}\n" + "".join(f"// {line}\n" for line in problem.splitlines())
-        try:
-            save_ir(snapshot, path)
-            text = path.read_text(encoding="utf-8")
-        except PlaitError:
-            text = print_module(snapshot)
-        write_text(path, head + text)
-        return str(path)
-
-
-def run_pipeline(text: str, module: Module, context: PassContext | None = None) -> bool:
-    """Parse a pipeline and run it on a module; returns whether the module changed."""
-    return PassManager(Pipeline.parse(text)).run(module, context)
+        return getattr(manager, name)
+    raise AttributeError(name)

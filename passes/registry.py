@@ -30,6 +30,7 @@ _BUILTIN = {
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
     "nest-concat": "plait.passes.nest_concat:NestConcat",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
+    "repeat": "plait.passes.repeat:Repeat",
 }
 _loaded: dict[str, type[Pass]] = {}
 P = TypeVar("P", bound=type[Pass])

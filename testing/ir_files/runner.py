@@ -7,7 +7,8 @@ from collections.abc import Callable
 from plait.ir.diagnostics import Diagnostic, PlaitError
 from plait.ir.module import Module
 from plait.ir.text import parse_module, print_module
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.testing.check_lines import filecheck
 from plait.testing.equivalence import NotComputable, assert_equivalent
 from plait.testing.ir_files.canonical import check_equal, check_round_trip

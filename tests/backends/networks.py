@@ -15,7 +15,8 @@ from plait.frontends.onnx import import_onnx
 from plait.ir.module import Module
 from plait.ir.values import Array
 from plait.kernels_pyx import aligned_empty
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.testing.random_models import random_model
 from plait.tuning import tune
 

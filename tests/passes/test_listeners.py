@@ -11,7 +11,8 @@ from plait.ir import Layer, Module, Value
 from plait.ir.layers.activations import Relu, Sigmoid, Tanh
 from plait.ir.text import parse_module
 from plait.passes.base import PassContext
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.passes.rewrite import Builder, Limit, Listener, No, Pattern, TextLog, apply_rewrites, rewrite
 
 

@@ -13,7 +13,8 @@ from plait.frontends.onnx import import_onnx
 from plait.ir import Module
 from plait.ir.layers.conv import Conv2d
 from plait.ir.text import parse_module
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.testing.networks import save
 
 HEAD = {"global_avg_pool": 1, "reshape": 1, "fully_connected": 1}

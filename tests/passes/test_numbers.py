@@ -21,11 +21,12 @@ from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Concat, Pad, Reshape, Split, Transpose
 from plait.ir.layout import Format
 from plait.ir.types import DType
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.passes.registry import known_passes
 
 C = 3
-PASSES = [*(p for p in known_passes() if p != "bind-dims"), "canonical", "default"]
+PASSES = [*(p for p in known_passes() if p not in ("bind-dims", "repeat")), "canonical", "default"]
 
 
 class Net:

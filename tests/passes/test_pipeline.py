@@ -1,32 +1,18 @@
-"""Pipelines as text, the registry of passes, and the manager."""
+"""Pipelines as text, and the registry of passes."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import pytest
 
-from plait.ir import IRError, Module
-from plait.ir.layers.activations import Relu
-from plait.ir.text import load_ir, parse_module
-from plait.passes import registry
-from plait.passes.base import Pass, PassContext, PassError, PassFailed
-from plait.passes.cse import Cse
-from plait.passes.dce import Dce
-from plait.passes.fuse_activation import FuseActivation
-from plait.passes.pipeline import PIPELINES, PassManager, Pipeline, run_pipeline
+from plait.passes import pipeline, registry
+from plait.passes.base import Pass, PassError
+from plait.passes.pipeline import PIPELINES, Pipeline, register_pipeline
 from plait.passes.registry import known_passes, pass_named, register_pass
-
-TEXT = """ir 1
-net @main(%x: f32[2x3]) -> (%y: f32[2x3]) {
-  %dead = tanh(%x)
-  %y = relu(%x)
-}
-"""
 
 
 @pytest.mark.parametrize(
@@ -42,12 +28,19 @@ net @main(%x: f32[2x3]) -> (%y: f32[2x3]) {
         ('bind-dims{N=1,\n  H="2*S"}', 'bind-dims{N=1,H="2*S"}'),
         ("canonical", PIPELINES["canonical"]),
         ("default,dce", PIPELINES["default"] + ",dce"),
+        ("repeat{pipeline=dce}", "repeat{pipeline=dce}"),
+        ('repeat{pipeline="canonical", max = 3}', f'repeat{{pipeline="{PIPELINES["canonical"]}",max=3}}'),
+        ("repeat{pipeline=[cse, dce]}", 'repeat{pipeline="cse,dce"}'),
+        (
+            r'repeat{pipeline="bind-dims{H=\"2*S\"},dce"},cse',
+            r'repeat{pipeline="bind-dims{H=\"2*S\"},dce"},cse',
+        ),
     ],
 )
 def test_text_round_trip(text: str, printed: str) -> None:
-    pipeline = Pipeline.parse(text)
-    assert str(pipeline) == printed
-    assert Pipeline.parse(printed) == pipeline
+    read = Pipeline.parse(text)
+    assert str(read) == printed
+    assert Pipeline.parse(printed) == read
 
 
 @pytest.mark.parametrize(
@@ -66,6 +59,12 @@ def test_text_round_trip(text: str, printed: str) -> None:
         ("fuse-activation{kinds=relu", 1, 16, 17, "this brace is not closed"),
         ("default{x=1}", 1, 8, 9, "the named pipeline 'default' takes no options"),
         ("bind-dims", 1, 1, 10, "needs at least one symbol"),
+        ("repeat", 1, 1, 7, "pass repeat needs option pipeline"),
+        ("repeat{pipeline=1}", 1, 8, 16, "wants a pipeline in quotes"),
+        ("repeat{pipeline=dce,max=0}", 1, 21, 24, "wants at least 1, got 0"),
+        ('cse,\n repeat{pipeline="cse,dec"}', 2, 23, 26, "option pipeline of pass repeat: unknown pass 'dec'"),
+        ('repeat{pipeline="dce{deep=1}"}', 1, 22, 26, "pass dce has no option 'deep'"),
+        ('repeat{pipeline="dec{x=\\"a\\"}"}', 1, 8, 16, "unknown pass 'dec'"),
         ("bind-dims{N=0}", 1, 11, 12, "sizes are at least 1"),
         ("bind-dims{N=[1]}", 1, 11, 12, "which is no dimension"),
         ('bind-dims{N=2,H="N*2"}', 1, 15, 16, "dimension H is bound to 2*N, but N is bound too"),
@@ -87,6 +86,40 @@ def test_errors_have_a_place(text: str, line: int, column: int, end: int, messag
     assert caught.value.exit_code == 2
 
 
+def test_walk_finds_passes_within_options() -> None:
+    whole = Pipeline.parse(r'cse,repeat{pipeline="dce,repeat{pipeline=\"fold-bias\"}"},dce')
+    assert [p.name for p in whole.walk()] == ["cse", "repeat", "dce", "repeat", "fold-bias", "dce"]
+
+
+@attrs.frozen
+class Nested(Pass):
+    """Takes options in options."""
+
+    name: ClassVar[str] = "nested"
+    a: Any = None
+
+
+def test_options_may_be_nested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_loaded", {**registry._loaded, "nested": Nested})
+    assert str(Nested({"b": 1, "c": {"d": ("x", 2.0)}})) == "nested{a={b=1,c={d=[x,2.0]}}}"
+    text = "nested{a=[f(1, [2]),[true]]}"
+    assert str(Pipeline.parse(text)) == text
+
+
+def test_named_pipelines_can_be_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "PIPELINES", dict(PIPELINES))
+    register_pipeline("tidy", "cse,dce")
+    register_pipeline("tidy", "cse,dce")
+    register_pipeline("thorough", "tidy,repeat{pipeline=tidy}")
+    assert str(Pipeline.parse("thorough")) == 'cse,dce,repeat{pipeline="cse,dce"}'
+    for name, message in [("tidy", "registered already, as cse,dce"), ("dce", "name of a pass"), ("a b", "not a name")]:
+        with pytest.raises(ValueError, match=message):
+            register_pipeline(name, "cse")
+    register_pipeline("ouroboros", "cse,ouroboros")
+    with pytest.raises(PassError, match=r"<pipeline ouroboros>:1:5: error\[P201\]: .*'ouroboros' holds itself"):
+        Pipeline.parse("ouroboros")
+
+
 def test_unknown_pass_suggests_known_ones() -> None:
     with pytest.raises(PassError, match="did you mean fold-bias"):
         pass_named("fold-bais")
@@ -102,7 +135,7 @@ def test_every_known_pass_loads_and_is_documented() -> None:
 def test_registry_loads_no_pass_before_it_is_asked() -> None:
     code = (
         "import sys; from plait.passes.registry import known_passes; known_passes();"
-        "light = ('plait.passes.base', 'plait.passes.registry');"
+        "light = ('plait.passes.base', 'plait.passes.registry', 'plait.passes.analyses', 'plait.passes.analyses.base');"
         "print([m for m in sys.modules if m.startswith('plait.passes.') and m not in light])"
     )
     assert (
@@ -130,90 +163,6 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
         name: ClassVar[str] = "other"
 
     assert "other" in known_passes() and pass_named("other") is Other
-
-
-def test_manager_records_and_prints() -> None:
-    module, context = parse_module(TEXT), PassContext()
-    seen: list[tuple[str, int]] = []
-    manager = PassManager(
-        Pipeline((Cse(), Dce(), Dce())),
-        print_ir_after_change=True,
-        on_print=lambda name, m: seen.append((name, len(m.main.body))),
-    )
-    assert manager.run(module, context)
-    assert seen == [("dce", 1)]
-    assert [(r.pass_text, r.changed, r.layers_before, r.layers_after) for r in context.records] == [
-        ("cse", False, 2, 2),
-        ("dce", True, 2, 1),
-        ("dce", False, 1, 1),
-    ]
-    assert all(r.seconds >= 0 for r in context.records)
-    assert context.statistics == {("dce", "layers"): 1}
-    seen.clear()
-    PassManager(Pipeline((Cse(), Dce())), print_ir_after=("cse",), on_print=manager.on_print).run(module)
-    PassManager(Pipeline((Cse(), Dce())), print_ir_after_all=True, on_print=manager.on_print).run(module)
-    assert [name for name, _ in seen] == ["cse", "cse", "dce"]
-
-
-@attrs.frozen
-class Lies(Pass):
-    """Reports the opposite of what it does."""
-
-    name: ClassVar[str] = "lies"
-    change: bool = False
-
-    def run(self, module: Module, context: PassContext) -> bool:
-        if self.change:
-            module.main.arguments[0].name = "z"
-        return not self.change
-
-
-@attrs.frozen
-class Breaks(Pass):
-    """Leaves invalid IR, or raises."""
-
-    name: ClassVar[str] = "breaks"
-    raises: bool = False
-
-    def run(self, module: Module, context: PassContext) -> bool:
-        if self.raises:
-            raise KeyError("oh")
-        layer = module.main.body.last
-        assert isinstance(layer, Relu)
-        layer.result.type = module.main.arguments[0].type.substitute({})
-        module.main.body.move_before(layer, None)
-        layer.result.type = parse_module(TEXT.replace("2x3", "9")).main.arguments[0].type
-        return True
-
-
-@pytest.mark.parametrize("change", [False, True])
-def test_false_reports_of_change_are_found(change: bool) -> None:
-    manager = PassManager(Pipeline((Lies(change),)), check_changed=True)
-    with pytest.raises(
-        PassFailed, match="changed the text form but reported no" if change else "the text form is the same"
-    ):
-        manager.run(parse_module(TEXT))
-    PassManager(Pipeline((Lies(change),))).run(parse_module(TEXT))
-
-
-@pytest.mark.parametrize("raises", [False, True])
-def test_failures_leave_a_reproducer(tmp_path: Path, raises: bool) -> None:
-    path = tmp_path / "failed.ir"
-    manager = PassManager(Pipeline((Dce(), Breaks(raises), FuseActivation())), reproducer=path)
-    with pytest.raises(PassFailed, match="KeyError" if raises else "P103") as caught:
-        manager.run(parse_module(TEXT))
-    assert caught.value.reproducer == str(path)
-    text = path.read_text()
-    assert text.startswith(f"// RUN: breaks{'{raises=true}' if raises else ''},fuse-activation\n// ")
-    assert [layer.op for layer in load_ir(path).main] == ["relu"]
-
-
-def test_an_invalid_module_is_the_users_error() -> None:
-    module = parse_module(TEXT.replace("%y = relu(%x)", "%y = relu(%x) : f32[2x3]"), check=False)
-    module.main.arguments[0].type = parse_module(TEXT.replace("2x3", "9")).main.arguments[0].type
-    with pytest.raises(IRError):
-        run_pipeline("dce", module)
-    PassManager(Pipeline((Dce(),)), verify=False).run(module)
 
 
 def test_file_names_need_no_quotes() -> None:

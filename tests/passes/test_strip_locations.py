@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plait.ir.text import parse_module
 from plait.passes.base import PassContext
-from plait.passes.pipeline import run_pipeline
+from plait.passes.manager import run_pipeline
 
 
 def test_no_location_is_left() -> None:

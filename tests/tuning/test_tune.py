@@ -20,7 +20,8 @@ from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.text.printer import print_module
 from plait.ir.verify import verify
-from plait.passes.pipeline import PassManager, Pipeline
+from plait.passes.manager import PassManager
+from plait.passes.pipeline import Pipeline
 from plait.passes.selection import check, known_solvers
 from plait.testing.compare import assert_close
 from plait.testing.random_models import random_model

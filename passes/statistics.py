@@ -1,0 +1,63 @@
+"""What each pass changed, in numbers: rewrites by rule, layers by kind, bytes of constants."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import attrs
+
+from plait.ir.module import Module
+from plait.passes.observer import Observer, PassRun
+
+
+@attrs.frozen
+class Facts:
+    """Numbers of a module."""
+
+    layers: Counter[str] = attrs.field(factory=Counter)
+    """Kind -> how many, over all functions."""
+    constants: int = 0
+    constant_bytes: int = 0
+
+    @classmethod
+    def of(cls, module: Module) -> Facts:
+        """The numbers of a module as it is now."""
+        kinds = Counter(layer.op for f in module.functions.values() for layer in f)
+        constants = module.constants.values()
+        return cls(kinds, len(constants), sum(c.type.nbytes for c in constants))
+
+
+@attrs.define
+class PassChange:
+    """What one run of a pass changed. Of a pass that runs others, `counts` are its own."""
+
+    run: PassRun
+    before: Facts
+    after: Facts = attrs.field(factory=Facts)
+    counts: Counter[str] = attrs.field(factory=Counter)
+    """What the pass counted: applications of each rewrite, and whatever else it chose to count."""
+
+    def kinds(self) -> list[tuple[str, int, int]]:
+        """(kind of layer, before, after) of those whose number changed, sorted."""
+        both = sorted({*self.before.layers, *self.after.layers})
+        found = [(kind, self.before.layers[kind], self.after.layers[kind]) for kind in both]
+        return [row for row in found if row[1] != row[2]]
+
+
+@attrs.define
+class Statistics(Observer):
+    """Collects what each pass changed, in the order in which they started."""
+
+    changes: list[PassChange] = attrs.field(factory=list, init=False)
+    _running: list[tuple[PassChange, Counter[tuple[str, str]]]] = attrs.field(factory=list, init=False)
+
+    def before_pass(self, run: PassRun, module: Module) -> None:
+        change = PassChange(run, Facts.of(module))
+        self.changes.append(change)
+        self._running.append((change, Counter(run.context.statistics)))
+
+    def after_pass(self, run: PassRun, module: Module) -> None:
+        change, earlier = self._running.pop()
+        change.after = Facts.of(module) if run.changed else change.before
+        now = run.context.statistics
+        change.counts = Counter({k[1]: n - earlier[k] for k, n in now.items() if k[0] == run.name and n != earlier[k]})
