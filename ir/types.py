@@ -22,7 +22,10 @@ def _shape_of(dims: Iterable[Dimension]) -> Shape:
 
 
 def _layout_of(layout: Layout | None, self: Any) -> Layout:
-    return default_layout(len(self.shape)) if layout is None or not layout.name else layout
+    rank = len(self.shape)
+    if layout is None or not layout.name or (layout.rank == rank and layout.is_row_major):
+        return default_layout(rank)
+    return layout
 
 
 class Type:

@@ -16,7 +16,7 @@ from plait.ir.layer import Layer, Return
 from plait.ir.layers.elementwise import Adapt
 from plait.ir.module import Module
 from plait.ir.region import Region
-from plait.ir.types import TensorType
+from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext, Refusal
 from plait.passes.registry import register_pass
@@ -93,7 +93,7 @@ def _why_not_free(layer: Adapt) -> str | None:
 
 def _share(region: Region) -> int:
     """Make one adapt serve all readers of a value in a format; returns the number of adapts removed."""
-    first: dict[tuple[Value, TensorType], Adapt] = {}
+    first: dict[tuple[Value, Type], Adapt] = {}
     removed = 0
     for layer in region:
         if not isinstance(layer, Adapt):

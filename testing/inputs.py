@@ -10,7 +10,7 @@ import numpy as np
 from plait.ir.dims import Dimension, substitute
 from plait.ir.layers.shape import Gather
 from plait.ir.module import Function, Module
-from plait.ir.types import DType, TensorType
+from plait.ir.types import DType, Type
 from plait.ir.values import Array, Constant, Value
 
 RANGE = 6.0
@@ -54,7 +54,7 @@ def _positive(dim: Dimension) -> bool:
     return not isinstance(dim, int) or dim > 0
 
 
-def _array(random: np.random.Generator, argument: Value, type: TensorType, sizes: Mapping[str, int]) -> Array:
+def _array(random: np.random.Generator, argument: Value, type: Type, sizes: Mapping[str, int]) -> Array:
     if type.dtype.is_float:
         return random.uniform(-RANGE, RANGE, type.static_shape).astype(type.dtype.numpy)
     high = 2 if type.dtype is DType.BOOL else _limit(argument, sizes)

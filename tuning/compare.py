@@ -142,33 +142,12 @@ def _with_routine(layer: Layer, routine: Routine, path: RoutinePath) -> Module:
 
 def pack(array: Array, type: Type) -> Array:
     """An array as it is stored. Padding lanes are NaN (or 0), so that a kernel which reads them is found out."""
-    layout = type.layout
-    if layout.order is None:
-        return np.ascontiguousarray(array)
-    axes = list(layout.order)
-    if layout.block > 1:
-        axis, block = layout.blocked_axis, layout.block
-        fill = -array.shape[axis] % block
-        widths = [(0, fill if i == axis else 0) for i in range(array.ndim)]
-        padded = np.pad(array, widths, constant_values=np.nan if array.dtype.kind == "f" else 0)
-        shape = (*padded.shape[:axis], padded.shape[axis] // block, block, *padded.shape[axis + 1 :])
-        array = np.moveaxis(padded.reshape(shape), axis + 1, -1)
-        axes.append(array.ndim - 1)
-    return np.ascontiguousarray(array.transpose(axes))
+    return type.layout.pack(array, np.nan if type.dtype.is_float else 0)
 
 
 def unpack(array: Array, type: Type) -> Array:
     """A stored array in logical order, without padding lanes."""
-    layout = type.layout
-    if layout.order is None:
-        return array
-    back = np.argsort(layout.order)
-    if layout.block == 1:
-        return array.transpose(back)
-    axis = layout.blocked_axis
-    array = np.moveaxis(array.transpose(*back, array.ndim - 1), -1, axis + 1)
-    merged = array.reshape(*array.shape[:axis], array.shape[axis] * layout.block, *array.shape[axis + 2 :])
-    return merged[tuple(slice(n) for n in type.static_shape)]
+    return type.layout.unpack(array, type.static_shape)
 
 
 def _difference(index: int, name: str, op: str, routine: str, actual: Array, wanted: Array) -> LayerError:

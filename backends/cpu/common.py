@@ -13,14 +13,15 @@ from plait.backends.lowering import Lowering, Place
 from plait.backends.routine import Formats, Lower, Refusal, Routine, register_routine, uniform
 from plait.ir.activation import Activation
 from plait.ir.layer import Layer
-from plait.ir.layout import NCHW16C, ROW_WORD
+from plait.ir.layout import ROW_WORD
 from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
 from plait.kernels_pyx import Act
 from plait.kernels_pyx.packing import pack_channels
 
 LAYOUTS = ("nchw", "nhwc", "nchw16c")
-BLOCK = NCHW16C.block
+BLOCK = 16
+"""Channels in a block of `nchw16c`."""
 _DATA = frozenset({"x", "xs", "residual"})
 """Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 

@@ -680,12 +680,13 @@ KINDS = (*_BINARY, *_ACTIVATION, *_OTHERS)
 def to_storage(array: Array, type: TensorType) -> Array:
     """A logical array as it lies in memory; lanes beyond the last channel are NaN."""
     layout = layout_named(type.layout.name)
-    if layout.order is None:
+    if layout.terms is None:
         return np.ascontiguousarray(array)
-    if layout.block == 1:
+    if layout.order is not None:
         return np.ascontiguousarray(array.transpose(layout.order))
     n, c, h, w = array.shape
-    stored = np.full((n, -(-c // layout.block), layout.block, h, w), np.nan, array.dtype)
+    block = layout.terms[-1].modulo
+    stored = np.full((n, -(-c // block), block, h, w), np.nan, array.dtype)
     stored.reshape(n, -1, h, w)[:, :c] = array
     return np.ascontiguousarray(stored.transpose(0, 1, 3, 4, 2))
 
@@ -693,9 +694,9 @@ def to_storage(array: Array, type: TensorType) -> Array:
 def from_storage(stored: Array, type: TensorType) -> Array:
     """The logical array of what lies in memory."""
     layout = layout_named(type.layout.name)
-    if layout.order is None:
+    if layout.terms is None:
         return stored
-    if layout.block == 1:
+    if layout.order is not None:
         return stored.transpose(np.argsort(layout.order))
     n, c, h, w = type.static_shape
     return stored.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
