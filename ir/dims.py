@@ -7,6 +7,7 @@ symbols is a plain `int`.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -144,11 +145,26 @@ def parse_dim(text: str) -> Dimension:
     Raises:
         ValueError: malformed text.
     """
+    if text.isascii() and text.isdigit():
+        return int(text)
     tokens = re.findall(r"\d+|[A-Za-wyz_][A-Za-wyz0-9_]*|[-+*/%()]|\S", text)
     value, rest = _parse_sum(tokens)
     if rest:
         raise ValueError(f"unexpected {rest[0]!r} in dimension {text!r}")
     return value
+
+
+@functools.lru_cache(65536)
+def parse_shape(text: str) -> tuple[Dimension, ...]:
+    """Read dimensions separated by `x`: `1x3xH*2`; nothing is a scalar's shape.
+
+    Raises:
+        ValueError: malformed text, or a dimension that is a negative number.
+    """
+    dims = tuple(parse_dim(part) for part in text.split("x")) if text.strip() else ()
+    if any(isinstance(d, int) and d < 0 for d in dims):
+        raise ValueError("a dimension is negative")
+    return dims
 
 
 def _parse_sum(tokens: list[str]) -> tuple[Dimension, list[str]]:
@@ -177,7 +193,7 @@ def _parse_atom(tokens: list[str]) -> tuple[Dimension, list[str]]:
     if not tokens:
         raise ValueError("a dimension ends too early")
     head, rest = tokens[0], tokens[1:]
-    if head.isdigit():
+    if head.isascii() and head.isdigit():
         return int(head), rest
     if head == "(":
         value, rest = _parse_sum(rest)

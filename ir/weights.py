@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+import attrs
 import numpy as np
 
 from plait.ir.diagnostics import Diagnostic, IRError
@@ -26,6 +27,11 @@ _CODES = {
     DType.F32: "F32",
     DType.F16: "F16",
     DType.BF16: "BF16",
+    DType.F8E4M3FN: "F8_E4M3",
+    DType.F8E4M3FNUZ: "F8_E4M3FNUZ",
+    DType.F8E5M2: "F8_E5M2",
+    DType.F8E5M2FNUZ: "F8_E5M2FNUZ",
+    DType.F8E8M0: "F8_E8M0",
     DType.I64: "I64",
     DType.I32: "I32",
     DType.I16: "I16",
@@ -34,8 +40,12 @@ _CODES = {
     DType.U32: "U32",
     DType.U16: "U16",
     DType.U8: "U8",
+    DType.C64: "C64",
     DType.BOOL: "BOOL",
 }
+"""Names that safetensors gives to element types of whole bytes."""
+_NOTE = "plait.dtype:"
+"""`__metadata__` has the element types of tensors that safetensors has no name for under this and their name."""
 _HEADER_LIMIT = 100_000_000
 _ALIGN = 64
 
@@ -53,6 +63,7 @@ def write_weights(path: Path, tensors: Mapping[str, tuple[TensorType, Array]]) -
 def write_weights_to(file: BinaryIO | _Writable, tensors: Mapping[str, tuple[TensorType, Array]]) -> str:
     """Write safetensors bytes to an open file; returns `sha256:<digest>`."""
     header: dict[str, Any] = {}
+    notes: dict[str, str] = {}
     offset = 0
     pieces: list[Array | bytes] = []
     for name, (type, data) in tensors.items():
@@ -61,15 +72,15 @@ def write_weights_to(file: BinaryIO | _Writable, tensors: Mapping[str, tuple[Ten
             header[f"_pad{len(header)}"] = {"dtype": "U8", "shape": [gap], "data_offsets": [offset, offset + gap]}
             pieces.append(bytes(gap))
             offset += gap
-        shape = type.static_shape
-        size = type.elements * type.dtype.size
-        header[name] = {
-            "dtype": _CODES[type.dtype.storage],
-            "shape": list(shape),
-            "data_offsets": [offset, offset + size],
-        }
-        pieces.append(np.ascontiguousarray(data, dtype=type.dtype.numpy))
-        offset += size
+        stored = _stored_as(type)
+        end = offset + stored.nbytes
+        header[name] = {"dtype": stored.code, "shape": list(stored.shape), "data_offsets": [offset, end]}
+        if stored.noted:
+            notes[_NOTE + name] = stored.noted
+        pieces.append(_encode(np.ascontiguousarray(data, dtype=type.dtype.numpy), stored))
+        offset = end
+    if notes:
+        header["__metadata__"] = notes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 8) % _ALIGN)
     digest = hashlib.sha256()
@@ -122,17 +133,60 @@ def views(data: memoryview, declared: Mapping[str, TensorType], file: str) -> di
         entry = header.get(name)
         if entry is None:
             raise _error(f"weights file {file!r} has no tensor {name!r}")
-        if entry["dtype"] != _CODES[type.dtype.storage] or tuple(entry["shape"]) != type.shape:
-            raise _error(f"@{name} is declared {type} but weights file {file!r} has {entry['dtype']} {entry['shape']}")
+        stored = _stored_as(type)
+        noted = header.get("__metadata__", {}).get(_NOTE + name, "")
+        if (entry["dtype"], tuple(entry["shape"]), noted) != (stored.code, stored.shape, stored.noted):
+            there = f"{entry['dtype']} {entry['shape']}{' of ' + noted if noted else ''}"
+            raise _error(f"@{name} is declared {type} but weights file {file!r} has {there}")
         start, end = entry["data_offsets"]
-        if not 0 <= start <= end <= len(body) or end - start != type.elements * type.dtype.size:
+        if not 0 <= start <= end <= len(body) or end - start != stored.nbytes:
             raise _error(f"weights file {file!r}: the extent of {name!r} is wrong", "the file may be truncated")
-        loaders[name] = _view(body[start:end], type)
+        loaders[name] = _view(body[start:end], type, stored)
     return loaders
 
 
-def _view(data: memoryview, type: TensorType) -> Callable[[], Array]:
-    return lambda: np.frombuffer(data, dtype=type.dtype.numpy).reshape(type.static_shape)
+def _view(data: memoryview, type: TensorType, stored: _Stored) -> Callable[[], Array]:
+    return lambda: _decode(data, stored, type).reshape(type.static_shape)
+
+
+@attrs.frozen
+class _Stored:
+    """How a tensor stands in the file: the format's name of the element type, the shape stated, bytes, and the element
+    type's own name where the format has none."""
+
+    code: str
+    shape: tuple[int, ...]
+    nbytes: int
+    noted: str = ""
+
+
+def _stored_as(type: TensorType) -> _Stored:
+    dtype, shape, elements = type.dtype.storage, type.static_shape, type.elements
+    if dtype is DType.STRING:
+        raise _error("strings cannot stand in a weights file", "write them in the text: const @names : string[2] = ...")
+    if dtype in _CODES:
+        return _Stored(_CODES[dtype], shape, elements * dtype.size)
+    if dtype is DType.C128:
+        return _Stored("F64", (*shape, 2), elements * 16, dtype.value)
+    if dtype is DType.F4E2M1 and elements % 2 == 0:
+        return _Stored("F4", shape, elements // 2)  # the format wants whole bytes
+    return _Stored("U8", shape, elements, dtype.value)
+
+
+def _encode(data: Array, stored: _Stored) -> Array:
+    flat = data.reshape(-1)
+    if stored.code == "F4":
+        halves = flat.view(np.uint8).reshape(-1, 2)
+        return np.asarray(halves[:, 0] & 15 | halves[:, 1] << 4, np.uint8)
+    return flat
+
+
+def _decode(data: memoryview, stored: _Stored, type: TensorType) -> Array:
+    if stored.code != "F4":
+        return np.frombuffer(data, dtype=type.dtype.numpy)
+    # The first of two elements is in the lower half, as in ONNX.
+    pairs = np.frombuffer(data, np.uint8)
+    return np.stack([pairs & 15, pairs >> 4], axis=-1).view(type.dtype.numpy)
 
 
 def _header(data: memoryview, file: str) -> tuple[dict[str, Any], memoryview]:
@@ -146,6 +200,8 @@ def _header(data: memoryview, file: str) -> tuple[dict[str, Any], memoryview]:
         header = json.loads(bytes(data[8 : 8 + size]))
         for name, entry in header.items():
             if name == "__metadata__":
+                if not isinstance(entry, dict):
+                    raise damaged
                 continue
             start, end = entry["data_offsets"]
             if not (

@@ -11,7 +11,7 @@ import lark
 
 from plait.ir.attributes import Call
 from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, Span
-from plait.ir.dims import parse_dim
+from plait.ir.dims import parse_shape
 from plait.ir.dtypes import element_type
 from plait.ir.layout import layout_named
 from plait.ir.text.patterns import PatternCallbacks
@@ -270,13 +270,10 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
             dtype = element_type(str(word))
         except ValueError as error:
             _fail(word, str(error))
-        body = shape[1:-1].strip()
         try:
-            dims = tuple(parse_dim(part) for part in body.split("x")) if body else ()
+            dims = parse_shape(shape[1:-1])
         except ValueError as error:
             _fail(shape, str(error))
-        if any(isinstance(d, int) and d < 0 for d in dims):
-            _fail(shape, "a dimension is negative")
         try:
             tag = None if layout is None else layout_named(str(layout))
         except ValueError as error:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plait.ir.dims import Dim, Dimension, parse_dim, substitute, symbol
+from plait.ir.dims import Dim, Dimension, parse_dim, parse_shape, substitute, symbol
 
 SIZES = st.fixed_dictionaries({"H": st.integers(1, 50), "W": st.integers(1, 50), "N": st.integers(1, 50)})
 Pair = tuple[Dimension, str]
@@ -93,3 +93,11 @@ def test_malformed_text(text: str, message: str) -> None:
 def test_equal_dims_are_equal_and_hash_equal() -> None:
     a, b = parse_dim("(H+W)/2+N"), parse_dim("N+(W+H)/2")
     assert a == b and hash(a) == hash(b)
+
+
+def test_shapes() -> None:
+    assert parse_shape("") == parse_shape(" ") == () and parse_shape("1x 3 xN*2") == (1, 3, symbol("N") * 2)
+    assert parse_shape("1x3") is parse_shape("1x3") and parse_dim("007") == 7
+    for text, message in [("1x-2", "a dimension is negative"), ("1x", "ends too early"), ("١", "not a name")]:
+        with pytest.raises(ValueError, match=message):
+            parse_shape(text)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from plait.ir import IRError, TensorType
+from plait.ir.dtypes import element_type
 from plait.ir.text import load_ir, parse_module, save_ir
 from plait.ir.types import DType
 from plait.ir.weights import read_weights, views, write_weights
@@ -50,6 +51,48 @@ def test_writing_is_reproducible(tmp_path: Path) -> None:
     assert da == db and a.read_bytes() == b.read_bytes()
 
 
+@pytest.mark.parametrize("count", [1, 16, 17])
+@pytest.mark.parametrize("dtype", [d.value for d in DType if d is not DType.STRING] + ["q4<0.5:1>", "qu8<0.5>"])
+def test_every_element_type_reads_back_bit_by_bit(tmp_path: Path, dtype: str, count: int) -> None:
+    found = element_type(dtype)
+    size = count * found.size
+    raw = np.random.default_rng(3).integers(0, 2 if found is DType.BOOL else 1 << min(found.bits, 8), size, np.uint8)
+    data = raw.view(found.numpy)
+    if (found.is_integer and found.bits < 8) or (found.storage.bits < 8 and not found.is_float):
+        data = raw.view(np.int8).astype(found.numpy)
+    path = tmp_path / "w.safetensors"
+    type = TensorType(found, (count, 1))
+    digest = write_weights(path, {"pad": (TensorType(DType.I8, (1,)), np.zeros(1, np.int8)), "w": (type, data)})
+    loaded = read_weights(tmp_path, path.name, digest, {"w": type})["w"]()
+    assert loaded.dtype == found.numpy and loaded.shape == (count, 1)
+    assert loaded.tobytes() == data.tobytes()
+
+
+def test_element_types_that_the_format_has_no_name_for_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    type = TensorType(DType.I4, (3,))
+    write_weights(path, {"w": (type, np.array([1, -8, 7]).astype(type.dtype.numpy))})
+    header = json.loads(path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")])
+    assert header["w"]["dtype"] == "U8" and header["__metadata__"] == {"plait.dtype:w": "i4"}
+    for wrong in (DType.U4, DType.U8):
+        with pytest.raises(IRError, match=r"declared u.\[3\] but .* has U8 \[3\] of i4"):
+            read_weights(tmp_path, path.name, "", {"w": TensorType(wrong, (3,))})
+    with pytest.raises(IRError, match="strings cannot stand in a weights file"):
+        read_weights(tmp_path, path.name, "", {"w": TensorType(DType.STRING, (3,))})
+
+
+def test_large_constants_of_any_type_through_a_file(tmp_path: Path) -> None:
+    module = parse_module("ir 1\nnet @main(%x: f32[2]) -> (%x: f32[2]) {}\n")
+    for dtype in DType:
+        values = [str(i) for i in range(40)] if dtype is DType.STRING else np.arange(40) % 2
+        data = np.array(values, dtype=object) if dtype is DType.STRING else np.asarray(values).astype(dtype.numpy)
+        module.add_constant(dtype.value, data)
+    save_ir(module, tmp_path / "m.ir")
+    text = (tmp_path / "m.ir").read_text()
+    assert 'const @string : string[40] = ["0", "1"' in text and text.count(" = [") == 1
+    assert load_ir(tmp_path / "m.ir") == module
+
+
 def edit_header(change: Callable[[dict[str, object]], object]) -> Callable[[bytes], bytes]:
     def edit(data: bytes) -> bytes:
         size = int.from_bytes(data[:8], "little")
@@ -77,6 +120,7 @@ def entry(name: str, **values: object) -> Callable[[bytes], bytes]:
         (edit_header(lambda h: h.pop("a")), "has no tensor 'a'"),
         (edit_header(lambda h: h.update(a=3)), "not a safetensors"),
         (edit_header(lambda h: h.update(a={"dtype": "F32"})), "not a safetensors"),
+        (edit_header(lambda h: h.update(__metadata__=3)), "not a safetensors"),
         (entry("a", dtype="F16"), "declared f32\\[3x2\\] but .* has F16"),
         (entry("a", shape=[2, 3]), r"has F32 \[2, 3\]"),
         (entry("a", data_offsets=[0, 20]), "extent of 'a' is wrong"),
