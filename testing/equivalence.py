@@ -12,6 +12,8 @@ from plait.backends.reference import evaluate
 from plait.ir.diagnostics import IRError
 from plait.ir.module import Module
 from plait.ir.values import Array, Value
+from plait.passes.base import PassContext
+from plait.passes.specialize import BindDims
 from plait.testing.inputs import random_inputs, symbol_sizes
 
 
@@ -53,13 +55,19 @@ def assert_equivalent(
         raise NotEquivalent(f"the arguments are {[a.name for a in actual.main.arguments]}, expected {names}")
     if actual.main.output_names != expected.main.output_names:
         raise NotEquivalent(f"the outputs are {actual.main.output_names}, expected {expected.main.output_names}")
-    origin = "as given" if inputs is not None else _origin(actual, seed, sizes)
-    # A pass may have bound dimensions: its result says more about the shapes than the module before it.
-    arrays = random_inputs(actual, seed, sizes) if inputs is None else inputs
-    wanted, got = _run(expected, arrays), _run(actual, arrays)
+    origin = "as given"
+    if inputs is None:
+        bound = symbol_sizes(expected.main, sizes)
+        # A pass may have bound dimensions: its result says more about the shapes than the module before it.
+        inputs = random_inputs(actual, seed, bound)
+        # What symbols stand for is known here, even where no argument has it as a dimension of its own.
+        left = {name: bound[name] for name in actual.main.symbols() if name in bound}
+        actual, expected = _bind(actual, left), _bind(expected, left)
+        origin = ", ".join([f"random, seed {seed}", *(f"{name} = {size}" for name, size in left.items())])
+    wanted, got = _run(expected, inputs), _run(actual, inputs)
     found = [f"output {n!r}: {text}" for n in wanted if (text := difference(got[n], wanted[n], tolerance))]
     if found:
-        first = _first_difference(actual, expected, arrays, tolerance)
+        first = _first_difference(actual, expected, inputs, tolerance)
         raise NotEquivalent("\n".join([*found, *first, f"inputs: {origin}"]))
 
 
@@ -103,6 +111,15 @@ def _run(module: Module, inputs: Mapping[str, Any]) -> dict[str, Array]:
         raise NotComputable(str(error)) from error
 
 
+def _bind(module: Module, sizes: Mapping[str, int]) -> Module:
+    known = tuple((name, size) for name, size in sizes.items() if name in module.main.symbols())
+    if not known:
+        return module
+    module = module.clone()
+    BindDims(known).run(module, PassContext())
+    return module
+
+
 @attrs.define
 class _Trace:
     """Every value that a run makes, by name."""
@@ -132,8 +149,3 @@ def _first_difference(
             places = "".join(f" from {place}" for place in value.owner.locations[:1])
             return [f"it begins at {value.owner.describe()}{places}: {text}"]
     return []
-
-
-def _origin(module: Module, seed: int, sizes: Mapping[str, int] | None) -> str:
-    bound = "".join(f", {name} = {size}" for name, size in symbol_sizes(module.main, sizes).items())
-    return f"random, seed {seed}{bound}"

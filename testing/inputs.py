@@ -45,13 +45,17 @@ def symbol_sizes(function: Function, sizes: Mapping[str, int] | None = None) -> 
     dims = {d for v in values for d in v.type.shape if not isinstance(d, int)}
     for step in range(8):
         bound = given | {name: (2 + i) * 2**step for i, name in enumerate(free)}
-        if all(_positive(substitute(d, bound)) for d in dims):
+        if all(_positive(d, bound) for d in dims):
             return bound
     return given | {name: 2 + i for i, name in enumerate(free)}
 
 
-def _positive(dim: Dimension) -> bool:
-    return not isinstance(dim, int) or dim > 0
+def _positive(dim: Dimension, sizes: Mapping[str, int]) -> bool:
+    try:
+        size = substitute(dim, sizes)
+    except ZeroDivisionError:
+        return False
+    return not isinstance(size, int) or size > 0
 
 
 def _array(random: np.random.Generator, argument: Value, type: Type, sizes: Mapping[str, int]) -> Array:

@@ -1,0 +1,171 @@
+"""A function under construction: values to choose operands from, and layers that are added with their annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import numpy as np
+
+from plait.ir.dims import Dimension
+from plait.ir.dtypes import DType, ElementType
+from plait.ir.layer import Layer
+from plait.ir.module import Function, Module
+from plait.ir.region import Region
+from plait.ir.types import TensorType, Type
+from plait.ir.values import Array, Constant, Value
+from plait.testing.generation import pieces
+from plait.testing.generation.source import Source
+from plait.testing.generation.style import Style
+
+MOST_ELEMENTS = 5000
+"""Tensors larger than this are operands no more."""
+_RECENT = 6
+"""Operands are chosen among so many of the newest values that fit."""
+
+
+class Net:
+    """A function under construction.
+
+    `region` is where layers are added; `values` are those that it sees, oldest first.
+    """
+
+    def __init__(self, source: Source, style: Style, module: Module, name: str) -> None:
+        self.source, self.style, self.module = source, style, module
+        self.function = Function(name)
+        self.region: Region = self.function.body
+        self.values: list[Value] = []
+
+    # --- operands ---
+
+    def tensor(
+        self, dtypes: Sequence[ElementType], rank: int | None = None, least: int = 0, static: Sequence[int] = ()
+    ) -> Value:
+        """A value with one of these element types: of the given rank or of at least `least` dimensions, and with known
+        sizes along the axes `static`. A new argument if there is none, and now and then even so."""
+        fitting = [v for v in self.values if _fits(v.type, dtypes, rank, least, static)][-_RECENT:]
+        if fitting and not self.source.chance(15):
+            return self.source.choice(fitting[::-1])
+        rank = self.source.integer(least, max(4, least)) if rank is None else rank
+        shape = [pieces.dimension(self.source, self.style.symbols, self.style.arithmetic) for _ in range(rank)]
+        for axis in static:
+            if rank and not isinstance(shape[axis], int):
+                shape[axis] = self.source.integer(1, 5)
+        return self.argument(TensorType(self.source.choice(dtypes), shape))
+
+    def anything(self, rank: int | None = None, least: int = 0, static: Sequence[int] = ()) -> Value:
+        """A tensor of any element type, quantized ones included."""
+        source = self.source
+        if not self.style.computable and source.chance(10):
+            dtype = source.choice(self.style.anything)
+            sizes = [source.integer(1, 5) for _ in range(source.integer(least, 3) if rank is None else rank)]
+            return self.constant(pieces.array(source, dtype, tuple(sizes)), dtype)
+        if source.chance(self.style.quantized):
+            quantized = pieces.quantized(self.source, ())
+            return self.tensor((quantized,), rank, least, static)
+        return self.tensor(self.style.anything, rank, least, static)
+
+    def image(self) -> Value:
+        """A floating-point tensor of four dimensions, the number of channels of which is known."""
+        return self.tensor(self.style.floats, rank=4, static=(1,))
+
+    def operand(self, dtype: ElementType, shape: Sequence[Dimension], low: float = -1.0, high: float = 1.0) -> Value:
+        """A tensor of exactly this kind: an old value, a constant or a new argument.
+
+        Args:
+            low, high: bounds of a constant's numbers, in modules that are computable.
+        """
+        fitting = [v for v in self.values if v.type.same_logical(TensorType(dtype, shape))]
+        if fitting and not self.style.computable and self.source.chance(50):
+            return self.source.choice(fitting[::-1])
+        sizes = tuple(d for d in shape if isinstance(d, int))
+        if len(sizes) < len(shape) or self.source.chance(25):
+            return self.argument(TensorType(dtype, shape))
+        if self.style.computable and dtype.is_float:
+            random = np.random.default_rng(self.source.integer(0, 999))
+            return self.constant(random.uniform(low, high, sizes).astype(dtype.numpy), dtype)
+        return self.constant(pieces.array(self.source, dtype, sizes), dtype)
+
+    def argument(self, type: Type) -> Value:
+        """A new argument of the function."""
+        value = Value(self.name(), type)
+        self.function.arguments.append(value)
+        self.values.insert(0, value)
+        return value
+
+    def constant(self, data: Array, dtype: ElementType | None = None) -> Constant:
+        """A new constant of the module."""
+        type = TensorType(dtype or DType.of(data.dtype), data.shape)
+        return self.module.adopt(Constant(self.module.free_name(self.name()), data, type=type))
+
+    def name(self) -> str:
+        """A name, which may be in use."""
+        return pieces.name(self.source, self.style.odd_names)
+
+    # --- layers ---
+
+    def append(self, layer: Layer, types: Sequence[Type] | None = None) -> Layer:
+        """Add a layer with its annotations; `types` are those of its results if they are not to be inferred."""
+        source = self.source
+        if source.chance(self.style.annotations):
+            self._annotate(layer)
+        found = [self._placed(t) for t in layer.result_types()] if types is None else types
+        self.region.append(layer, [self.name() for _ in found], found)
+        self.values += layer.results
+        return layer
+
+    def _annotate(self, layer: Layer) -> None:
+        source = self.source
+        if source.chance(50):
+            layer.locations = pieces.locations(source)
+        if source.chance(40):
+            layer.via = source.choice(pieces.ROUTINES)
+            layer.cost_us = source.integer(0, 10**6) / 100 if source.chance(70) else None
+
+    def _placed(self, type: Type) -> Type:
+        """The type in some layout, on some device."""
+        if not isinstance(type, TensorType) or not self.source.chance(self.style.annotations):
+            return type
+        layout = pieces.layout(self.source, type.rank, self.style.expressions)
+        return attrs.evolve(type, layout=layout, device=self.source.choice(pieces.DEVICES))
+
+    # --- the end ---
+
+    def finish(self) -> Function:
+        """Choose outputs: the last value, and some others; names for callers are unique."""
+        source = self.source
+        values = [v for v in self.values if v.type is not None]
+        outputs = [values[-1]] if values else []
+        for _ in range(source.integer(0, 2) if values else 0):
+            outputs.append(source.choice(values))
+        if source.chance(10) and self.module.constants and not self.style.computable:
+            outputs.append(source.choice(list(self.module.constants.values())))
+        names: list[str] = []
+        for value in outputs:
+            name = value.name if source.chance(60) else self.name()
+            while name in names:
+                name += "'" if source.chance(50) else "2"
+            names.append(name)
+        self.function.set_outputs(outputs, names)
+        self._name_arguments()
+        self.module.functions[self.function.name] = self.function
+        return self.function
+
+    def _name_arguments(self) -> None:
+        """Callers give arguments by name: make these unique."""
+        taken: set[str] = set()
+        for argument in self.function.arguments:
+            while argument.name in taken:
+                argument.name += "1"
+            taken.add(argument.name)
+
+
+def _fits(type: Type, dtypes: Sequence[ElementType], rank: int | None, least: int, static: Sequence[int]) -> bool:
+    if not isinstance(type, TensorType) or type.dtype not in dtypes:
+        return False
+    if type.rank < least or rank not in (None, type.rank):
+        return False
+    if any(not isinstance(type.shape[a], int) for a in static):
+        return False
+    sizes = [d for d in type.shape if isinstance(d, int)]
+    return 0 < int(np.prod(sizes, dtype=np.int64)) <= MOST_ELEMENTS
