@@ -72,16 +72,16 @@ def load(path: StrPath, *, dims: Mapping[str, int] | None = None) -> Module:
     """
     from pathlib import Path
 
-    from plait.frontends import ModelError, is_ir_text, load_model
+    from plait.frontends import ModelError, is_onnx, load_model
     from plait.tuning.api import bind_dims
     from plait.tuning.open import is_package
 
     path = Path(path)
     if is_package(path):
         raise ModelError("is a tuned package, not a model", str(path), "open it with plait.open, or `plait run`")
-    if is_ir_text(path):
-        return bind_dims(load_model(path), dims or {})
-    return load_model(path, dims=dict(dims or {}))
+    if is_onnx(path):
+        return load_model(path, dims=dict(dims or {}))
+    return bind_dims(load_model(path), dims or {})
 
 
 def parse(text: str) -> Module:

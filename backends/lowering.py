@@ -71,7 +71,7 @@ class KernelCall:
 
 @attrs.define(eq=False)
 class PythonCall:
-    """A layer computed by its NumPy reference: `run` takes and gives arrays in logical order."""
+    """A layer computed by Python: `run` takes arrays as they are stored, and gives one or a tuple."""
 
     run: Callable[..., Any]
     operands: tuple[tuple[Value, Place | None], ...]
@@ -152,13 +152,17 @@ class Lowering:
             fields["work"] = None
         self.steps.append(KernelCall(kernel, fields, self._layer))
 
-    def python(self, layer: Layer) -> None:
-        """Compute a layer by its NumPy reference.
+    def python(self, layer: Layer, run: Callable[..., Any] | None = None) -> None:
+        """Compute a layer by a Python function, or by its NumPy reference.
+
+        Args:
+            run: takes the operands as they are stored (None for an absent one), constants row-major; returns the
+                result, or a tuple of them.
 
         Raises:
-            ValueError: a value is not row-major (nchw), as arrays in logical order are.
+            ValueError: the reference is to run and a value is not row-major (nchw), as arrays in logical order are.
         """
-        for value in (*layer.operands, *layer.results):
+        for value in (*layer.operands, *layer.results) if run is None else ():
             if value.type.layout != default_layout(value.type.rank):
                 raise ValueError(
                     f"{layer.describe()} is computed by Python, "
@@ -168,7 +172,7 @@ class Lowering:
             (v, self.place(v)) if v is not None else (layer.results[0], None) for v in layer.operand_slots()
         )
         self.steps.append(
-            PythonCall(layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer)
+            PythonCall(run or layer.reference, operands, tuple((r, self.place(r)) for r in layer.results), self._layer)
         )
 
     # --- for the planner ---

@@ -6,7 +6,6 @@ formats and costs.
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,9 +16,14 @@ from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD, Format
-from plait.ir.registry import layer_class
+from plait.ir.named_registry import Registry
+from plait.ir.plugins import owner
+from plait.ir.registry import known_layers, layer_class
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Constant, Value
+
+REFERENCE = RoutinePath("cpu", "any", "nchw", "reference")
+"""The routine that every layer has: its own NumPy semantics."""
 
 # A routine is registered for one kind of layer and its functions take that class, which the registry cannot express.
 Refusal = Callable[[Any], "str | None"]
@@ -56,6 +60,7 @@ class Routine:
 
     path: RoutinePath
     layer: str
+    """The kind of layer: `conv2d`."""
     formats: Formats = attrs.field(repr=False)
     lower: Lower = attrs.field(repr=False)
     refuse: Refusal = attrs.field(default=lambda layer: None, repr=False, converter=_only_tensors)
@@ -76,35 +81,46 @@ class Routine:
         return attrs.evolve(self.path, variant=variant)
 
 
-_routines: dict[tuple[str, str], Routine] = {}
+def _import_builtin() -> None:
+    for module in ("plait.backends.cpu", "plait.backends.reference.routines"):
+        importlib.import_module(module)
+
+
+_registry: Registry[Routine] = Registry("routine", "plait.routines", prepare=_import_builtin, by_import=True)
 
 
 def register_routine(routine: Routine) -> Routine:
-    """Add a routine.
+    """Add a routine. See `plait.backends.python_routine` for one that is a Python function.
 
     Raises:
-        ValueError: the path is taken for this layer; the message names both owners.
+        PluginError: P602, the path is taken for this layer; the message names both owners.
     """
-    key = (routine.layer, str(routine.path))
-    if key in _routines and _routines[key].origin != routine.origin:
-        raise ValueError(
-            f"routine {routine.path} of {routine.layer} is registered by both "
-            f"{_routines[key].origin} and {routine.origin}"
-        )
-    _routines[key] = routine
+    _registry.add(_key(routine.layer, routine.path), routine, routine.origin)
     return routine
 
 
 def known_routines(layer: str | None = None) -> list[Routine]:
     """All routines, or those of one kind of layer, in order of registration."""
-    _load_builtin()
-    return [r for r in _routines.values() if layer is None or r.layer == layer]
+    registered = _registry.loaded()
+    for name in known_layers() if layer is None else (layer,):
+        _add_reference(name)
+    return [r for r in registered.values() if layer is None or r.layer == layer]
 
 
 def find_routine(layer: str, path: RoutinePath) -> Routine | None:
-    """The routine of a layer with this path (variant ignored), or None."""
-    _load_builtin()
-    return _routines.get((layer, path.base))
+    """The routine of a layer with this path (variant ignored), or None.
+
+    Raises:
+        PluginError: the plug-in that has it cannot be loaded, or two parties have it.
+    """
+    _registry.loaded()
+    _add_reference(layer)
+    return _registry.find(_key(layer, path))
+
+
+def routine_owner(routine: Routine) -> str:
+    """Who gives a routine: `plait`, a distribution and its version, or a file."""
+    return owner(routine.origin)
 
 
 def uniform(layout: str) -> Formats:
@@ -138,8 +154,13 @@ def applicable(layer: Layer) -> Iterable[tuple[Routine, str | None]]:
         yield routine, routine.refuse(layer)
 
 
-@functools.cache
-def _load_builtin() -> None:
-    for module in ("plait.backends.cpu", "plait.backends.reference.routines"):
-        importlib.import_module(module)
-    assert layer_class("conv2d")
+def _key(layer: str, path: RoutinePath) -> str:
+    return f"{path.base} of {layer}"
+
+
+def _add_reference(layer: str) -> None:
+    """Layers may be registered at any time, and each has its reference from then on."""
+    if _key(layer, REFERENCE) not in _registry.loaded() and layer_class(layer) is not None:
+        from plait.backends.reference.routines import register_reference
+
+        register_reference(layer)

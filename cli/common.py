@@ -59,6 +59,21 @@ DATABASE = click.option(
 THREADS = click.IntRange(min=1)
 
 
+def load_files(files: Sequence[str]) -> None:
+    """Run the files of `--load`, or of `PLAIT_LOAD` where none are given; plug-ins that fail are warned of as lines.
+
+    Raises:
+        PluginError: P601, P602 with the place in the file.
+    """
+    from plait.ir import plugins
+
+    plugins.report = warn
+    if not files:
+        plugins.load_environment()
+    for file in files:
+        plugins.load_file(file)
+
+
 def load_static(path: Path, dims: Sequence[tuple[str, int]]) -> Module:
     """Read a model; dimensions that stay symbolic become 1, with a note."""
     import plait

@@ -27,19 +27,19 @@ def command(model: Path, output: Path, dims: tuple[tuple[str, int], ...]) -> Non
     Everything in the model that is not supported is listed at once; nothing is imported by half.
     """
     import plait
-    from plait.frontends import is_ir_text
+    from plait.frontends import is_onnx
     from plait.ir.text import print_module, save_ir
 
     to_stdout = str(output) == "-"
     if not to_stdout:
         check_output(output, inputs=[model])
-    if is_ir_text(model):
-        module, told = plait.load(model, dims=dict(dims)), str(model)
-    else:
+    if is_onnx(model):
         from plait.frontends.onnx import import_onnx
 
         result = import_onnx(model, dims=dict(dims))
         module, told = result.module, str(result.report)
+    else:
+        module, told = plait.load(model, dims=dict(dims)), str(model)
     if to_stdout:
         click.echo(print_module(module), nl=False)
         return

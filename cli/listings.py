@@ -1,4 +1,4 @@
-"""`plait routines`, `plait layers`, `plait passes`: what is registered."""
+"""`plait routines`, `plait layers`, `plait passes`, `plait plugins`: what is registered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from plait.cli.common import JSON
-from plait.cli.output import Table, print_json
+from plait.cli.output import Table, note, print_json
 
 
 @click.command("routines")
@@ -18,7 +18,7 @@ from plait.cli.output import Table, print_json
 def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None:
     """List the routines that layers can have, or those that PATTERN matches (as for `plait tune --routine`)."""
     from plait.backends.descriptor import RoutinePattern
-    from plait.backends.routine import known_routines
+    from plait.backends.routine import known_routines, routine_owner
     from plait.ir import known_layers
     from plait.ir.diagnostics import did_you_mean
 
@@ -34,14 +34,21 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
     found.sort(key=lambda r: (r.layer, str(r.path)))
     if as_json:
         rows = [
-            {"layer": r.layer, "routine": str(r.path), "version": r.version, "summary": r.summary, "origin": r.origin}
+            {
+                "layer": r.layer,
+                "routine": str(r.path),
+                "version": r.version,
+                "summary": r.summary,
+                "origin": r.origin,
+                "owner": routine_owner(r),
+            }
             for r in found
         ]
         print_json({"schema": "routines/1", "routines": rows})
         return
-    table = Table(("layer", "routine", "summary"))
+    table = Table(("layer", "routine", "origin", "summary"))
     for r in found:
-        table.add(r.layer, r.path, r.summary)
+        table.add(r.layer, r.path, routine_owner(r), r.summary)
     table.show()
 
 
@@ -50,6 +57,7 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
 def layers(as_json: bool) -> None:
     """List the kinds of layers with their operands and attributes."""
     from plait.ir import known_layers
+    from plait.ir.plugins import owner
 
     specs = known_layers().values()
     if as_json:
@@ -58,6 +66,7 @@ def layers(as_json: bool) -> None:
                 "name": s.name,
                 "summary": s.summary,
                 "origin": s.origin,
+                "owner": owner(s.origin),
                 "operands": [{"name": o.name, "optional": o.optional, "variadic": o.variadic} for o in s.operands],
                 "attributes": [{"name": a.name, "required": a.required, "default": _default(a)} for a in s.attributes],
             }
@@ -65,11 +74,11 @@ def layers(as_json: bool) -> None:
         ]
         print_json({"schema": "layers/1", "layers": rows})
         return
-    table = Table(("layer", "operands", "attributes", "summary"))
+    table = Table(("layer", "operands", "attributes", "origin", "summary"))
     for s in specs:
         operands = ", ".join(o.name + ("..." if o.variadic else "?" if o.optional else "") for o in s.operands)
         attributes = ", ".join(a.name if a.required else f"{a.name} = {_default(a)}" for a in s.attributes)
-        table.add(s.name, operands, attributes, s.summary)
+        table.add(s.name, operands, attributes, owner(s.origin), s.summary)
     table.show()
 
 
@@ -89,9 +98,9 @@ def show_passes() -> None:
     """The tables of `plait passes`."""
     from plait.passes.pipeline import PIPELINES
 
-    table = Table(("pass", "options", "summary"))
+    table = Table(("pass", "options", "origin", "summary"))
     for row in _passes():
-        table.add(row["name"], ", ".join(row["options"]), row["summary"])
+        table.add(row["name"], ", ".join(row["options"]), row["owner"], row["summary"])
     table.show()
     click.echo()
     table = Table(("pipeline", "passes"))
@@ -103,14 +112,49 @@ def show_passes() -> None:
 def _passes() -> list[dict[str, Any]]:
     import attrs
 
-    from plait.passes.registry import known_passes, pass_named
+    from plait.passes.registry import loadable_passes, pass_owner
 
     rows = []
-    for name in known_passes():
-        cls = pass_named(name)
+    for name, cls in loadable_passes().items():
         doc = (inspect.getdoc(cls) or "").splitlines()
-        rows.append({"name": name, "summary": doc[0] if doc else "", "options": [f.name for f in attrs.fields(cls)]})
+        options = [f.name for f in attrs.fields(cls)]
+        rows.append({"name": name, "summary": doc[0] if doc else "", "options": options, "owner": pass_owner(name)})
     return rows
+
+
+@click.command("plugins")
+@JSON
+def plugins(as_json: bool) -> None:
+    """List the entry points of plug-ins, and why those that fail cannot be loaded. Imports all of them."""
+    from plait.ir.diagnostics import PlaitError
+    from plait.ir.plugins import installed
+
+    rows = []
+    for plugin in installed():
+        try:
+            plugin.load()
+            problem = ""
+        except PlaitError as error:
+            problem = f"{error.code}: {error.diagnostics[0].message.removeprefix(plugin.title).strip()}"
+        rows.append(
+            {
+                "group": plugin.group,
+                "name": plugin.name,
+                "target": plugin.value,
+                "owner": plugin.distribution,
+                "problem": problem,
+            }
+        )
+    if as_json:
+        print_json({"schema": "plugins/1", "plugins": rows})
+        return
+    if not rows:
+        note("no plug-ins are installed")
+        return
+    table = Table(("group", "name", "target", "origin", "state"))
+    for row in rows:
+        table.add(row["group"], row["name"], row["target"], row["owner"], row["problem"] or "ok")
+    table.show()
 
 
 def _default(attribute: Any) -> str:

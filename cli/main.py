@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "routines": ("plait.cli.listings:routines", "List the routines that layers can have."),
     "layers": ("plait.cli.listings:layers", "List the kinds of layers."),
     "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),
+    "plugins": ("plait.cli.listings:plugins", "List what plug-ins add, and which of them cannot be loaded."),
     "profile": ("plait.cli.profiles:group", "Look into the profile database."),
 }
 
@@ -27,6 +28,32 @@ EPILOG = (
     "Exit codes: 0 ok, 1 a check or run failed, 2 usage, 3 invalid IR, 4 unsupported or unreadable model, "
     "5 no routine, 70 internal error, 130 interrupted."
 )
+
+
+def _load(ctx: click.Context, param: click.Parameter, files: tuple[str, ...]) -> None:
+    from plait.cli.common import load_files
+
+    load_files(files)
+
+
+LOAD = click.Option(
+    ["--load"],
+    multiple=True,
+    metavar="FILE.py",
+    help="Run a Python file that registers layers, passes, routines, ... by decorators. May be repeated; "
+    "$PLAIT_LOAD names further ones.",
+    expose_value=False,
+    is_eager=True,
+    callback=_load,
+)
+
+
+def accept_load(command: click.Command) -> None:
+    """Give a command, and the commands inside it, the option `--load`."""
+    if LOAD not in command.params:
+        command.params.append(LOAD)
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        accept_load(inner)
 
 
 class Commands(click.Group):
@@ -40,6 +67,7 @@ class Commands(click.Group):
             return None
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
+        accept_load(command)
         return command
 
     def resolve_command(
@@ -58,7 +86,10 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, epilog=EPILOG
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+    params=[LOAD],
 )
 @click.version_option(package_name="plait", message="plait %(version)s")
 def plait() -> None:

@@ -6,11 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.frontends.errors import InconsistentModel, ModelError, UnsupportedModel
+from plait.frontends.registry import frontend_of, known_suffixes, register_frontend
 
 if TYPE_CHECKING:
     from plait.ir import Module
 
-__all__ = ["InconsistentModel", "ModelError", "UnsupportedModel", "load_model"]
+__all__ = [
+    "InconsistentModel",
+    "ModelError",
+    "UnsupportedModel",
+    "frontend_of",
+    "known_suffixes",
+    "load_model",
+    "register_frontend",
+]
 
 _HEAD = 4096
 
@@ -19,8 +28,8 @@ def load_model(path: str | Path, **options: Any) -> Module:
     """Read a model file of any known format; the content decides, then the suffix.
 
     Args:
-        path: an ONNX file, or the text form of the IR (`.ir`).
-        options: those of the reader: `plait.frontends.onnx.import_onnx` or `plait.ir.text.load_ir`.
+        path: an ONNX file, the text form of the IR (`.ir`), or a file for a registered frontend.
+        options: those of the reader: `plait.frontends.onnx.import_onnx` or `plait.ir.text.load_ir`; others take none.
 
     Raises:
         PlaitError: the file cannot be read, is inconsistent, or uses something unsupported.
@@ -30,6 +39,8 @@ def load_model(path: str | Path, **options: Any) -> Module:
         from plait.ir.text import load_ir
 
         return load_ir(path, **options)
+    if (frontend := frontend_of(path)) is not None:
+        return frontend.read(path)
     from plait.frontends.onnx import import_onnx
 
     return import_onnx(path, **options).module
@@ -47,3 +58,8 @@ def is_ir_text(path: Path) -> bool:
     lines = (line.strip() for line in head.splitlines())
     first = next((line for line in lines if line and not line.startswith(b"//")), b"")
     return first.split()[:1] == [b"ir"] and first.split()[1:2] != [] and first.split()[1].isdigit()
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether the ONNX importer reads a file: it takes everything that nobody else does."""
+    return not is_ir_text(path) and frontend_of(path) is None

@@ -29,6 +29,9 @@ CODES: dict[str, str] = {
     "P403": "no routine can run a layer",
     "P501": "the profile database cannot be used",
     "P404": "a routine descriptor is malformed or matches nothing",
+    "P601": "a plug-in or a file given by --load cannot be loaded",
+    "P602": "two parties register the same name",
+    "P603": "a plug-in is for another version of the plug-in interface",
 }
 """Every diagnostic code with its meaning; each has a negative test."""
 

@@ -13,7 +13,6 @@ attribute.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from typing import Any, TypeVar
 import attrs
 
 from plait.ir.layer import Layer, OpaqueLayer, Return
+from plait.ir.named_registry import Registry
+from plait.ir.plugins import origin_of
 
 _OPERANDS = {"Value": "one", "Value | None": "optional", "tuple[Value, ...]": "variadic"}
 _BASE_FIELDS = {a.name for a in attrs.fields(Layer)}
@@ -62,7 +63,13 @@ class LayerSpec:
         return " ".join((self.cls.__doc__ or "").strip().partition("\n\n")[0].split())
 
 
-_registry: dict[str, LayerSpec] = {}
+def _import_builtin() -> None:
+    package = importlib.import_module("plait.ir.layers")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"plait.ir.layers.{module.name}")
+
+
+_registry: Registry[LayerSpec] = Registry("layer", "plait.layers", prepare=_import_builtin, by_import=True)
 L = TypeVar("L", bound=type[Layer])
 
 
@@ -70,38 +77,31 @@ def layer(name: str) -> Callable[[L], L]:
     """Class decorator: register an attrs subclass of `Layer` under `name`.
 
     Raises:
-        ValueError: the name is taken; the message names both owners.
+        PluginError: P602, the name is taken; the message names both owners.
     """
 
     def register(cls: L) -> L:
         spec = _spec(name, cls)
-        if name in _registry and _registry[name].origin != spec.origin:
-            raise ValueError(f"layer {name!r} is registered by both {_registry[name].origin} and {spec.origin}")
+        _registry.add(name, spec, spec.origin)
         cls.spec = spec
-        _registry[name] = spec
         return cls
 
     return register
 
 
 def known_layers() -> dict[str, LayerSpec]:
-    """All registered layers by name, built-in ones included."""
-    _load_builtin()
-    return dict(sorted(_registry.items()))
+    """All registered layers by name, those of plug-ins included."""
+    return dict(sorted(_registry.loaded().items()))
 
 
 def layer_class(name: str) -> type[Layer] | None:
-    """The class registered under `name`, or None."""
-    _load_builtin()
-    spec = _registry.get(name)
+    """The class registered under `name`, or None.
+
+    Raises:
+        PluginError: the plug-in that has this name cannot be loaded, or two parties have it.
+    """
+    spec = _registry.find(name)
     return spec.cls if spec else None
-
-
-@functools.cache
-def _load_builtin() -> None:
-    package = importlib.import_module("plait.ir.layers")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"plait.ir.layers.{module.name}")
 
 
 def _spec(name: str, cls: type[Layer]) -> LayerSpec:
@@ -121,7 +121,7 @@ def _spec(name: str, cls: type[Layer]) -> LayerSpec:
             attributes.append(AttributeSpec(field.name, default, required, str(field.type)))
     if any(o.variadic for o in operands) and len(operands) > 1:
         raise TypeError(f"layer {name}: a repeated operand must be the only operand field")
-    return LayerSpec(name, cls, tuple(operands), tuple(attributes), f"{cls.__module__}.{cls.__qualname__}")
+    return LayerSpec(name, cls, tuple(operands), tuple(attributes), origin_of(cls))
 
 
 OpaqueLayer.spec = LayerSpec("opaque", OpaqueLayer, (OperandSpec("args", variadic=True),))

@@ -1,20 +1,16 @@
 """The registry of passes. It knows built-in passes by name and imports the file of one only when it is asked for.
 
-Other packages add passes with `@register_pass`, or by an entry point of the group `plait.passes` (name = module:class).
+Others add passes by `@register_pass`, or by an entry point of the group `plait.passes` (name = module:class).
 """
 
 from __future__ import annotations
 
-import functools
-import importlib
-import importlib.metadata
-from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from plait.ir.diagnostics import did_you_mean
+from plait.ir.named_registry import Registry
+from plait.ir.plugins import origin_of
 from plait.passes.base import Pass, pass_error
-
-GROUP = "plait.passes"
 
 _BUILTIN = {
     "bind-dims": "plait.passes.specialize:BindDims",
@@ -32,28 +28,31 @@ _BUILTIN = {
     "strip-locations": "plait.passes.strip_locations:StripLocations",
     "repeat": "plait.passes.repeat:Repeat",
 }
-_loaded: dict[str, type[Pass]] = {}
 P = TypeVar("P", bound=type[Pass])
+
+
+def _problem(name: str, thing: Any) -> str:
+    if not (isinstance(thing, type) and issubclass(thing, Pass)):
+        return f"{thing!r} is not a pass"
+    return "" if thing.name == name else f"the pass calls itself {thing.name!r}"
+
+
+_registry: Registry[type[Pass]] = Registry("pass", "plait.passes", _BUILTIN, problem=_problem)
 
 
 def register_pass(cls: P) -> P:
     """Class decorator: make a pass known by its `name`.
 
     Raises:
-        ValueError: the name is taken; the message names both owners.
+        PluginError: P602, the name is taken; the message names both owners.
     """
-    owner = f"{cls.__module__}:{cls.__qualname__}"
-    taken = _loaded.get(cls.name)
-    other = f"{taken.__module__}:{taken.__qualname__}" if taken else _BUILTIN.get(cls.name, owner)
-    if other != owner:
-        raise ValueError(f"pass {cls.name!r} is registered by both {other} and {owner}")
-    _loaded[cls.name] = cls
+    _registry.add(cls.name, cls, origin_of(cls))
     return cls
 
 
 def known_passes() -> tuple[str, ...]:
     """Names of all passes, sorted. Imports none of them."""
-    return tuple(sorted({*_BUILTIN, *_loaded, *_entry_points()}))
+    return tuple(sorted(_registry.names()))
 
 
 def pass_named(name: str) -> type[Pass]:
@@ -61,31 +60,19 @@ def pass_named(name: str) -> type[Pass]:
 
     Raises:
         PassError: P201, no pass has this name.
+        PluginError: the plug-in that has it cannot be loaded, or two parties have it.
     """
-    if name not in _loaded:
-        loader = _importer(_BUILTIN[name]) if name in _BUILTIN else _entry_points().get(name)
-        if loader is None:
-            raise pass_error(f"unknown pass {name!r}", did_you_mean(name, known_passes()))
-        _loaded[name] = loader()
-    return _loaded[name]
+    cls = _registry.find(name)
+    if cls is None:
+        raise pass_error(f"unknown pass {name!r}", did_you_mean(name, known_passes()))
+    return cls
 
 
-def _importer(target: str) -> Callable[[], type[Pass]]:
-    def load() -> type[Pass]:
-        module, _, attribute = target.partition(":")
-        cls: type[Pass] = getattr(importlib.import_module(module), attribute)
-        return cls
-
-    return load
+def loadable_passes() -> dict[str, type[Pass]]:
+    """All passes by name; those that cannot be loaded are reported as a warning."""
+    return dict(sorted(_registry.all().items()))
 
 
-@functools.cache
-def _entry_points() -> dict[str, Callable[[], type[Pass]]]:
-    found: dict[str, Callable[[], type[Pass]]] = {}
-    owners = dict(_BUILTIN)
-    for point in importlib.metadata.entry_points(group=GROUP):
-        if point.name in owners:
-            raise ValueError(f"pass {point.name!r} is registered by both {owners[point.name]} and {point.value}")
-        owners[point.name] = point.value
-        found[point.name] = point.load
-    return found
+def pass_owner(name: str) -> str:
+    """Who gives a pass: `plait`, a distribution and its version, or a file."""
+    return _registry.owner(name)

@@ -75,7 +75,7 @@ def cpu(
             variants or (lambda candidate: ("",)),
             version,
             summary,
-            f"{lower.__module__}.{lower.__qualname__}:{layout}",
+            f"{lower.__module__}:{lower.__qualname__}[{layout}]",
         )
     )
 

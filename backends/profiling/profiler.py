@@ -20,6 +20,7 @@ from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.worker import READY, read_frame, write_frame
 from plait.ir.diagnostics import Diagnostic
+from plait.ir.plugins import environment
 
 WORKER = (sys.executable, "-m", "plait.backends.profiling.worker")
 START_S = 120.0
@@ -141,6 +142,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            env={**os.environ, **environment()},
             stderr=None if os.environ.get("PLAIT_WORKER_STDERR") else subprocess.DEVNULL,
         )
         assert process.stdout is not None

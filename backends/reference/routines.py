@@ -5,9 +5,8 @@ Always legal, never fast.
 
 from __future__ import annotations
 
-from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering
-from plait.backends.routine import Routine, register_routine, uniform
+from plait.backends.routine import REFERENCE, Routine, register_routine, uniform
 from plait.ir.layer import Layer
 from plait.ir.registry import known_layers
 
@@ -23,22 +22,22 @@ def _refuse(layer: Layer) -> str | None:
     return None
 
 
-def register_all() -> None:
-    """Add `cpu/any/nchw/reference` for every registered layer but `adapt`, which exists only between layouts."""
-    for name, spec in known_layers().items():
-        if name == "adapt":
-            continue
-        register_routine(
-            Routine(
-                RoutinePath("cpu", "any", "nchw", "reference"),
-                name,
-                uniform("nchw"),
-                _lower,
-                _refuse,
-                summary="NumPy semantics of the layer",
-                origin=f"plait.backends.reference:{spec.origin}",
-            )
+def register_reference(layer: str) -> None:
+    """Add `cpu/any/nchw/reference` for a kind of layer; not for `adapt`, which exists only between layouts."""
+    if layer == "adapt":
+        return
+    register_routine(
+        Routine(
+            REFERENCE,
+            layer,
+            uniform("nchw"),
+            _lower,
+            _refuse,
+            summary="NumPy semantics of the layer",
+            origin=f"plait.backends.reference.routines:{layer}",
         )
+    )
 
 
-register_all()
+for _name in known_layers():
+    register_reference(_name)

@@ -11,6 +11,7 @@ from plait.ir import Constant, Function, Layer, Module, TensorType, Value, layer
 from plait.ir.layer import OpaqueLayer
 from plait.ir.layers.activations import Relu, Tanh
 from plait.ir.layers.elementwise import Add
+from plait.ir.plugins import PluginError
 from plait.ir.region import Region
 from plait.ir.registry import known_layers, layer_class
 from plait.ir.text import parse_module, print_module
@@ -227,7 +228,7 @@ def test_layer_names_have_one_owner() -> None:
     import attrs
 
     with pytest.raises(
-        ValueError, match=r"'relu' is registered by both plait\.ir\.layers\.activations\.Relu and .*Mine"
+        PluginError, match=r"'relu' is registered by both plait\.ir\.layers\.activations:Relu \(built in\) and .*Mine"
     ):
 
         @layer("relu")

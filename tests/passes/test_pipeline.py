@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
 from typing import Any, ClassVar
@@ -9,6 +10,7 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
+from plait.ir.plugins import PluginError
 from plait.passes import pipeline, registry
 from plait.passes.base import Pass, PassError
 from plait.passes.pipeline import PIPELINES, Pipeline, register_pipeline
@@ -144,7 +146,7 @@ def test_registry_loads_no_pass_before_it_is_asked() -> None:
 
 
 def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    monkeypatch.setattr(registry, "_registry", copy.deepcopy(registry._registry))
 
     @attrs.frozen
     class Mine(Pass):
@@ -152,7 +154,9 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 
         name: ClassVar[str] = "dce"
 
-    with pytest.raises(ValueError, match=r"'dce' is registered by both plait\.passes\.dce:Dce and .*Mine"):
+    with pytest.raises(
+        PluginError, match=r"'dce' is registered by both plait\.passes\.dce:Dce \(built in\) and .*Mine"
+    ):
         register_pass(Mine)
 
     @register_pass

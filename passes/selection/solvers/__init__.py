@@ -1,39 +1,65 @@
 """Solvers of the routine-selection problem, by name.
 
-A solver is registered as ``module:function`` and imported when first asked for; plug-ins use
-``register_solver``.  All of them take a ``Problem`` and ``SolveOptions`` and return a ``Solution`` that
-carries a proven lower bound.
+Built-in ones are imported when first asked for; others come from ``@register_solver(name)``, or by entry points of the
+group ``plait.solvers`` (name = module:function).  All of them take a ``Problem`` and ``SolveOptions`` and return a
+``Solution`` that carries a proven lower bound.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import cast
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from plait.ir.named_registry import Registry
+from plait.ir.plugins import origin_of
 from plait.passes.selection.options import Solver
 
-_SOLVERS: dict[str, str] = {}
+S = TypeVar("S", bound=Solver)
+
+_BUILTIN = ("exact", "greedy", "single_format", "fastest", "brute_force")
 
 
-def register_solver(name: str, target: str) -> None:
-    """Make ``target`` ("module:function") known as ``name``; a taken name is an error."""
-    if name in _SOLVERS:
-        raise ValueError(f"solver {name!r} is given by both {_SOLVERS[name]} and {target}")
-    _SOLVERS[name] = target
+def _problem(name: str, thing: Any) -> str:
+    return "" if callable(thing) else f"{thing!r} cannot be called"
+
+
+_registry: Registry[Solver] = Registry(
+    "solver", "plait.solvers", {name: f"{__name__}.{name}:solve" for name in _BUILTIN}, problem=_problem
+)
+
+
+def register_solver(name: str) -> Callable[[S], S]:
+    """Decorator: make a function known as the solver ``name``.
+
+    Raises:
+        PluginError: P602, the name is taken; the message names both owners.
+    """
+
+    def register(solve: S) -> S:
+        _registry.add(name, solve, origin_of(solve))
+        return solve
+
+    return register
 
 
 def known_solvers() -> tuple[str, ...]:
-    """Names of all solvers, in order of registration."""
-    return tuple(_SOLVERS)
+    """Names of all solvers, built-in ones first.  Imports none of them."""
+    return _registry.names()
 
 
 def solver(name: str) -> Solver:
-    """The solver of that name."""
-    if name not in _SOLVERS:
+    """The solver of that name.
+
+    Raises:
+        ValueError: there is none.
+        PluginError: the plug-in that has it cannot be loaded, or two parties have it.
+    """
+    found = _registry.find(name)
+    if found is None:
         raise ValueError(f"no solver {name!r}; known are {', '.join(known_solvers())}")
-    module, _, function = _SOLVERS[name].partition(":")
-    return cast(Solver, getattr(import_module(module), function))
+    return found
 
 
-for _name in ("exact", "greedy", "single_format", "fastest", "brute_force"):
-    register_solver(_name, f"{__name__}.{_name}:solve")
+def solver_owner(name: str) -> str:
+    """Who gives a solver: ``plait``, a distribution and its version, or a file."""
+    return _registry.owner(name)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import attrs
 import pytest
 
+from plait.ir.plugins import PluginError
 from plait.passes.selection import (
     Problem,
     ProblemBuilder,
@@ -242,8 +243,10 @@ def test_registry() -> None:
     assert known_solvers()[:5] == ("exact", "greedy", "single_format", "fastest", "brute_force")
     with pytest.raises(ValueError, match="no solver 'best'; known are exact, greedy"):
         solver("best")
-    with pytest.raises(ValueError, match=r"'exact' is given by both .*exact:solve and mine:solve"):
-        register_solver("exact", "mine:solve")
+    with pytest.raises(
+        PluginError, match=r"'exact' is registered by both .*exact:solve \(built in\) and .*fastest:solve"
+    ):
+        register_solver("exact")(solver("fastest"))
 
 
 def test_evaluate_says_infinite_when_out_of_reach() -> None:
