@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     "--solver",
     default="exact",
     show_default=True,
-    help="How to choose: exact, greedy, single_format, fastest, brute_force.",
+    help="How to choose: exact, greedy, single_format, fastest, brute_force, or one of a plug-in.",
 )
 @DIMS
 @click.option(
@@ -54,11 +54,13 @@ def command(
     Measurements are kept in the profile database: what is known is not measured again, and interrupting loses nothing.
     """
     import plait
-    from plait.passes.selection import known_solvers
+    from plait.passes import selection
     from plait.tuning.api import plans_of_same_model
 
-    if solver not in known_solvers():
-        raise click.BadParameter(f"no solver {solver!r}; known are {', '.join(known_solvers())}", param_hint="--solver")
+    try:
+        selection.solver(solver)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--solver") from None
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
     with measuring() as progress:

@@ -52,14 +52,17 @@ class Frontend:
         except (PlaitError, OSError):
             raise
         except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            hint = f"the frontend is {describe(self.origin)}"
-            raise ModelError(f"cannot be read as a {self.suffix} file: {reason}", str(path), hint) from error
+            problem = f"cannot be read as a {self.suffix} file: {type(error).__name__}: {error}"
+            raise ModelError(problem, str(path), self._hint) from error
         if not isinstance(module, Module):
-            hint = f"the frontend is {describe(self.origin)}"
-            raise ModelError(f"the frontend for {self.suffix} gave a {type(module).__name__}", str(path), hint)
+            problem = f"the frontend for {self.suffix} gave {type(module).__name__}, not a module"
+            raise ModelError(problem, str(path), self._hint)
         verify(module)
         return module
+
+    @property
+    def _hint(self) -> str:
+        return f"the frontend is {describe(self.origin)}"
 
 
 def register_frontend(*suffixes: str) -> Callable[[F], F]:

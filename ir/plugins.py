@@ -83,7 +83,8 @@ class Plugin:
         """
         if self.apis and str(API) not in self.apis:
             message = f"{self.title} is for version {join_names(self.apis)} of the plug-in interface, plait has {API}"
-            raise PluginError(Diagnostic("P603", message, hint=f"install a release of {self.distribution} for it"))
+            hint = f"install another release of {self.distribution.rpartition(' ')[0]}"
+            raise PluginError(Diagnostic("P603", message, hint=hint))
         if self.module in _failures:
             raise _failures[self.module]
         try:
@@ -202,14 +203,15 @@ def _distribution(point: importlib.metadata.EntryPoint) -> str:
 def _failure(what: str, error: BaseException, home: str, shown: str = "") -> PluginError:
     """The error for an exception; the place is the innermost line of the plug-in's own code."""
     span = _place(error, home, shown)
-    if isinstance(error, PlaitError):
+    if isinstance(error, PluginError):
         failure = PluginError([attrs.evolve(d, span=d.span or span) for d in error.diagnostics])
-        failure.taken = error.taken if isinstance(error, PluginError) else None
+        failure.taken = error.taken
         return failure
-    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    findings = error.diagnostics if isinstance(error, PlaitError) else ()
+    text = error.msg if isinstance(error, SyntaxError) else "" if findings else str(error)
     kind = type(error).__name__
     message = f"{what}: {kind}: {text}" if text else f"{what}: {kind}"
-    return PluginError(Diagnostic("P601", message, span, "" if span else shown))
+    return PluginError([Diagnostic("P601", message, span, "" if span else shown), *findings])
 
 
 def _place(error: BaseException, home: str, shown: str) -> Span | None:
