@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
@@ -116,6 +117,11 @@ class Registry(Generic[T]):
     def owner(self, name: str) -> str:
         """Who gives a registered name: `plait`, a distribution and its version, or a file."""
         return plugins.owner(self._origins[name])
+
+    def copy(self) -> Registry[T]:
+        """What is added to the copy is not in this one. Filled first, since built-in modules register only once."""
+        self._fill()
+        return copy.deepcopy(self)
 
     def _prepare(self) -> None:
         if not self._prepared:

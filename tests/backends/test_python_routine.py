@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ from plait.ir.text.parser import parse_module
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.known_routines()  # built-in ones are registered by the first import only
-    monkeypatch.setattr(registry, "_registry", copy.deepcopy(registry._registry))
+    monkeypatch.setattr(registry, "_registry", registry._registry.copy())
 
 
 def run(text: str, *inputs: Any) -> list[Any]:

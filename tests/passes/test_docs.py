@@ -16,7 +16,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "passes.md").read_text(encoding="ut
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", DOCS, re.DOTALL))
 def test_examples_run(code: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_loaded", dict(registry._loaded))
+    monkeypatch.setattr(registry, "_registry", registry._registry.copy())
     exec(compile(code, "docs/passes.md", "exec"), {"__name__": "example"})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from typing import Any, ClassVar
@@ -102,7 +101,8 @@ class Nested(Pass):
 
 
 def test_options_may_be_nested(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_loaded", {**registry._loaded, "nested": Nested})
+    monkeypatch.setattr(registry, "_registry", registry._registry.copy())
+    register_pass(Nested)
     assert str(Nested({"b": 1, "c": {"d": ("x", 2.0)}})) == "nested{a={b=1,c={d=[x,2.0]}}}"
     text = "nested{a=[f(1, [2]),[true]]}"
     assert str(Pipeline.parse(text)) == text
@@ -146,7 +146,7 @@ def test_registry_loads_no_pass_before_it_is_asked() -> None:
 
 
 def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registry", copy.deepcopy(registry._registry))
+    monkeypatch.setattr(registry, "_registry", registry._registry.copy())
 
     @attrs.frozen
     class Mine(Pass):
