@@ -1,0 +1,114 @@
+"""Trying a change on a copy of a module: what it leaves unused is swept, types are inferred anew, all is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import attrs
+import numpy as np
+
+from plait.ir.layer import Layer
+from plait.ir.module import Module
+from plait.ir.types import TensorType, Type
+from plait.ir.values import Array, Constant, Value
+from plait.ir.verify import diagnose
+from plait.passes.reduce.fit import MISFITS, fit
+from plait.passes.reduce.walk import layers_of, regions_of
+
+Change = Callable[[Module], bool]
+"""Alters a module in place; false if it does not apply. It may leave types behind that do not fit together."""
+
+
+def edited(module: Module, change: Change) -> Module | None:
+    """A changed copy, or None where the change does not apply or gives no valid module.
+
+    Layers and constants that lose their last reader are removed; those that had none before stay, since they may be
+    what the failure is about.
+    """
+    copy = module.clone()
+    idle = _unused_layers(copy), {c for c in copy.constants.values() if not c.users}
+    types = {c: c.type for c in copy.constants.values()}
+    try:
+        if not change(copy):
+            return None
+        _sweep(copy, *idle)
+        _infer(copy)
+        _resize_constants(copy, types)
+    except MISFITS:
+        return None
+    return None if diagnose(copy, allow_unknown=True) else copy
+
+
+def replace_constant(module: Module, old: Constant, new: Constant) -> None:
+    """Put a constant in the place of another, under its name."""
+    new.name = old.name
+    # Assigned rather than adopted: the order of constants stays.
+    module.constants[old.name] = new
+    if old.users:
+        next(iter(regions_of(module))).replace_uses(old, new)
+
+
+def _unused_layers(module: Module) -> set[Layer]:
+    return {layer for layer in layers_of(module) if not any(r.users for r in layer.results)}
+
+
+def _sweep(module: Module, idle: set[Layer], idle_constants: set[Constant]) -> None:
+    for layer in reversed(list(layers_of(module))):
+        if layer not in idle and layer.region is not None and not any(r.users for r in layer.results):
+            layer.region.remove(layer)
+    for constant in list(module.constants.values()):
+        if not constant.users and constant not in idle_constants:
+            del module.constants[constant.name]
+
+
+def _infer(module: Module) -> None:
+    """Result types from operands, constants and attributes fitted where they have to.
+
+    Raises:
+        ShapeError, or another of `MISFITS`: a layer cannot be made to fit.
+    """
+    layers = list(layers_of(module))
+    restarts, i = len(layers) + 10, 0
+    while i < len(layers):
+        try:
+            types = layers[i].result_types()
+        except MISFITS:
+            restarts -= 1
+            if restarts < 0 or not fit(layers[i]):
+                raise
+            # What was fitted may be read by layers before this one too.
+            i = 0
+            continue
+        for result, inferred in zip(layers[i].results, types, strict=True):
+            _set_type(result, inferred)
+        i += 1
+
+
+def _set_type(result: Value, inferred: Type) -> None:
+    old = result.type
+    if isinstance(old, TensorType) and isinstance(inferred, TensorType) and old.rank == inferred.rank:
+        # The format is a choice, not a consequence.
+        inferred = attrs.evolve(inferred, layout=old.layout, device=old.device)
+    result.type = inferred
+
+
+def _resize_constants(module: Module, types: dict[Constant, TensorType]) -> None:
+    for old, type in types.items():
+        if old.type == type or module.constants.get(old.name) is not old:
+            continue
+        load = partial(_resized_data, old, old.type.static_shape)
+        replace_constant(module, old, Constant(old.name, type=old.type, load=load))
+
+
+def _resized_data(constant: Constant, shape: tuple[int, ...]) -> Array:
+    return resized(constant.data, shape)
+
+
+def resized(data: Array, shape: tuple[int, ...]) -> Array:
+    """The first elements along each axis; where there are too few, they repeat."""
+    if data.ndim != len(shape):
+        return np.resize(data, shape)
+    for axis, size in enumerate(shape):
+        data = data.take(range(size), axis=axis, mode="wrap") if data.shape[axis] != size else data
+    return np.array(data, order="C")
