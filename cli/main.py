@@ -12,6 +12,7 @@ import click
 COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("plait.cli.import_model:command", "Read a model file and write it as IR text with weights beside it."),
     "opt": ("plait.cli.opt:command", "Run passes on a module."),
+    "reduce": ("plait.cli.reduce:command", "Shrink a module on which a command fails to a minimal one."),
     "tune": ("plait.cli.tune:command", "Choose a routine for every layer from measured times; write a package."),
     "run": ("plait.cli.run:command", "Run a model on arrays."),
     "bench": ("plait.cli.bench:command", "Time a tuned model, whole and layer by layer."),
