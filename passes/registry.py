@@ -24,6 +24,7 @@ _BUILTIN = {
     "fold-pad": "plait.passes.fold_pad:FoldPad",
     "fuse-activation": "plait.passes.fuse_activation:FuseActivation",
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
+    "rewrite": "plait.passes.apply_patterns:Rewrite",
     "nest-concat": "plait.passes.nest_concat:NestConcat",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
     "repeat": "plait.passes.repeat:Repeat",

@@ -113,7 +113,11 @@ class PatternCallbacks:
         return ConstraintSyntax(c[0] is not None, c[1])
 
     def comparison(self, c: list[Any]) -> ConstraintSyntax:
-        return ConstraintSyntax(c[0] is not None, c[1], str(c[2]), c[3])
+        left, right = c[1], c[3]
+        for one, other in ((left, right), (right, left)):
+            if one.kind == "list":  # has no token of its own
+                one.token = other.token
+        return ConstraintSyntax(c[0] is not None, left, str(c[2]), right)
 
     def membership(self, c: list[Any]) -> ConstraintSyntax:
         return ConstraintSyntax(c[0] is not None, c[1], "in", TermSyntax("list", c[1].token, list(c[2])))
@@ -125,8 +129,7 @@ class PatternCallbacks:
         return TermSyntax("function", c[0], c[1:])
 
     def list_term(self, c: list[Any]) -> TermSyntax:
-        first = next((t for t in c[0] if isinstance(t, lark.Token)), lark.Token("LIST", "["))
-        return TermSyntax("list", first, list(c[0]))
+        return TermSyntax("list", lark.Token("LIST", "["), list(c[0]))
 
     def number_term(self, c: list[Any]) -> TermSyntax:
         return TermSyntax("number", c[0])
