@@ -14,6 +14,7 @@ import attrs
 import numpy as np
 
 from plait.ir.attributes import Call, float_text
+from plait.ir.dtypes import is_floating
 from plait.ir.values import Array
 
 
@@ -64,7 +65,7 @@ class Activation:
         """Apply to an array; computed in float64 for floating inputs, result in the dtype of `x`."""
         if not self:
             return x
-        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        wide = x.astype(np.float64) if is_floating(x.dtype) else x
         return KINDS[self.kind][1](wide, *self.params).astype(x.dtype)
 
     def attribute_text(self) -> str:

@@ -124,6 +124,14 @@ class DType(enum.Enum):
         return found
 
 
+def is_floating(dtype: np.dtype[Any]) -> bool:
+    """Whether a NumPy dtype is one of (real) floating-point numbers, those of `ml_dtypes` included."""
+    if dtype.kind != "V":
+        return bool(dtype.kind == "f")
+    found = _BY_NUMPY.get(dtype.name)
+    return found is not None and found.is_float
+
+
 _FROM_NUMPY = {
     DType.F64: "float64",
     DType.F32: "float32",

@@ -126,7 +126,7 @@ def _run(layer: Layer, live: Mapping[Value, Array], symbolic: bool) -> tuple[Arr
             results: Any = layer.reference(*operands)
     except PlaitError:
         raise
-    except (ValueError, IndexError, MemoryError) as error:
+    except (ValueError, TypeError, IndexError, MemoryError) as error:
         raise _error(f"{layer.describe()}: {error}") from error
     return results if isinstance(results, tuple) else (results,)
 

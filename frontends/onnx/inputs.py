@@ -12,6 +12,7 @@ from plait.frontends.onnx.tensors import dtype_of
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.diagnostics import did_you_mean
 from plait.ir.dims import Dimension, symbol
+from plait.ir.dtypes import DType
 from plait.ir.types import TensorType
 
 Shapes = Mapping[str, Sequence[int | str | None]]
@@ -106,6 +107,8 @@ def _type(
         dtype = dtype_of(tensor.elem_type)
     except ValueError as error:
         raise InconsistentModel(f"input {info.name!r} has {error}", where) from None
+    if dtype is DType.STRING:
+        raise Unsupported("element type string")
     stated = [_stated(d) for d in tensor.shape.dim] if tensor.HasField("shape") else None
     if shape is None:
         if stated is None:

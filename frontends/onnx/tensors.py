@@ -5,10 +5,10 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
+import onnx.numpy_helper
 from onnx import TensorProto
 
 from plait.frontends.errors import InconsistentModel, ModelError
@@ -30,15 +30,36 @@ DTYPES: dict[int, DType] = {
     TensorProto.UINT16: DType.U16,
     TensorProto.UINT8: DType.U8,
     TensorProto.BOOL: DType.BOOL,
+    TensorProto.STRING: DType.STRING,
+    TensorProto.BFLOAT16: DType.BF16,
+    TensorProto.COMPLEX64: DType.C64,
+    TensorProto.COMPLEX128: DType.C128,
+    TensorProto.FLOAT8E4M3FN: DType.F8E4M3FN,
+    TensorProto.FLOAT8E4M3FNUZ: DType.F8E4M3FNUZ,
+    TensorProto.FLOAT8E5M2: DType.F8E5M2,
+    TensorProto.FLOAT8E5M2FNUZ: DType.F8E5M2FNUZ,
+    TensorProto.FLOAT8E8M0: DType.F8E8M0,
+    TensorProto.FLOAT6E2M3: DType.F6E2M3,
+    TensorProto.FLOAT6E3M2: DType.F6E3M2,
+    TensorProto.FLOAT4E2M1: DType.F4E2M1,
+    TensorProto.INT4: DType.I4,
+    TensorProto.UINT4: DType.U4,
+    TensorProto.INT2: DType.I2,
+    TensorProto.UINT2: DType.U2,
 }
+
+_CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 # Which repeated field holds the elements when they are not in `raw_data` (onnx.proto, TensorProto).
 _FIELDS = {
     DType.F32: "float_data",
+    DType.C64: "float_data",
     DType.F64: "double_data",
+    DType.C128: "double_data",
     DType.I64: "int64_data",
     DType.U64: "uint64_data",
     DType.U32: "uint64_data",
+    DType.STRING: "string_data",
 }
 
 
@@ -46,7 +67,7 @@ def dtype_of(code: int) -> DType:
     """The element type of an ONNX type code.
 
     Raises:
-        Unsupported: there is none that anything computes with (bfloat16, strings, complex numbers, 8-bit floats, ...).
+        Unsupported: it is newer than this version.
         ValueError: ONNX has no such code.
     """
     if code in DTYPES:
@@ -100,28 +121,33 @@ class TensorReader:
     ) -> Callable[[], Array]:
         if tensor.HasField("raw_data"):
             data = self.blobs.find(tensor.raw_data)
-            if (size := len(data)) != elements * dtype.size:
+            self._check_strings_are_apart(dtype, what)
+            if (size := len(data)) != _packed_size(dtype, elements):
                 raise self._wrong(
-                    f"{what} is {dtype}{list(shape)}, {elements * dtype.size} bytes, but {size} bytes of data"
+                    f"{what} is {dtype}{list(shape)}, {_packed_size(dtype, elements)} bytes, but {size} bytes of data"
                 )
             if isinstance(data, memoryview):
                 return lambda: _array(data, dtype, shape)
             return lambda: _array(tensor.raw_data, dtype, shape)  # rather than hold a second copy of the bytes
         field = _FIELDS.get(dtype, "int32_data")
-        if (count := len(getattr(tensor, field))) != elements:
+        if (count := len(getattr(tensor, field))) != _entries(dtype, elements):
             raise self._wrong(f"{what} is {dtype}{list(shape)}, {elements} elements, but {count} in {field}")
+        if dtype is DType.STRING:
+            return self._strings(tensor, what, shape)
+        return lambda: onnx.numpy_helper.to_array(tensor)
 
-        def load() -> Array:
-            data: Array = np.array(getattr(tensor, field), dtype=_wide(dtype))
-            # Halves are stored as their bits.
-            data = (
-                data.astype(np.uint16).view(dtype.numpy)
-                if dtype in (DType.F16, DType.BF16)
-                else data.astype(dtype.numpy)
-            )
-            return data.reshape(shape)
+    def _strings(self, tensor: onnx.TensorProto, what: str, shape: tuple[int, ...]) -> Callable[[], Array]:
+        try:
+            texts = [text.decode("utf-8") for text in tensor.string_data]
+        except UnicodeDecodeError:
+            raise self._wrong(f"{what} has strings that are not UTF-8") from None
+        data: Array = np.empty(len(texts), dtype=object)
+        data[:] = texts
+        return lambda: data.reshape(shape)
 
-        return load
+    def _check_strings_are_apart(self, dtype: DType, what: str) -> None:
+        if dtype is DType.STRING:
+            raise self._wrong(f"{what} has strings as raw or external data, which ONNX does not define")
 
     def _external(
         self, tensor: onnx.TensorProto, what: str, dtype: DType, shape: tuple[int, ...], elements: int
@@ -131,7 +157,8 @@ class TensorReader:
             offset, length = int(fields.get("offset", 0) or 0), int(fields.get("length", -1) or -1)
         except ValueError:
             raise self._wrong(f"{what}: offset and length of its external data must be integers") from None
-        size = elements * dtype.size
+        self._check_strings_are_apart(dtype, what)
+        size = _packed_size(dtype, elements)
         if size == 0:
             return lambda: np.zeros(shape, dtype.numpy)
         data = self._map(fields.get("location", ""), what)
@@ -177,15 +204,22 @@ class TensorReader:
         return InconsistentModel(message, self.where, hint)
 
 
+def _packed_size(dtype: DType, elements: int) -> int:
+    """Bytes of raw data: elements of less than 8 bits are packed (onnx.proto, TensorProto)."""
+    return elements * dtype.size if dtype.bits >= 8 else -(-elements * dtype.bits // 8)
+
+
+def _entries(dtype: DType, elements: int) -> int:
+    """Numbers in the proto field: two for a complex number, one for several of 4 or 2 bits."""
+    if dtype.is_complex:
+        return 2 * elements
+    return _packed_size(dtype, elements) if dtype.bits in (4, 2) else elements
+
+
 def _array(data: bytes | memoryview, dtype: DType, shape: tuple[int, ...]) -> Array:
-    """A view on bytes, or a copy where they are not aligned to elements, which kernels rely on."""
+    """A view on bytes; a copy where elements are packed, or not aligned, which kernels rely on."""
+    if dtype.bits < 8:
+        tensor = TensorProto(data_type=_CODES[dtype], dims=shape, raw_data=bytes(data))
+        return onnx.numpy_helper.to_array(tensor)
     array: Array = np.frombuffer(data, dtype.numpy).reshape(shape)
     return array if array.flags.aligned else array.copy()
-
-
-def _wide(dtype: DType) -> np.dtype[Any]:
-    """NumPy dtype of the proto field that holds elements of `dtype`."""
-    name = _FIELDS.get(dtype, "int32_data")
-    return np.dtype(
-        {"float_data": "f4", "double_data": "f8", "int64_data": "i8", "uint64_data": "u8", "int32_data": "i4"}[name]
-    )

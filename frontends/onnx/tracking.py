@@ -23,6 +23,8 @@ from plait.ir.values import Array, Constant, Value
 EAGER_BYTES = 1 << 16
 """Folded constants of at most this size are computed at once, larger ones at their first use."""
 _TRACKED_ELEMENTS = 256
+_MOVERS = {"cast", "concat", "expand", "gather", "reshape", "shape", "slice", "split", "transpose"}
+"""Layers that do not look at the elements, so that these may be strings."""
 _INTEGERS = (DType.I64, DType.I32)
 
 
@@ -56,6 +58,8 @@ class FunctionBuilder:
             Unsupported: it would fold to more than the limit.
         """
         operands = layer.operands
+        if layer.op not in _MOVERS and any(_has_strings(v) for v in operands):
+            raise Unsupported(f"{layer.op} of strings")
         if operands and all(isinstance(v, Constant) and v.type.is_plain for v in operands):
             types = [t for t in layer.result_types() if isinstance(t, TensorType) and t.is_plain]
             if len(types) == len(layer.result_types()):
@@ -142,11 +146,15 @@ def frozen(name: str, data: Array, type: TensorType | None = None) -> Constant:
     return Constant(name, data, type=type)
 
 
+def _has_strings(value: Value) -> bool:
+    return isinstance(value.type, TensorType) and value.type.dtype is DType.STRING
+
+
 def known_dims(value: Value) -> Array | None:
     """Elements of an integer tensor as an object array of `int` and `Dim`, or None if they are not known."""
     if isinstance(value, ShapeValue):
         return value.dims
-    if isinstance(value, Constant) and value.type.dtype not in (DType.F64, DType.F32, DType.F16, DType.BF16):
+    if isinstance(value, Constant) and value.type.dtype.numpy.kind in "iub":
         return value.data.astype(object)
     return None
 

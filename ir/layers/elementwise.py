@@ -10,12 +10,15 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import NONE, Activation, activation
+from plait.ir.attributes import boolean
 from plait.ir.attributes import dtype as dtype_converter
+from plait.ir.casting import ROUNDINGS, can_cast, cast_array
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dtypes import DType, ElementType, is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import broadcast
 from plait.ir.registry import layer
-from plait.ir.types import DType, TensorType
+from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
 
 
@@ -67,7 +70,7 @@ class Mul(Binary):
 
 
 def _divide(a: Array, b: Array) -> Array:
-    if a.dtype.kind == "f":
+    if is_floating(a.dtype) or a.dtype.kind == "c":
         return np.divide(a, b)
     # Integer division truncates towards zero, as in C and ONNX.
     quotient: Array = np.trunc(np.divide(a, b, dtype=np.float64))
@@ -142,23 +145,40 @@ class Unary(Layer):
 
     def reference(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            return UNARY[self.fn](x.astype(np.float64) if x.dtype.kind == "f" else x).astype(x.dtype)
+            return UNARY[self.fn](x.astype(np.float64) if is_floating(x.dtype) else x).astype(x.dtype)
+
+
+def _rounding(value: str) -> str:
+    if value not in ROUNDINGS:
+        raise ValueError(f"unknown rounding {value!r} (known: {', '.join(ROUNDINGS)})")
+    return value
 
 
 @layer("cast")
 @attrs.define(eq=False)
 class Cast(Layer):
-    """Change of element type; floats to integers truncate towards zero."""
+    """Change of element type; floats to integers truncate towards zero.
+
+    `saturate`: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN. `rounding`
+    (`up`, `down` or `nearest`): between powers of two, for `f8e8m0`. Quantized types are no plain numbers.
+    """
 
     x: Value
-    to: DType = attrs.field(converter=dtype_converter, kw_only=True)
+    to: ElementType = attrs.field(converter=dtype_converter, kw_only=True)
+    saturate: bool = attrs.field(default=True, converter=boolean, kw_only=True)
+    rounding: str = attrs.field(default="up", converter=_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
+        source = self.x.type.dtype
+        if not isinstance(source, DType) or not isinstance(self.to, DType):
+            raise ShapeError(f"cast converts plain elements, not {source} to {self.to}")
+        if not can_cast(source, self.to):
+            raise ShapeError(f"{source} cannot be cast to {self.to}: complex numbers stay complex")
         return TensorType(self.to, self.x.type.shape)
 
     def reference(self, x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return x.astype(self.to.numpy)
+        assert isinstance(self.to, DType)
+        return cast_array(x, self.to, saturate=self.saturate, rounding=self.rounding)
 
 
 @layer("adapt")

@@ -7,6 +7,7 @@ import numpy as np
 
 from plait.ir.activation import NONE, Activation, activation
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dtypes import is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import broadcast, want_rank
 from plait.ir.registry import layer
@@ -64,6 +65,6 @@ class Matmul(Layer):
         return 2 * self.result.type.elements * self.a.type.static_shape[-1]
 
     def reference(self, a: Array, b: Array) -> Array:
-        exact = a.dtype.kind != "f"
+        exact = not is_floating(a.dtype)
         product: Array = np.matmul(a, b) if exact else np.matmul(a.astype(np.float64), b.astype(np.float64))
         return product.astype(a.dtype)

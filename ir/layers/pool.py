@@ -7,6 +7,7 @@ import numpy as np
 
 from plait.ir.attributes import boolean, pads, pair
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dtypes import DType, is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import want_rank, window_extent
 from plait.ir.layers.conv import windows
@@ -66,10 +67,11 @@ class MaxPool2d(Layer):
     def reference(self, x: Array) -> Array:
         oh, ow = self.infer().static_shape[2:]
         pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
-        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-        view = windows(x, self.kernel, self.stride, pad, self.dilation, lowest)[:, :, :oh, :ow]
-        result: Array = view.max(axis=(4, 5))
-        return result
+        floating = is_floating(x.dtype)
+        lowest = -np.inf if floating else DType.of(x.dtype).integer_range[0]
+        wide = x.astype(np.float64) if floating else x  # some small floats have no infinity
+        view = windows(wide, self.kernel, self.stride, pad, self.dilation, lowest)[:, :, :oh, :ow]
+        return np.asarray(view.max(axis=(4, 5))).astype(x.dtype)
 
 
 @layer("avg_pool2d")

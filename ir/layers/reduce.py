@@ -9,6 +9,7 @@ import numpy as np
 
 from plait.ir.attributes import boolean, ints
 from plait.ir.dims import Dimension
+from plait.ir.dtypes import is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axes_in
 from plait.ir.registry import layer
@@ -56,7 +57,7 @@ class Reduce(Layer):
         return self.x.type.elements
 
     def reference(self, x: Array) -> Array:
-        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        wide = x.astype(np.float64) if is_floating(x.dtype) else x
         return np.asarray(REDUCTIONS[self.fn](wide, axis=axes_in(self.axes, x.ndim), keepdims=self.keep)).astype(
             x.dtype
         )

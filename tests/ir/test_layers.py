@@ -88,7 +88,14 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("f32[3x4]", f"{{fn = {fn}}}")
         for fn in ("exp", "log", "sqrt", "abs", "neg", "floor", "ceil", "reciprocal", "erf")
     ],
-    "cast": [("f32[3x4]", "{to = i32}"), ("i64[3]", "{to = f16}"), ("u8[2]", "{to = bool}")],
+    "cast": [
+        ("f32[3x4]", "{to = i32}"),
+        ("i64[3]", "{to = f16}"),
+        ("u8[2]", "{to = bool}"),
+        ("f32[3]", "{to = f8e5m2, saturate = false}"),
+        ("f32[3]", "{to = f8e8m0, rounding = nearest}"),
+        ("i4[3]", "{to = bf16}"),
+    ],
     "adapt": [(IMAGE, "{}")],
     "clip": [("f32[3x4]", "{low = -1, high = 0.5}"), ("f32[3]", "{low = 0}"), ("f32[3]", "{}")],
     "hard_sigmoid": [("f32[3x4]", "{alpha = 0.5, beta = 0.25}")],

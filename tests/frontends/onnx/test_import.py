@@ -8,8 +8,11 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from plait.backends.reference import evaluate
+from plait.frontends.errors import InconsistentModel, UnsupportedModel
 from plait.frontends.onnx import import_onnx
+from plait.frontends.onnx.tensors import DTYPES
 from plait.ir.diagnostics import Location
+from plait.ir.dtypes import DType
 from plait.ir.values import Constant
 from plait.testing.onnx_check import check_import, check_text, example, graph_model, node_model
 
@@ -127,6 +130,60 @@ def test_forms_of_tensor_data(dtype, raw):
     (got,) = evaluate(import_onnx(model).module, {}).values()
     assert got.dtype == data.dtype
     np.testing.assert_array_equal(got, data)
+
+
+CODES = {dtype: code for code, dtype in DTYPES.items()}
+
+
+@pytest.mark.parametrize("form", ["raw", "field", "external", "large"])
+@pytest.mark.parametrize("dtype", [d for d in DTYPES.values() if d is not DType.STRING])
+def test_every_element_type_loads_exactly(dtype, form, tmp_path):
+    count = 5 if form != "large" else 6001
+    # Bytes up to 99 make no NaN, which the helper for fields changes.
+    high = 2 if dtype is DType.BOOL else 100 if form == "field" else 256
+    raw = np.random.default_rng(1).integers(0, high, count * dtype.size, np.uint8)
+    data = raw.view(dtype.numpy)
+    if dtype.bits < 8:
+        low = raw & (1 << dtype.bits) - 1
+        data = low.view(dtype.numpy) if dtype.is_float else low.view(np.int8).astype(dtype.numpy)
+    tensor = numpy_helper.from_array(data, "w")
+    if form == "field":
+        values = data.view(np.uint8) if dtype.bits == 6 else data
+        if dtype.bits == 6:
+            tensor = TensorProto(name="w", data_type=CODES[dtype], dims=[count], int32_data=values.tolist())
+        else:
+            tensor = helper.make_tensor("w", CODES[dtype], [count], values)
+        assert not tensor.HasField("raw_data")
+    model = graph_model([node("Reshape", ["w", "s"], ["y"])], {}, {"s": np.array([count, 1])}, ["y"])
+    model.graph.initializer.append(tensor)
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path, save_as_external_data=form == "external", size_threshold=0, location="w.bin")
+    (got,) = evaluate(import_onnx(path).module, {}).values()
+    assert got.dtype == dtype.numpy and got.shape == (count, 1)
+    assert got.tobytes() == data.tobytes()
+
+
+def test_strings():
+    tensor = numpy_helper.from_array(np.array(["1.5", "-2", "é"], dtype=object), "w")
+    nodes = [node("Slice", ["w", "a", "b"], ["t"]), node("Cast", ["t"], ["y"], to=TensorProto.FLOAT)]
+    model = graph_model(nodes, {}, {"a": np.array([0]), "b": np.array([2])}, ["y"])
+    model.graph.initializer.append(tensor)
+    (got,) = evaluate(import_onnx(model).module, {}).values()
+    assert got.tolist() == [1.5, -2] and got.dtype == np.float32
+    fails_on = graph_model([node("Relu", ["w"], ["y"])], {}, {}, ["y"])
+    fails_on.graph.initializer.append(tensor)
+    with pytest.raises(UnsupportedModel, match="relu of strings"):
+        import_onnx(fails_on)
+    for damage, message in [
+        (lambda t: t.string_data.append(b"x"), "3 elements, but 4 in string_data"),
+        (lambda t: t.string_data.__setitem__(0, b"\xff"), "strings that are not UTF-8"),
+        (lambda t: setattr(t, "raw_data", b"abc"), "strings as raw or external data"),
+    ]:
+        wrong = onnx.ModelProto()
+        wrong.CopyFrom(model)
+        damage(next(t for t in wrong.graph.initializer if t.name == "w"))
+        with pytest.raises(InconsistentModel, match=message):
+            import_onnx(wrong)
 
 
 def test_empty_names_of_nodes_and_functions_of_the_model():
