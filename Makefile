@@ -4,17 +4,19 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+FUZZ_SECONDS ?= 60
 BIN := $(VENV)/bin
 PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
 
-.PHONY: demo test nightly lint types docs check dev clean help
+.PHONY: demo test nightly fuzz lint types docs check dev clean help
 
 help:
 	@echo "make demo     tune and run a trained model, every stage shown"
 	@echo "make test     the tests"
 	@echo "make check    tests, lint, types, docs: what CI runs"
 	@echo "make nightly  the tests with the long ones"
+	@echo "make fuzz     random inputs to all that reads text, for FUZZ_SECONDS=60"
 	@echo "make dev      an editable install: edits are live, kernels are rebuilt at import"
 	@echo "make clean    remove the environment and all that was built"
 
@@ -26,6 +28,12 @@ test: $(VENV)/.test
 
 nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -q
+
+# Two thirds of the time for modules, the rest for what is smaller. The first line of each says which engine it uses.
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python tests/fuzz/fuzz_parser.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) * 2 / 3))
+	$(BIN)/python tests/fuzz/fuzz_pipeline.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
+	$(BIN)/python tests/fuzz/fuzz_pattern.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -68,6 +76,11 @@ $(VENV)/.models: $(VENV)/.tools
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.installed $(VENV)/.models
+	touch $@
+
+# Without atheris (no wheel for this Python) the harnesses mutate in plain Python.
+$(VENV)/.fuzz: $(VENV)/.test
+	$(BIN)/pip install -q atheris || echo "atheris could not be installed; going on without it."
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models

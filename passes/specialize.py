@@ -56,7 +56,9 @@ class BindDims(Pass):
 
 def _dimension(name: str, value: Any) -> Dimension:
     try:
-        size = value if isinstance(value, int) and not isinstance(value, bool) else parse_dim(value)
+        if not isinstance(value, (int, str)) or isinstance(value, bool):
+            raise TypeError("wants an integer or a text")
+        size = value if isinstance(value, int) else parse_dim(value)
     except (TypeError, ValueError) as error:
         raise OptionError(name, f"dimension {name} is bound to {value!r}, which is no dimension ({error})") from None
     if isinstance(size, int) and size < 1:
