@@ -1,19 +1,24 @@
-"""Attribute values: numbers, booleans, words, lists, dtypes, and calls such as `clip(0, 6)`; and their text form."""
+"""Attribute values and their text form: numbers, booleans, words, strings, lists, dictionaries, types, symbols such as
+`@helper`, and calls such as `clip(0, 6)`; nested at will."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from plait.ir.dims import Dim, Dimension, parse_dim
 from plait.ir.dtypes import DType, ElementType, Quantized, element_type
 from plait.ir.spelling import float_text as float_text
+from plait.ir.spelling import name_text
 from plait.ir.spelling import quote as quote
+from plait.ir.types import Type
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RESERVED = frozenset({"true", "false", "inf", "nan", "on", "via", "loc"})
+_NAME = re.compile(r"[A-Za-z0-9_.$\-]+\Z")
 
 
 @attrs.frozen
@@ -25,6 +30,16 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.name}({', '.join(attribute_text(a) for a in self.args)})"
+
+
+@attrs.frozen
+class SymbolRef:
+    """A reference to a function of the module by name: `@helper`."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"@{name_text(self.name)}"
 
 
 def attribute_text(value: Any) -> str:
@@ -44,7 +59,11 @@ def attribute_text(value: Any) -> str:
             return value if WORD.match(value) and value not in RESERVED else quote(value)
         case tuple() | list():
             return f"[{', '.join(attribute_text(v) for v in value)}]"
-        case DType() | Quantized() | Call():
+        case Mapping():
+            return f"{{{', '.join(f'{attribute_text(k)} = {attribute_text(v)}' for k, v in value.items())}}}"
+        case Dim():
+            return attribute_text(str(value))
+        case DType() | Quantized() | Type() | Call() | SymbolRef():
             return str(value)
     if callable(text := getattr(value, "attribute_text", None)):
         return str(text())
@@ -89,6 +108,27 @@ def number(value: float) -> float:
 def integer(value: int) -> int:
     """An integer."""
     return _int(value)
+
+
+def dimension(value: int | str | Dim) -> Dimension:
+    """A dimension: an integer, a symbol, or arithmetic in quotes."""
+    if isinstance(value, Dim):
+        return value
+    return parse_dim(value) if isinstance(value, str) else _int(value)
+
+
+def optional_dimension(value: int | str | Dim | None) -> Dimension | None:
+    """A dimension or nothing."""
+    return None if value is None else dimension(value)
+
+
+def symbol_ref(value: str | SymbolRef) -> SymbolRef:
+    """A function by name."""
+    if isinstance(value, SymbolRef):
+        return value
+    if isinstance(value, str):
+        return SymbolRef(value)
+    raise TypeError(f"wants the name of a net such as @helper, got {value!r}")
 
 
 def boolean(value: bool) -> bool:

@@ -1,10 +1,11 @@
-"""Copying modules: structure is new, constants' data are shared."""
+"""Copying modules, functions and regions: structure is new, constants' data are shared."""
 
 from __future__ import annotations
 
-import attrs
+from collections.abc import Mapping
 
 from plait.ir.module import Function, Module
+from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 
 
@@ -17,17 +18,32 @@ def clone_module(module: Module) -> Module:
         twin = Constant(name, type=constant.type, load=lambda c=constant: c.data)  # type: ignore[misc]
         mapping[constant] = copy.adopt(twin)
     for function in module.functions.values():
-        copy.functions[function.name] = _clone_function(function, mapping)
+        copy.functions[function.name] = clone_function(function, mapping)
     return copy
 
 
-def _clone_function(function: Function, mapping: dict[Value, Value]) -> Function:
-    arguments = [Value(a.name, a.type) for a in function.arguments]
-    mapping.update(zip(function.arguments, arguments, strict=True))
-    copy = Function(function.name, arguments)
-    for layer in function.body:
-        twin = layer.with_operands(mapping) if layer.operands else attrs.evolve(layer)
-        copy.body.append(twin, [r.name for r in layer.results], [r.type for r in layer.results])
+def clone_function(function: Function, mapping: Mapping[Value, Value] | None = None, name: str = "") -> Function:
+    """A copy of a function under its own or another name, reading what `mapping` gives for constants."""
+    copy = Function(name or function.name)
+    fill_region(copy.body, function.body, dict(mapping or {}))
+    copy.output_names = list(function.output_names)
+    copy.comment, copy.span = function.comment, function.span
+    return copy
+
+
+def clone_region(region: Region, mapping: Mapping[Value, Value]) -> Region:
+    """A copy of a region that reads what `mapping` gives for values defined outside."""
+    copy = Region()
+    fill_region(copy, region, dict(mapping))
+    return copy
+
+
+def fill_region(copy: Region, region: Region, mapping: dict[Value, Value]) -> None:
+    """Give the empty region `copy` the arguments, layers and outputs of `region`; `mapping` learns the new values."""
+    copy.arguments = [Value(a.name, a.type) for a in region.arguments]
+    mapping.update(zip(region.arguments, copy.arguments, strict=True))
+    for layer in region:
+        twin = layer.with_operands(mapping)
+        copy.append(twin, [r.name for r in layer.results], [r.type for r in layer.results])
         mapping.update(zip(layer.results, twin.results, strict=True))
-    copy.set_outputs([mapping[v] for v in function.outputs], function.output_names)
-    return copy
+    copy.outputs = [mapping.get(v, v) for v in region.outputs]

@@ -3,8 +3,8 @@ chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
     from plait.ir.registry import LayerSpec
 
 
+class Scope(Protocol):
+    """What an evaluator offers to layers that run other code."""
+
+    def region(self, region: Region, arguments: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs of a region of the layer."""
+        ...
+
+    def net(self, name: str, arguments: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs of another function of the module."""
+        ...
+
+
 @attrs.define(eq=False)
 class Layer:
     """One operation. Subclasses are attrs classes registered with `@layer(name)`; see `plait.ir.registry` for how
@@ -27,6 +39,8 @@ class Layer:
     """
 
     spec: ClassVar[LayerSpec]
+    declares_types: ClassVar[bool] = False
+    """Result types follow from nothing and are stated with the layer: `infer` gives `declared`."""
 
     via: str | None = attrs.field(default=None, kw_only=True)
     """Path of the chosen routine, with its variant: `cpu/f32/nchw16c/direct[tile=14x2]`."""
@@ -34,8 +48,12 @@ class Layer:
     """Measured time of that routine in microseconds."""
     locations: tuple[Location, ...] = attrs.field(default=(), kw_only=True)
     """Nodes of the original model that this layer stands for."""
+    comment: str = attrs.field(default="", kw_only=True, repr=False)
+    """Lines of comment that stand before the layer in the text, without their `//`."""
     span: Span | None = attrs.field(default=None, kw_only=True, repr=False)
     """Where the layer stands in a text file, for diagnostics."""
+    declared: tuple[Type, ...] = attrs.field(default=(), kw_only=True, repr=False)
+    """Types of the results, of layers that have `declares_types`."""
     results: tuple[Value, ...] = attrs.field(default=(), init=False, repr=False)
     region: Region | None = attrs.field(default=None, init=False, repr=False)
     previous: Layer | None = attrs.field(default=None, init=False, repr=False)
@@ -49,12 +67,18 @@ class Layer:
         Raises:
             ShapeError: operands and attributes do not fit together.
         """
+        if self.declares_types:
+            return self.declared
         raise NotImplementedError(type(self).__name__)
 
     def reference(self, *operands: Any) -> Array | tuple[Array, ...]:
         """NumPy semantics: arrays in logical order in (None for an absent operand), array or arrays out. Inputs are not
         changed."""
         raise NotImplementedError(type(self).__name__)
+
+    def execute(self, scope: Scope, *operands: Any) -> Array | tuple[Array, ...]:
+        """What the evaluator calls: `reference`, unless the layer runs regions or other functions through `scope`."""
+        return self.reference(*operands)
 
     def flops(self) -> int:
         """Floating-point operations, a multiply-add counted as two; static shapes only."""
@@ -99,6 +123,10 @@ class Layer:
         """Attributes that differ from their default, in declaration order."""
         return {a.name: v for a in self.spec.attributes if (v := getattr(self, a.name)) != a.default or a.required}
 
+    def regions(self) -> tuple[Region, ...]:
+        """The regions that the layer holds, in the order of the text."""
+        return tuple(getattr(self, r.field) for r in self.spec.regions)
+
     @property
     def result(self) -> Value:
         """The only result."""
@@ -111,8 +139,12 @@ class Layer:
         return types if isinstance(types, tuple) else (types,)
 
     def with_operands(self, mapping: Mapping[Value, Value]) -> Layer:
-        """A detached copy with operands replaced."""
+        """A detached copy with operands replaced, and regions copied so that they read the replaced values."""
         changes: dict[str, Any] = {}
+        if self.spec.regions:
+            from plait.ir.clone import clone_region
+
+            changes = {r.field: clone_region(getattr(self, r.field), mapping) for r in self.spec.regions}
         for operand in self.spec.operands:
             field = getattr(self, operand.name)
             if operand.variadic:
@@ -135,20 +167,30 @@ class OpaqueLayer(Layer):
     """A layer whose kind is not registered: kept as text so that files of absent plug-ins can be inspected and
     printed."""
 
+    declares_types = True
+
     kind: str
-    args: tuple[Value | None, ...] = ()
-    attrs: dict[str, Any] = attrs.field(factory=dict)
-    types: tuple[Type, ...] = ()
+    args: tuple[Value, ...] = ()
+    values: dict[str, Any] = attrs.field(factory=dict)
+    bodies: dict[str, Region] = attrs.field(factory=dict)
+    fields: tuple[str, ...] = ()
+    """Names given to the operands in the text, "" for positional ones; empty if all are."""
 
     @property
     def op(self) -> str:
         return self.kind
 
-    def infer(self) -> tuple[Type, ...]:
-        return self.types
+    def regions(self) -> tuple[Region, ...]:
+        return tuple(self.bodies.values())
+
+    def with_operands(self, mapping: Mapping[Value, Value]) -> OpaqueLayer:
+        from plait.ir.clone import clone_region
+
+        args = tuple(mapping.get(v, v) for v in self.args)
+        return attrs.evolve(self, args=args, bodies={n: clone_region(r, mapping) for n, r in self.bodies.items()})
 
     def attributes(self) -> dict[str, Any]:
-        return self.attrs
+        return self.values
 
 
 @attrs.define(eq=False)

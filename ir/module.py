@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from plait.ir.diagnostics import Span
 from plait.ir.layer import Layer
 from plait.ir.region import Region
 from plait.ir.values import Array, Constant, Value
@@ -17,7 +18,12 @@ class Function:
     def __init__(self, name: str, arguments: Sequence[Value] = ()) -> None:
         self.name = name
         self.body = Region(arguments)
+        self.body.owner = self
         self.output_names: list[str] = []
+        self.comment = ""
+        """Lines of comment that stand before the function in the text, without their `//`."""
+        self.span: Span | None = None
+        """Where the function stands in a text file, for diagnostics."""
 
     @property
     def arguments(self) -> list[Value]:
@@ -34,6 +40,10 @@ class Function:
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.body)
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers in the order of the text, those of nested regions included."""
+        return self.body.walk()
 
     def symbols(self) -> list[str]:
         """Names of the dimension symbols of the arguments, in order of appearance."""
@@ -57,6 +67,11 @@ class Module:
     def main(self) -> Function:
         """The network."""
         return self.functions["main"]
+
+    def walk(self) -> Iterator[Layer]:
+        """All layers of all functions."""
+        for function in self.functions.values():
+            yield from function.walk()
 
     def add_constant(self, name: str, data: Array) -> Constant:
         """Add a constant; a number is appended to the name if it is taken."""

@@ -1,12 +1,21 @@
-"""Regions: straight-line lists of layers with arguments and outputs; they keep the use lists of values."""
+"""Regions: straight-line lists of layers with arguments and outputs; they keep the use lists of values.
+
+A region is the body of a function, or belongs to a layer (`if`, `loop`). Layers of a nested region see the values of
+the regions around it. A nested layer counts as a user of what it reads for as long as the layer that holds its region
+is not removed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from plait.ir.layer import Layer, Return
 from plait.ir.types import Type
 from plait.ir.values import Value
+
+if TYPE_CHECKING:
+    from plait.ir.module import Function
 
 
 class Region:
@@ -14,11 +23,14 @@ class Region:
 
     def __init__(self, arguments: Sequence[Value] = ()) -> None:
         self.arguments: list[Value] = list(arguments)
+        self.owner: Function | Layer | None = None
+        """The function whose body this is, or the layer that holds it."""
         self.first: Layer | None = None
         self.last: Layer | None = None
         self._return = Return()
         self._return.region = self
         self._count = 0
+        self._counts_uses = True
 
     def __iter__(self) -> Iterator[Layer]:
         """Layers in order. The current layer may be removed or replaced while iterating."""
@@ -43,6 +55,32 @@ class Region:
     def __len__(self) -> int:
         return self._count
 
+    def walk(self) -> Iterator[Layer]:
+        """Layers in order, those of nested regions after the layer that holds them."""
+        for layer in self:
+            yield layer
+            for region in layer.regions():
+                yield from region.walk()
+
+    def nest(self) -> Iterator[Region]:
+        """This region and all regions in it, outer ones first."""
+        yield self
+        for layer in self:
+            for region in layer.regions():
+                yield from region.nest()
+
+    @property
+    def parent(self) -> Region | None:
+        """The region around this one; None for the body of a function."""
+        return self.owner.region if isinstance(self.owner, Layer) else None
+
+    def encloses(self, other: Region) -> bool:
+        """Whether `other` is this region or lies in it."""
+        inner: Region | None = other
+        while inner is not None and inner is not self:
+            inner = inner.parent
+        return inner is self
+
     @property
     def outputs(self) -> tuple[Value, ...]:
         """What the region yields, in order. A value may occur more than once."""
@@ -52,7 +90,8 @@ class Region:
     def outputs(self, values: Sequence[Value]) -> None:
         _drop_uses(self._return)
         self._return.values = tuple(values)
-        _add_uses(self._return)
+        if self._counts_uses:
+            _add_uses(self._return)
 
     def is_output(self, value: Value) -> bool:
         """Whether the region yields `value`."""
@@ -98,12 +137,19 @@ class Region:
             before.previous = layer
         self._count += 1
         _add_uses(layer)
+        for region in layer.regions():
+            region.owner = layer
+            region._count_uses(True)
         return layer
 
     def remove(self, layer: Layer) -> None:
-        """Detach a layer whose results are unused."""
+        """Detach a layer whose results are unused. What its regions read is no longer used by them."""
         assert layer.region is self and not any(r.users for r in layer.results), f"{layer.describe()} is in use"
         self._unlink(layer)
+        for region in layer.regions():
+            # Not if another layer has taken the regions over (`attrs.evolve` shares them).
+            if region.owner is layer:
+                region._count_uses(False)
 
     def replace_uses(self, old: Value, new: Value) -> None:
         """Make every reader of `old` read `new`."""
@@ -134,7 +180,7 @@ class Region:
         return new
 
     def move_before(self, layer: Layer, before: Layer | None) -> None:
-        """Move an attached layer."""
+        """Move an attached layer of this region."""
         self._unlink(layer)
         self.insert(layer, before)
 
@@ -151,6 +197,17 @@ class Region:
         _drop_uses(layer)
         # `next` and `previous` stay for an iterator that stands on this layer.
         layer.region = None
+
+    def _count_uses(self, counts: bool) -> None:
+        """Enter or withdraw the uses of all layers of this region and of those in it."""
+        if counts is self._counts_uses:
+            return
+        self._counts_uses = counts
+        change = _add_uses if counts else _drop_uses
+        for layer in (*self, self._return):
+            change(layer)
+            for region in layer.regions():
+                region._count_uses(counts)
 
 
 def _add_uses(layer: Layer) -> None:

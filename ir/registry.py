@@ -7,8 +7,9 @@
         bias: Value | None = None                                # optional operand
         stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)     # attribute
 
-A field annotated `Value`, `Value | None` or `tuple[Value, ...]` is an operand, any other field of the subclass an
-attribute.
+A field annotated `Value`, `Value | None` or `tuple[Value, ...]` is an operand, one annotated `Region` a region, any
+other field of the subclass an attribute. A trailing underscore of a region (`else_`) is not part of its
+name in the text.
 """
 
 from __future__ import annotations
@@ -48,6 +49,14 @@ class AttributeSpec:
 
 
 @attrs.frozen
+class RegionSpec:
+    """A region field: its name in the text and the field that holds it."""
+
+    name: str
+    field: str
+
+
+@attrs.frozen
 class LayerSpec:
     """Everything that parser, printer, verifier and documentation need to know of a layer."""
 
@@ -55,6 +64,7 @@ class LayerSpec:
     cls: type[Layer] = attrs.field(repr=False)
     operands: tuple[OperandSpec, ...] = ()
     attributes: tuple[AttributeSpec, ...] = ()
+    regions: tuple[RegionSpec, ...] = ()
     origin: str = ""
 
     @property
@@ -107,21 +117,25 @@ def layer_class(name: str) -> type[Layer] | None:
 def _spec(name: str, cls: type[Layer]) -> LayerSpec:
     operands: list[OperandSpec] = []
     attributes: list[AttributeSpec] = []
+    regions: list[RegionSpec] = []
     for field in attrs.fields(cls):
         if field.name in _BASE_FIELDS:
             continue
         kind = _OPERANDS.get(str(field.type))
         if kind:
             operands.append(OperandSpec(field.name, kind == "optional", kind == "variadic"))
+        elif str(field.type) == "Region":
+            regions.append(RegionSpec(field.name.rstrip("_"), field.name))
         else:
             required = field.default is attrs.NOTHING
             default = None if required else field.default
             if field.converter is not None and not required:
                 default = field.converter(default)
             attributes.append(AttributeSpec(field.name, default, required, str(field.type)))
-    if any(o.variadic for o in operands) and len(operands) > 1:
-        raise TypeError(f"layer {name}: a repeated operand must be the only operand field")
-    return LayerSpec(name, cls, tuple(operands), tuple(attributes), origin_of(cls))
+    before = operands[:-1]
+    if any(o.variadic for o in before) or (any(o.optional for o in before) and operands[-1].variadic):
+        raise TypeError(f"layer {name}: a repeated operand must be the last one, after none that may be absent")
+    return LayerSpec(name, cls, tuple(operands), tuple(attributes), tuple(regions), origin_of(cls))
 
 
 OpaqueLayer.spec = LayerSpec("opaque", OpaqueLayer, (OperandSpec("args", variadic=True),))

@@ -1,4 +1,4 @@
-"""The verifier: structure (single definition, definition before use, known layers) and each layer's own rules.
+"""The verifier: structure (single definition, dominance, regions, symbols, known layers) and each layer's own rules.
 
 All findings are returned; nothing stops at the first.
 """
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, did_you_mean
 from plait.ir.layer import Layer, OpaqueLayer
+from plait.ir.layers.control import Call
 from plait.ir.module import Function, Module
+from plait.ir.region import Region
 from plait.ir.registry import known_layers
 from plait.ir.values import Constant, Value
 
@@ -31,43 +33,86 @@ def diagnose(module: Module, *, allow_unknown: bool = False) -> list[Diagnostic]
     """All findings, in the order of the text."""
     found: list[Diagnostic] = []
     for function in module.functions.values():
-        found += _check_function(module, function, allow_unknown)
-    return found
+        found += _FunctionCheck(module, function, allow_unknown).run()
+    return found + _recursion(module)
 
 
-def _check_function(module: Module, function: Function, allow_unknown: bool) -> list[Diagnostic]:
-    found: list[Diagnostic] = []
-    defined: set[Value] = set(function.arguments)
-    for layer in function.body:
-        found += _check_operands(module, layer, layer.operands, defined)
+class _FunctionCheck:
+    """The walk over one function; `visible` are the values defined so far in the regions around."""
+
+    def __init__(self, module: Module, function: Function, allow_unknown: bool) -> None:
+        self.module, self.function, self.allow_unknown = module, function, allow_unknown
+        self.visible: set[Value] = set()
+        self.found: list[Diagnostic] = []
+
+    def run(self) -> list[Diagnostic]:
+        self.region(self.function.body)
+        return self.found
+
+    def add(self, code: str, layer: Layer, message: str, hint: str = "") -> None:
+        self.found.append(_finding(code, layer, message, hint))
+
+    def region(self, region: Region) -> None:
+        defined: list[Value] = list(region.arguments)
+        self.visible.update(defined)
+        for layer in region:
+            self.operands(layer)
+            for inner in layer.regions():
+                if inner.owner is not layer:
+                    self.add("P107", layer, f"a region of {layer.op} belongs to another layer")
+                self.region(inner)
+            self.layer(layer)
+            for result in layer.results:
+                if result.owner is not layer:
+                    self.add("P107", layer, f"result %{result.name} does not know its layer")
+            defined += layer.results
+            self.visible.update(layer.results)
+        self.outputs(region)
+        self.visible.difference_update(defined)
+
+    def outputs(self, region: Region) -> None:
+        for value in region.outputs:
+            if value in self.visible or _is_constant_of(self.module, value):
+                continue
+            message = f"output %{value.name} is not defined in net @{self.function.name}"
+            if isinstance(region.owner, Layer):
+                self.add("P105", region.owner, f"output %{value.name} is not defined in its region")
+            else:
+                self.found.append(Diagnostic("P105", message, self.function.span))
+
+    def operands(self, layer: Layer) -> None:
+        for value in layer.operands:
+            if layer not in value.users:
+                self.add("P107", layer, f"{value!r} does not know that this layer uses it")
+            if isinstance(value, Constant):
+                if not _is_constant_of(self.module, value):
+                    self.add("P003", layer, f"constant @{value.name} is not in the module")
+            elif value not in self.visible:
+                self.add("P004", layer, f"%{value.name} is used before its definition, or outside its region")
+
+    def layer(self, layer: Layer) -> None:
         if isinstance(layer, OpaqueLayer):
-            if not allow_unknown:
-                found.append(
-                    _finding("P101", layer, f"unknown layer {layer.kind!r}", did_you_mean(layer.kind, known_layers()))
-                )
+            if not self.allow_unknown:
+                hint = did_you_mean(layer.kind, known_layers())
+                self.add("P101", layer, f"unknown layer {layer.kind!r}", hint)
+        elif isinstance(layer, Call):
+            self.call(layer)
         else:
-            found += check_layer(layer)
-        for result in layer.results:
-            if result.owner is not layer:
-                found.append(_finding("P102", layer, f"result %{result.name} does not know its layer"))
-            defined.add(result)
-    for value in function.outputs:
-        if value not in defined and not _is_constant_of(module, value):
-            found.append(Diagnostic("P105", f"output %{value.name} is not defined in net @{function.name}"))
-    return found
+            self.found += check_layer(layer)
 
+    def call(self, layer: Call) -> None:
+        callee = self.module.functions.get(layer.callee.name)
+        if callee is None:
+            hint = did_you_mean(layer.callee.name, self.module.functions)
+            self.add("P108", layer, f"there is no net {layer.callee}", hint)
+            return
+        self.types_agree(layer, "takes", [a.type for a in callee.arguments], [v.type for v in layer.operands])
+        self.types_agree(layer, "gives", [v.type for v in callee.outputs], [r.type for r in layer.results])
 
-def _check_operands(module: Module, layer: Layer, operands: Sequence[Value], defined: set[Value]) -> list[Diagnostic]:
-    found: list[Diagnostic] = []
-    for value in operands:
-        if layer not in value.users:
-            found.append(_finding("P102", layer, f"{value!r} does not know that this layer uses it"))
-        if isinstance(value, Constant):
-            if not _is_constant_of(module, value):
-                found.append(_finding("P003", layer, f"constant @{value.name} is not in the module"))
-        elif value not in defined:
-            found.append(_finding("P004", layer, f"%{value.name} is used before its definition"))
-    return found
+    def types_agree(self, layer: Call, verb: str, theirs: Sequence[object], ours: Sequence[object]) -> None:
+        if list(theirs) != list(ours):
+            shown = [", ".join(map(str, types)) for types in (theirs, ours)]
+            self.add("P108", layer, f"{layer.callee} {verb} ({shown[0]}), not ({shown[1]})")
 
 
 def check_layer(layer: Layer) -> list[Diagnostic]:
@@ -79,7 +124,8 @@ def check_layer(layer: Layer) -> list[Diagnostic]:
     except (ValueError, IndexError, TypeError) as error:  # an operand of an unexpected rank
         return [_finding("P104", layer, f"{layer.op}: operands do not fit together ({error})")]
     if len(inferred) != len(layer.results):
-        return [_finding("P103", layer, f"{layer.op} makes {len(inferred)} results, not {len(layer.results)}")]
+        plural = "" if len(inferred) == 1 else "s"
+        return [_finding("P103", layer, f"{layer.op} makes {len(inferred)} result{plural}, not {len(layer.results)}")]
     found = []
     for value, wanted in zip(layer.results, inferred, strict=True):
         if not value.type.same_logical(wanted):
@@ -93,6 +139,30 @@ def check_layer(layer: Layer) -> list[Diagnostic]:
             )
         elif value.type.layout.rank not in (None, value.type.rank):
             found.append(_finding("P106", layer, f"layout {value.type.layout} does not fit rank {value.type.rank}"))
+    return found
+
+
+def _recursion(module: Module) -> list[Diagnostic]:
+    """Calls that lead back to the function that holds them."""
+    calls = {
+        name: [layer for layer in function.walk() if isinstance(layer, Call)]
+        for name, function in module.functions.items()
+    }
+    found: list[Diagnostic] = []
+    done: set[str] = set()
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        for call in calls.get(name, ()):
+            if call.callee.name in path:
+                chain = " -> ".join(f"@{n}" for n in (*path[path.index(call.callee.name) :], call.callee.name))
+                found.append(_finding("P108", call, f"nets must not call themselves: {chain}"))
+            elif call.callee.name not in done:
+                visit(call.callee.name, (*path, call.callee.name))
+        done.add(name)
+
+    for name in module.functions:
+        if name not in done:
+            visit(name, (name,))
     return found
 
 

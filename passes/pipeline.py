@@ -16,7 +16,8 @@ import attrs
 
 from plait.ir.attributes import attribute_text
 from plait.ir.diagnostics import Diagnostic, IRError, Span, did_you_mean
-from plait.ir.text.syntax import Source, plain, read
+from plait.ir.text.records import Source
+from plait.ir.text.syntax import BadLiteral, plain, read
 from plait.passes.base import OptionError, Pass, PassError
 from plait.passes.registry import known_passes, pass_named
 
@@ -185,7 +186,11 @@ class _Reader:
             name, place = str(record.name), self.source.span(record.name)
             if name in values:
                 raise PassError(Diagnostic("P201", f"option {name!r} is given twice", place))
-            values[name], places[name] = plain(record.value), (place, record.value)
+            try:
+                values[name], places[name] = plain(record.value), (place, record.value)
+            except BadLiteral as bad:
+                span = self.source.span(bad.fault.token)
+                raise PassError(Diagnostic("P201", bad.fault.message, span)) from None
         return values, places
 
     def closing_brace(self) -> int:

@@ -5,15 +5,18 @@ bind-dims{N=1, H=2*S}:   f32[NxCxHxW]   ->   f32[1xCx2*SxW]
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 import attrs
 
+from plait.ir.attributes import dimension
 from plait.ir.diagnostics import did_you_mean
-from plait.ir.dims import Dim, Dimension, parse_dim
-from plait.ir.layer import OpaqueLayer
+from plait.ir.dims import Dim, Dimension, substitute
+from plait.ir.layer import Layer
+from plait.ir.layers.control import Loop
 from plait.ir.module import Function, Module
+from plait.ir.region import Region
 from plait.passes.base import OptionError, Pass, PassContext, Refusal, pass_error
 from plait.passes.registry import register_pass
 
@@ -56,9 +59,7 @@ class BindDims(Pass):
 
 def _dimension(name: str, value: Any) -> Dimension:
     try:
-        if not isinstance(value, (int, str)) or isinstance(value, bool):
-            raise TypeError("wants an integer or a text")
-        size = value if isinstance(value, int) else parse_dim(value)
+        size = dimension(value)
     except (TypeError, ValueError) as error:
         raise OptionError(name, f"dimension {name} is bound to {value!r}, which is no dimension ({error})") from None
     if isinstance(size, int) and size < 1:
@@ -67,22 +68,32 @@ def _dimension(name: str, value: Any) -> Dimension:
 
 
 def _symbols(function: Function) -> set[str]:
-    values = [*function.arguments, *(r for layer in function for r in layer.results)]
+    values = [v for region in function.body.nest() for v in region.arguments]
+    values += [r for layer in function.walk() for r in layer.results]
     return {s for v in values for s in v.type.symbols()}
 
 
 def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:
     changed = False
-    for argument in function.arguments:
+    for argument in [a for region in function.body.nest() for a in region.arguments]:
         new = argument.type.substitute(bindings)
         changed |= new != argument.type
         argument.type = new
-    for layer in function:
-        if isinstance(layer, OpaqueLayer):
-            layer.types = tuple(t.substitute(bindings) for t in layer.types)
+    # What a layer's regions yield is known before what the layer gives.
+    for layer in _inner_first(function.body):
+        if isinstance(layer, Loop) and layer.steps is not None:
+            layer.steps = substitute(layer.steps, bindings)
+        layer.declared = tuple(t.substitute(bindings) for t in layer.declared)
         # Inferred again rather than substituted: rules may be sharper for known sizes (a partial window of `ceil`).
         for result, inferred in zip(layer.results, layer.result_types(), strict=True):
             new = inferred.placed_like(result.type)
             changed |= new != result.type
             result.type = new
     return changed
+
+
+def _inner_first(region: Region) -> Iterator[Layer]:
+    for layer in region:
+        for inner in layer.regions():
+            yield from _inner_first(inner)
+        yield layer

@@ -74,4 +74,4 @@ def _opaque(net: Net) -> None:
     operands = tuple(net.anything() for _ in range(source.integer(0, 2)))
     attributes = {f"a{i}": pieces.attribute(source) for i in range(source.integer(0, 3))}
     types = tuple(pieces.tensor_type(source, net.style) for _ in range(source.integer(1, 2)))
-    net.append(OpaqueLayer(source.choice(("acme_fft", "x-y", "_q")), operands, attributes, types), types)
+    net.append(OpaqueLayer(source.choice(("acme_fft", "x-y", "_q")), operands, attributes, declared=types), types)

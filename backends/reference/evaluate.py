@@ -12,6 +12,7 @@ from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
+from plait.ir.region import Region
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Constant, Value
 
@@ -36,31 +37,82 @@ def evaluate(
     Raises:
         RunError: P401, an input is missing, unknown, or of the wrong dtype or shape, or `keep` names no value.
     """
-    function = network.main if isinstance(network, Module) else network
-    arrays = bind_inputs(function, inputs)
-    live: dict[Value, Array] = dict(zip(function.arguments, arrays, strict=True))
+    module, function = (network, network.main) if isinstance(network, Module) else (Module([network]), network)
     asked = list(keep or ())
+    kept: dict[str, Array] = {}
+
+    def observe(value: Value, array: Array) -> None:
+        if value.name in wanted:
+            kept[value.name] = array
+        if values is not None and value.owner is not None:
+            values(value, array)
+
     wanted = set(asked)
-    kept: dict[str, Array] = {a.name: live[a] for a in function.arguments if a.name in wanted}
-    symbolic = bool(function.symbols())
-    layers = list(function)
-    last_use = {value: layer for layer in layers for value in layer.operands}
-    outputs = set(function.outputs)
-    for layer in layers:
-        for value, array in zip(layer.results, _run(layer, live, symbolic), strict=True):
-            live[value] = array
-            if value.name in wanted:
-                kept[value.name] = array
-            if values is not None:
-                values(value, array)
-        for value in {*layer.operands, *layer.results}:
-            if last_use.get(value, layer) is layer and value not in outputs:
-                live.pop(value, None)
+    arrays = bind_inputs(function, inputs)
+    outputs = _Evaluator(module, bool(function.symbols()), observe).run(function.body, arrays, {})
     if missing := sorted(wanted - set(kept)):
-        names = [v.name for layer in layers for v in layer.results]
+        names = [v.name for layer in function.walk() for v in layer.results]
         raise _error(f"there is no value {missing[0]!r} to keep", did_you_mean(missing[0], names))
-    results = {name: _data(v, live) for name, v in zip(function.output_names, function.outputs, strict=True)}
-    return {**results, **{name: kept[name] for name in asked}}
+    return {**dict(zip(function.output_names, outputs, strict=True)), **{name: kept[name] for name in asked}}
+
+
+class _Evaluator:
+    """Runs regions; also what layers with regions and calls see as their `Scope`."""
+
+    def __init__(self, module: Module, symbolic: bool, observe: Observer) -> None:
+        self.module, self.symbolic, self.observe = module, symbolic, observe
+        self.live: dict[Value, Array] = {}
+
+    def run(self, region: Region, arguments: Sequence[Array], around: Mapping[Value, Array]) -> tuple[Array, ...]:
+        """The outputs of a region; `around` are the values of the regions around it."""
+        outer, self.live = self.live, dict(around)
+        try:
+            for argument, array in zip(region.arguments, arguments, strict=True):
+                self.live[argument] = array
+                self.observe(argument, array)
+            layers = list(region)
+            last_use = {value: layer for layer in layers for value in _reads(layer)}
+            outputs = set(region.outputs)
+            for layer in layers:
+                results = self.layer(layer)
+                for value, array in zip(layer.results, results, strict=True):
+                    self.live[value] = array
+                    self.observe(value, array)
+                for value in {*_reads(layer), *layer.results}:
+                    if last_use.get(value, layer) is layer and value not in outputs:
+                        self.live.pop(value, None)
+            return tuple(_data(v, self.live) for v in region.outputs)
+        finally:
+            self.live = outer
+
+    def region(self, region: Region, arguments: Sequence[Array]) -> tuple[Array, ...]:
+        return self.run(region, arguments, self.live)
+
+    def net(self, name: str, arguments: Sequence[Array]) -> tuple[Array, ...]:
+        return self.run(self.module.functions[name].body, arguments, {})
+
+    def layer(self, layer: Layer) -> tuple[Array, ...]:
+        operands = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
+        if self.symbolic and not layer.regions():
+            # Some layers look at their operands' types: let these be the types of the arrays at hand.
+            layer = layer.with_operands({v: _concrete(v, self.live) for v in layer.operands})
+        try:
+            with np.errstate(all="ignore"):
+                results: Any = layer.execute(self, *operands)
+        except PlaitError:
+            raise
+        except (ValueError, TypeError, IndexError, MemoryError) as error:
+            raise _error(f"{layer.describe()}: {error}") from error
+        return results if isinstance(results, tuple) else (results,)
+
+
+def _reads(layer: Layer) -> set[Value]:
+    """What a layer reads, in its regions too."""
+    return {
+        *layer.operands,
+        *(v for r in layer.regions() for inner in r.walk() for v in inner.operands),
+        *(v for r in layer.regions() for nested in r.nest() for v in nested.outputs),
+    }
 
 
 def bind_inputs(function: Function, inputs: Inputs) -> list[Array]:
@@ -114,21 +166,6 @@ def _check(argument: Value, array: Array, sizes: dict[str, int]) -> None:
         stated = "".join(f", {n} = {s}" for n, s in sizes.items() if n in wanted.symbols())
         shape = ", ".join(map(str, wanted.shape))
         raise _error(f"input {argument.name!r} must have the shape ({shape}){stated}, got {array.shape}")
-
-
-def _run(layer: Layer, live: Mapping[Value, Array], symbolic: bool) -> tuple[Array, ...]:
-    operands = [None if v is None else _data(v, live) for v in layer.operand_slots()]
-    if symbolic:
-        # Some layers look at their operands' types: let these be the types of the arrays at hand.
-        layer = layer.with_operands({v: _concrete(v, live) for v in layer.operands})
-    try:
-        with np.errstate(all="ignore"):
-            results: Any = layer.reference(*operands)
-    except PlaitError:
-        raise
-    except (ValueError, TypeError, IndexError, MemoryError) as error:
-        raise _error(f"{layer.describe()}: {error}") from error
-    return results if isinstance(results, tuple) else (results,)
 
 
 def _data(value: Value, live: Mapping[Value, Array]) -> Array:

@@ -8,7 +8,7 @@ import attrs
 import lark
 
 if TYPE_CHECKING:
-    from plait.ir.text.syntax import AttributeSyntax, OperandSyntax
+    from plait.ir.text.records import AttributeSyntax, OperandSyntax
 
 
 @attrs.define

@@ -2,61 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from plait.ir.attributes import attribute_text, quote
+import attrs
+
+from plait.ir.attributes import attribute_text
 from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.literals import is_inline, literal_text
 from plait.ir.module import Function, Module
-from plait.ir.spelling import name_text as _spell
-from plait.ir.types import TensorType
+from plait.ir.region import Region
+from plait.ir.spelling import name_text, quote
+from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 
 _WIDTH = 120
 
 
-def print_module(module: Module, *, locations: bool = True, weights_hash: str = "") -> str:
+@attrs.frozen
+class Style:
+    """What is printed beside what counts."""
+
+    locations: bool = True
+    comments: bool = True
+
+
+def print_module(module: Module, *, locations: bool = True, comments: bool = True, weights_hash: str = "") -> str:
     """The text form of a module."""
+    style = Style(locations, comments)
     blocks = ["ir 1"]
     inline = [c for c in module.constants.values() if is_inline(c.type)]
     external = [c for c in module.constants.values() if not is_inline(c.type)]
     if external:
         hashed = f" {weights_hash}" if weights_hash else ""
-        rows = "".join(f"  {_const(c)} : {constant_type(c.type)}\n" for c in external)
-        blocks.append(f"weights {quote(module.weights_file or '')}{hashed} {{\n{rows}}}")
+        declared = "".join(f"  {_const(c)} : {constant_type(c.type)}\n" for c in external)
+        blocks.append(f"weights {quote(module.weights_file or '')}{hashed} {{\n{declared}}}")
     if inline:
-        blocks.append(
-            "\n".join(
-                f"const {_const(c)} : {constant_type(c.type)} = {literal_text(c.data, c.type.dtype)}" for c in inline
-            )
-        )
-    blocks += [_function(f, locations) for f in module.functions.values()]
+        rows = (f"const {_const(c)} : {constant_type(c.type)} = {literal_text(c.data, c.type.dtype)}" for c in inline)
+        blocks.append("\n".join(rows))
+    blocks += [_function(f, style) for f in module.functions.values()]
     return "\n".join(blocks) + "\n"
 
 
-def constant_type(type: TensorType) -> str:
+def constant_type(type: Type) -> str:
     """Type of a constant: always row-major, so no layout is written."""
     return f"{type.dtype}[{'x'.join(str(d) for d in type.shape)}]"
 
 
 def layer_text(layer: Layer, names: Names | None = None, *, locations: bool = True) -> str:
-    """One layer as one line (wrapped before `via` if it would be long)."""
-    names = names or Names((*layer.operands, *layer.results))
-    text = ", ".join(f"%{names[r]}" for r in layer.results)
-    text += f" = {layer.op}({', '.join(_operands(layer, names))})"
-    if attributes := layer.attributes():
-        text += " {" + ", ".join(f"{k} = {attribute_text(v)}" for k, v in attributes.items()) + "}"
-    text += " : " + ", ".join(str(r.type) for r in layer.results)
-    tail = ""
-    if layer.via:
-        tail += f" via {layer.via}"
-    if layer.cost_us is not None:
-        tail += f" !{layer.cost_us:.2f}us"
-    if locations and layer.locations:
-        tail += " loc " + " + ".join(f"{quote(place.file)}:{quote(place.name)}" for place in layer.locations)
-    if tail and len(text) + len(tail) + 2 > _WIDTH:
-        return f"{text}\n     {tail}"
-    return text + tail
+    """One layer without its comment: one line (wrapped before `via` if it would be long), and those of its regions."""
+    if names is None:
+        inside = [*(r for region in layer.regions() for r in _defined(region))]
+        read = [v for region in layer.regions() for inner in region.walk() for v in inner.operands]
+        yielded = [v for region in layer.regions() for nested in region.nest() for v in nested.outputs]
+        names = Names((*layer.operands, *layer.results, *inside, *read, *yielded))
+    return "\n".join(_layer(layer, names, "", Style(locations, comments=False)))
 
 
 class Names:
@@ -65,42 +64,101 @@ class Names:
     def __init__(self, values: Iterable[Value]) -> None:
         self._names: dict[Value, str] = {}
         taken: set[str] = set()
+        counts: dict[str, int] = {}
         for value in values:
             if value in self._names or isinstance(value, Constant):
                 continue
-            base, n = value.name or "v", 0
+            base = value.name or "v"
             name = base
             while name in taken:
-                n += 1
-                name = f"{base}.{n}"
+                counts[base] = counts.get(base, 0) + 1
+                name = f"{base}.{counts[base]}"
             taken.add(name)
-            self._names[value] = _spell(name)
+            self._names[value] = name_text(name)
 
     def __getitem__(self, value: Value) -> str:
-        return self._names.get(value) or _spell(f"{value.name}?undefined")
+        return self._names.get(value) or name_text(f"{value.name}?undefined")
 
     def operand(self, value: Value) -> str:
         """`%name` or `@name`."""
         return _const(value) if isinstance(value, Constant) else f"%{self[value]}"
 
 
-def _function(function: Function, locations: bool) -> str:
-    names = Names([*function.arguments, *(r for layer in function for r in layer.results)])
-    arguments = ", ".join(f"%{names[a]}: {a.type}" for a in function.arguments)
+def _function(function: Function, style: Style) -> str:
+    names = Names(_defined(function.body))
     outputs = ", ".join(_output(v, n, names) for v, n in zip(function.outputs, function.output_names, strict=True))
-    rows = "".join(f"  {layer_text(layer, names, locations=locations)}\n" for layer in function)
-    return f"net @{_spell(function.name)}({arguments}) -> ({outputs}) {{\n{rows}}}"
+    head = f"net @{name_text(function.name)}({_arguments(function.body, names)}) -> ({outputs}) {{"
+    return "\n".join([*_comment(function.comment, "", style), head, *_rows(function.body, names, "  ", style), "}"])
 
 
-def _output(value: Value, name: str, names: Names) -> str:
-    shown = f"{names.operand(value)}: {value.type if not isinstance(value, Constant) else constant_type(value.type)}"
-    return shown if names.operand(value)[1:] == _spell(name) else f"{quote(name)} = {shown}"
+def _defined(region: Region) -> Iterator[Value]:
+    """All values that a region and those in it define, in the order of the text."""
+    yield from region.arguments
+    for layer in region:
+        yield from layer.results
+        for inner in layer.regions():
+            yield from _defined(inner)
 
 
-def _operands(layer: Layer, names: Names) -> Iterable[str]:
+def _arguments(region: Region, names: Names) -> str:
+    return ", ".join(f"%{names[a]}: {a.type}" for a in region.arguments)
+
+
+def _output(value: Value, name: str | None, names: Names) -> str:
+    spelled = names.operand(value)
+    shown = f"{spelled}: {constant_type(value.type) if isinstance(value, Constant) else value.type}"
+    return shown if name is None or spelled[1:] == name_text(name) else f"{quote(name)} = {shown}"
+
+
+def _rows(region: Region, names: Names, indent: str, style: Style) -> Iterator[str]:
+    for layer in region:
+        yield from _comment(layer.comment, indent, style)
+        yield from _layer(layer, names, indent, style)
+
+
+def _comment(text: str, indent: str, style: Style) -> Iterator[str]:
+    if text and style.comments:
+        yield from (f"{indent}// {line}".rstrip() for line in text.split("\n"))
+
+
+def _layer(layer: Layer, names: Names, indent: str, style: Style) -> Iterator[str]:
+    text = indent + ", ".join([f"%{names[r]}" for r in layer.results])
+    text += f" = {layer.op}({', '.join(_operands(layer, names))})"
+    if attributes := layer.attributes():
+        text += f" {attribute_text(attributes)}"
+    if regions := _named_regions(layer):
+        for name, region in regions:
+            yield text
+            outputs = ", ".join(_output(v, None, names) for v in region.outputs)
+            yield f"{indent}  {name} ({_arguments(region, names)}) -> ({outputs}) {{"
+            yield from _rows(region, names, indent + "    ", style)
+            text = f"{indent}  }}"
+    text += " : " + ", ".join([str(r.type) for r in layer.results])
+    tail = ""
+    if layer.via:
+        tail += f" via {layer.via}"
+    if layer.cost_us is not None:
+        tail += f" !{layer.cost_us:.2f}us"
+    if style.locations and layer.locations:
+        tail += " loc " + " + ".join(f"{quote(place.file)}:{quote(place.name)}" for place in layer.locations)
+    if tail and len(text) + len(tail) > _WIDTH:
+        yield text
+        text = f"{indent}     "
+    yield text + tail
+
+
+def _named_regions(layer: Layer) -> list[tuple[str, Region]]:
+    if isinstance(layer, OpaqueLayer):
+        return list(layer.bodies.items())
+    return [(spec.name, getattr(layer, spec.field)) for spec in layer.spec.regions]
+
+
+def _operands(layer: Layer, names: Names) -> list[str]:
     """Positional up to the first absent operand, then `field = %value`."""
     if isinstance(layer, OpaqueLayer):
-        return [names.operand(v) for v in layer.operands]
+        fields = layer.fields or ("",) * len(layer.args)
+        shown = [names.operand(v) for v in layer.args]
+        return [f"{f} = {v}" if f else v for f, v in zip(fields, shown, strict=True)]
     shown, gap = [], False
     for spec in layer.spec.operands:
         field = getattr(layer, spec.name)
@@ -113,9 +171,5 @@ def _operands(layer: Layer, names: Names) -> Iterable[str]:
     return shown
 
 
-def _literal(constant: Constant) -> str:
-    return literal_text(constant.data, constant.type.dtype)
-
-
 def _const(value: Value) -> str:
-    return f"@{_spell(value.name)}"
+    return f"@{name_text(value.name)}"

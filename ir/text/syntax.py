@@ -1,119 +1,83 @@
-"""From text to plain syntax records, by Lark. Nothing is resolved here; see `builder` for meaning."""
+"""From text to records, by Lark. Nothing is resolved here; see `parser` for meaning."""
 
 from __future__ import annotations
 
 import functools
 import json
-from typing import Any, NoReturn
+from typing import Any
 
-import attrs
 import lark
 
-from plait.ir.attributes import Call
+from plait.ir.attributes import Call, SymbolRef
 from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, Span
 from plait.ir.dims import parse_shape
-from plait.ir.dtypes import element_type
+from plait.ir.dtypes import ElementType, element_type
 from plait.ir.layout import layout_named
 from plait.ir.text.patterns import PatternCallbacks
-from plait.ir.types import TensorType
+from plait.ir.text.records import (
+    AttributeSyntax,
+    BodySyntax,
+    DeclaredSyntax,
+    Fault,
+    LayerSyntax,
+    ModuleSyntax,
+    NetSyntax,
+    OperandSyntax,
+    OutputSyntax,
+    Source,
+    TypeSyntax,
+    WeightsSyntax,
+)
+from plait.ir.text.recovery import blank_statement
+from plait.ir.types import OptionalType, SequenceType, TensorType, Type
+
+ERROR_LIMIT = 20
+"""Reading stops at this many syntax errors."""
 
 
-@attrs.define
-class Source:
-    """The text that is read: its name and lines, to make spans from tokens."""
+class BadLiteral(Exception):
+    """A literal holds a malformed part."""
 
-    file: str
-    lines: list[str]
-
-    def span(self, token: lark.Token) -> Span:
-        line = token.line or 1
-        text = self.lines[line - 1] if line <= len(self.lines) else ""
-        column = token.column or 1
-        return Span(self.file, line, column, column + len(token), text)
-
-
-@attrs.define
-class OperandSyntax:
-    token: lark.Token
-    field: lark.Token | None = None
-
-
-@attrs.define
-class AttributeSyntax:
-    name: lark.Token
-    value: Any
-
-
-@attrs.define
-class LayerSyntax:
-    results: list[lark.Token]
-    op: lark.Token
-    operands: list[OperandSyntax]
-    attributes: list[AttributeSyntax]
-    types: list[tuple[lark.Token, TensorType]] | None
-    via: lark.Token | None
-    cost: lark.Token | None
-    locations: list[tuple[str, str]]
-
-
-@attrs.define
-class DeclaredSyntax:
-    name: lark.Token
-    type: TensorType
-    literal: Any = None
-
-
-@attrs.define
-class WeightsSyntax:
-    file: lark.Token
-    hash: str
-    constants: list[DeclaredSyntax]
-
-
-@attrs.define
-class OutputSyntax:
-    name: str | None
-    value: lark.Token
-    type: TensorType
-
-
-@attrs.define
-class NetSyntax:
-    name: lark.Token
-    arguments: list[tuple[lark.Token, TensorType]]
-    outputs: list[OutputSyntax]
-    layers: list[LayerSyntax]
-
-
-@attrs.define
-class ModuleSyntax:
-    version: lark.Token
-    items: list[Any]
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
 
 
 def read(text: str, source: Source, start: str = "module") -> Any:
-    """Parse text into syntax records.
+    """Parse text into records.
 
     Raises:
-        IRError: P001 (grammar) or P006 (malformed type or literal), at the place.
+        IRError: P001 at the first place that is not in the grammar.
     """
     try:
         return _parser(start).parse(text, start=start)
-    except lark.exceptions.VisitError as error:
-        if isinstance(error.orig_exc, _BadToken):
-            bad = error.orig_exc
-            raise IRError(Diagnostic("P006", str(bad), source.span(bad.token))) from None
-        raise
-    except _BadToken as bad:
-        raise IRError(Diagnostic("P006", str(bad), source.span(bad.token))) from None
     except lark.UnexpectedInput as error:
         raise IRError(_syntax_error(error, source)) from None
 
 
-class _BadToken(Exception):
-    def __init__(self, token: lark.Token, message: str) -> None:
-        super().__init__(message)
-        self.token = token
+def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], set[str]]:
+    """Parse the text of a module, leaving out statements that are not in the grammar.
+
+    Returns:
+        The records, the syntax errors, and the names (`%a`, `@w`) that the statements left out define.
+
+    Raises:
+        IRError: with the errors found so far, where leaving out a statement does not help.
+    """
+    found: list[Diagnostic] = []
+    lost: set[str] = set()
+    while True:
+        try:
+            syntax: Any = _parser().parse(text, start="module")
+            return syntax, found, lost
+        except lark.UnexpectedInput as error:
+            found.append(_syntax_error(error, source))
+            at_start = "VALUE" in _wanted(error)
+            blanked = blank_statement(text, found[-1].span, at_start)
+            if blanked is None or len(found) == ERROR_LIMIT:
+                raise IRError(found) from None
+            text, names = blanked
+            lost |= names
 
 
 def _parser(start: str = "module") -> lark.Lark:
@@ -139,6 +103,10 @@ _PEOPLE = {
     "CONST": "@constant",
     "NAME": "a word",
     "SHAPE": "a shape such as [1x3x32x32]",
+    "LAYOUT": "a layout such as <d0, d2, d3, d1>",
+    "QUANTIZED": "a quantized type such as q8<0.5:-12>",
+    "SEQ": "'seq'",
+    "OPTIONAL": "'optional'",
     "COST": "!<time>us",
     "ROUTINE": "a routine path such as cpu/f32/nchw/gemm",
     "STRING": '"text"',
@@ -164,12 +132,19 @@ def _spellings() -> dict[str, str]:
     return {**fixed, **_PEOPLE}
 
 
+def _wanted(error: lark.UnexpectedInput) -> set[str]:
+    """Terminals that could stand at the place of an error."""
+    if isinstance(error, lark.UnexpectedToken):
+        # `accepts` is exact: only what can really follow here.
+        return set(error.accepts or error.expected)
+    assert isinstance(error, lark.UnexpectedCharacters)
+    return set(error.allowed or ())
+
+
 def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
     if isinstance(error, lark.UnexpectedToken):
         token = error.token
         found = "the end of the file" if token.type == "$END" else repr(str(token))
-        # interactive_parser-accurate set: only what can really follow here.
-        wanted = error.accepts or error.expected
         if token.type == "$END":
             last = max(1, len(source.lines))
             text = source.lines[last - 1] if source.lines else ""
@@ -180,17 +155,26 @@ def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
         assert isinstance(error, lark.UnexpectedCharacters)
         line = source.lines[error.line - 1] if error.line <= len(source.lines) else ""
         found = repr(error.char)
-        wanted = error.allowed or set()
         span = Span(source.file, error.line, error.column, error.column + 1, line)
-    names = sorted({_spellings().get(w, w) for w in wanted})
+    names = sorted({_spellings().get(w, w) for w in _wanted(error)})
     return Diagnostic(
         "P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span
     )
 
 
 def unquote(text: str) -> str:
-    """The content of a quoted string token."""
-    return str(json.loads(text))
+    """The content of a quoted string token.
+
+    Raises:
+        BadLiteral: it has an escape that does not exist, or half of a surrogate pair.
+    """
+    try:
+        content = str(json.loads(text, strict=False))
+        content.encode()
+        return content
+    except ValueError:
+        message = f'{text} is not a string: after a backslash stands one of " \\ / b f n r t or u and four digits'
+        raise BadLiteral(Fault(text if isinstance(text, lark.Token) else lark.Token("STRING", text), message)) from None
 
 
 def name_of(token: lark.Token) -> str:
@@ -199,8 +183,64 @@ def name_of(token: lark.Token) -> str:
     return unquote(body) if body.startswith('"') else str(body)
 
 
-def _fail(token: lark.Token, message: str) -> NoReturn:
-    raise _BadToken(token, message)
+def plain(value: Any) -> Any:
+    """Turn literal tokens into Python values, in lists, dictionaries and calls too.
+
+    Raises:
+        BadLiteral: a type or string in it is malformed.
+    """
+    if isinstance(value, lark.Token):
+        if value.type == "INT":
+            return int(value)
+        if value.type == "FLOAT":
+            return float(value)
+        return SymbolRef(name_of(value)) if value.type == "CONST" else unquote(value)
+    if isinstance(value, tuple):
+        return tuple(plain(v) for v in value)
+    if isinstance(value, list):
+        return {key_of(a.name): plain(a.value) for a in value}
+    if isinstance(value, Call):
+        return Call(value.name, tuple(plain(v) for v in value.args))
+    if isinstance(value, TypeSyntax):
+        value = value.type
+    if isinstance(value, Fault):
+        raise BadLiteral(value)
+    return value
+
+
+def key_of(token: lark.Token) -> str:
+    """The name of an attribute, without quotes."""
+    return unquote(token) if token.type == "STRING" else str(token)
+
+
+class _Malformed(ValueError):
+    """Part `index` of a tensor type is malformed."""
+
+    def __init__(self, index: int, message: object) -> None:
+        super().__init__(str(message))
+        self.index = index
+
+
+@functools.lru_cache(maxsize=65536)
+def _tensor(element: str, shape: str, layout: str | None, device: str | None) -> TensorType:
+    # Tokens are strings, but do not look like it in messages.
+    element, layout = str(element), None if layout is None else str(layout)
+    try:
+        dtype = element_type(element)
+    except ValueError as error:
+        raise _Malformed(0, error) from None
+    try:
+        dims = parse_shape(shape[1:-1])
+    except ValueError as error:
+        raise _Malformed(1, error) from None
+    try:
+        tag = None if layout is None else layout_named(layout)
+    except ValueError as error:
+        raise _Malformed(2, error) from None
+    try:
+        return TensorType(dtype, dims, tag, "cpu" if device is None else str(device))
+    except ShapeError as error:
+        raise _Malformed(0, error) from None
 
 
 class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
@@ -213,35 +253,29 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
         return WeightsSyntax(c[0], str(c[1] or ""), c[2:])
 
     def declared(self, c: list[Any]) -> DeclaredSyntax:
-        return DeclaredSyntax(c[0], c[1][1])
+        return DeclaredSyntax(c[0], c[1])
 
     def const(self, c: list[Any]) -> DeclaredSyntax:
-        return DeclaredSyntax(c[0], c[1][1], c[2])
+        return DeclaredSyntax(c[0], c[1], c[2])
 
     def net(self, c: list[Any]) -> NetSyntax:
-        return NetSyntax(c[0], c[1] or [], c[2] or [], c[3:])
+        return NetSyntax(c[0], c[1])
 
-    def arguments(self, c: list[Any]) -> list[Any]:
-        return c
+    def region(self, c: list[Any]) -> tuple[lark.Token, BodySyntax]:
+        return (c[0], c[1])
 
-    def argument(self, c: list[Any]) -> tuple[lark.Token, TensorType]:
-        return (c[0], c[1][1])
+    def body(self, c: list[Any]) -> BodySyntax:
+        return BodySyntax(c[0] or [], c[1] or [], c[2:])
 
-    def outputs(self, c: list[Any]) -> list[Any]:
-        return c
+    def argument(self, c: list[Any]) -> tuple[lark.Token, TypeSyntax]:
+        return (c[0], c[1])
 
     def output(self, c: list[Any]) -> OutputSyntax:
-        return OutputSyntax(None if c[0] is None else unquote(c[0]), c[1].token, c[2][1])
+        return OutputSyntax(c[0], c[1].token, c[2])
 
     def layer(self, c: list[Any]) -> LayerSyntax:
-        results, op, operands, attributes, types, via, cost, loc = c
-        return LayerSyntax(results, op, operands or [], attributes or [], types, via, cost, loc or [])
-
-    def results(self, c: list[Any]) -> list[Any]:
-        return c
-
-    def operands(self, c: list[Any]) -> list[Any]:
-        return c
+        results, op, operands, attributes, regions, types, via, cost, loc = c
+        return LayerSyntax(results, op, operands or [], attributes or [], regions, types, via, cost, loc or [])
 
     def operand(self, c: list[Any]) -> OperandSyntax:
         return OperandSyntax(c[0])
@@ -249,39 +283,39 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
     def named(self, c: list[Any]) -> OperandSyntax:
         return OperandSyntax(c[1].token, c[0])
 
-    def types(self, c: list[Any]) -> list[Any]:
+    def _children(self, c: list[Any]) -> list[Any]:
         return c
 
-    def via(self, c: list[Any]) -> Any:
+    arguments = outputs = results = operands = regions = types = loc = _children
+
+    def _child(self, c: list[Any]) -> Any:
         return c[0]
 
-    def cost(self, c: list[Any]) -> Any:
-        return c[0]
+    via = cost = symbol = dict = type_value = literal = _child
 
-    def loc(self, c: list[Any]) -> list[Any]:
-        return c
+    def location(self, c: list[Any]) -> tuple[lark.Token, lark.Token]:
+        return (c[0], c[1])
 
-    def location(self, c: list[Any]) -> tuple[str, str]:
-        return (unquote(c[0]), unquote(c[1]))
+    def tensor(self, c: list[Any]) -> TypeSyntax:
+        try:
+            type: Type | Fault = _tensor(*c)
+        except _Malformed as error:
+            type = Fault(c[error.index], str(error))
+        return TypeSyntax(c[0], type)
 
-    def type(self, c: list[Any]) -> tuple[lark.Token, TensorType]:
-        word, shape, layout, device = c
+    def seq(self, c: list[Any]) -> TypeSyntax:
+        inner = c[1].type
+        return TypeSyntax(c[0], inner if isinstance(inner, Fault) else SequenceType(inner))
+
+    def optional(self, c: list[Any]) -> TypeSyntax:
+        inner = c[1].type
+        return TypeSyntax(c[0], inner if isinstance(inner, Fault) else OptionalType(inner))
+
+    def quantized(self, c: list[Any]) -> ElementType | Fault:
         try:
-            dtype = element_type(str(word))
+            return element_type(str(c[0]))
         except ValueError as error:
-            _fail(word, str(error))
-        try:
-            dims = parse_shape(shape[1:-1])
-        except ValueError as error:
-            _fail(shape, str(error))
-        try:
-            tag = None if layout is None else layout_named(str(layout))
-        except ValueError as error:
-            _fail(layout, str(error))
-        try:
-            return (word, TensorType(dtype, dims, tag, "cpu" if device is None else str(device)))
-        except ShapeError as error:
-            _fail(word, str(error))
+            return Fault(c[0], str(error))
 
     def attributes(self, c: list[Any]) -> list[Any]:
         return [a for a in c if a is not None]
@@ -297,23 +331,5 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
     def call(self, c: list[Any]) -> Call:
         return Call(str(c[0]), tuple(a for a in c[1:] if a is not None))
 
-    def literal(self, c: list[Any]) -> Any:
-        return c[0]
-
     def list(self, c: list[Any]) -> tuple[Any, ...]:
         return tuple(a for a in c if a is not None)
-
-
-def plain(value: Any) -> Any:
-    """Turn literal tokens into Python numbers and strings, in lists and calls too."""
-    if isinstance(value, lark.Token):
-        if value.type == "INT":
-            return int(value)
-        if value.type == "FLOAT":
-            return float(value)
-        return unquote(value)
-    if isinstance(value, tuple):
-        return tuple(plain(v) for v in value)
-    if isinstance(value, Call):
-        return Call(value.name, tuple(plain(v) for v in value.args))
-    return value

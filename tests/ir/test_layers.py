@@ -131,7 +131,9 @@ def values_for(types: str) -> list[Value | None]:
 
 
 def test_every_layer_has_examples() -> None:
-    assert set(EXAMPLES) == {name for name in known_layers() if not layer_class(name).__module__.startswith("test")}
+    elsewhere = {"if", "loop", "call"}  # test_control.py
+    known = {name for name in known_layers() if not layer_class(name).__module__.startswith("test")}
+    assert set(EXAMPLES) == known - elsewhere
 
 
 @pytest.mark.parametrize(("name", "types", "attributes"), CASES)

@@ -236,14 +236,14 @@ def test_layer_names_have_one_owner() -> None:
         class Mine(Layer):
             """Another relu."""
 
-    with pytest.raises(TypeError, match="a repeated operand must be the only operand"):
+    with pytest.raises(TypeError, match="a repeated operand must be the last one"):
 
         @layer("both")
         @attrs.define(eq=False)
         class Both(Layer):
             """Two kinds of operands."""
 
-            x: Value
+            x: Value | None = None
             xs: tuple[Value, ...] = ()
 
     assert layer_class("both") is None and known_layers()["relu"].cls is Relu

@@ -170,7 +170,8 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_file_names_need_no_quotes() -> None:
-    from plait.ir.text.syntax import Source, plain, read
+    from plait.ir.text.records import Source
+    from plait.ir.text.syntax import plain, read
 
     text = '{file = my.pdl, more=[a/b-1.pdl, ../c.pdl, "d e"], n=2.5, m=-5e-1, s=[1,1]}'
     values = {str(a.name): plain(a.value) for a in read(text, Source("<pipeline>", [text]), "options")}

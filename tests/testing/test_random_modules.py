@@ -22,6 +22,8 @@ from plait.testing import strategies as ir
 from plait.testing.generation.recipes import RECIPES
 from plait.testing.random_modules import COMPUTABLE, random_module
 
+KNOWN = {kind: spec for kind, spec in known_layers().items() if kind not in ("if", "loop", "call")}
+
 
 @pytest.fixture(scope="module")
 def modules() -> list[Module]:
@@ -29,7 +31,7 @@ def modules() -> list[Module]:
 
 
 def test_every_layer_has_a_recipe() -> None:
-    assert set(RECIPES) == set(known_layers())
+    assert set(RECIPES) == set(KNOWN)
 
 
 def test_they_are_valid(modules: list[Module]) -> None:
@@ -45,12 +47,12 @@ def test_a_seed_determines_the_module(modules: list[Module]) -> None:
 
 def test_they_hold_every_kind_of_layer_with_every_attribute(modules: list[Module]) -> None:
     layers = [layer for m in modules for f in m.functions.values() for layer in f]
-    assert {layer.op for layer in layers if not isinstance(layer, OpaqueLayer)} == set(known_layers())
+    assert {layer.op for layer in layers if not isinstance(layer, OpaqueLayer)} == set(KNOWN)
     stated = {(layer.op, name) for layer in layers for name in layer.attributes()}
-    wanted = {(kind, a.name) for kind, spec in known_layers().items() for a in spec.attributes}
+    wanted = {(kind, a.name) for kind, spec in KNOWN.items() for a in spec.attributes}
     assert wanted - stated == {("local_response_norm", "beta"), ("local_response_norm", "k")}
     absent = {(layer.op, o.name) for layer in layers for o in layer.spec.operands if getattr(layer, o.name) is None}
-    assert absent == {(kind, o.name) for kind, spec in known_layers().items() for o in spec.operands if o.optional}
+    assert absent == {(kind, o.name) for kind, spec in KNOWN.items() for o in spec.operands if o.optional}
 
 
 def test_they_hold_every_type(modules: list[Module]) -> None:
@@ -87,7 +89,7 @@ def test_they_hold_annotations_names_and_constants_of_all_sorts(modules: list[Mo
 
 def test_they_hold_nested_attributes(modules: list[Module]) -> None:
     opaque = [x for m in modules for f in m.functions.values() for x in f if isinstance(x, OpaqueLayer)]
-    values = [v for layer in opaque for v in layer.attrs.values()]
+    values = [v for layer in opaque for v in layer.values.values()]
     for kind in (bool, int, float, str, tuple, Call):
         assert any(type(v) is kind for v in values), kind
     assert any(isinstance(inner, (tuple, Call)) for v in values if isinstance(v, tuple) for inner in v)
