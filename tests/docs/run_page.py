@@ -9,15 +9,19 @@ from pathlib import Path
 
 from plait.ir.text import parse_module
 
-BLOCK = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"file=(\S+)")
 SET_UP = ("make ", "git ", "pip ", "cd ")
 """Commands that set up a machine: continuous integration itself is their test."""
 
 
 def run_page(page: Path) -> None:
     namespace: dict[str, object] = {"__name__": "__snippet__"}
-    for kind, body in BLOCK.findall(page.read_text()):
-        if kind == "python":
+    for kind, info, body in BLOCK.findall(page.read_text()):
+        if file := FILE.search(info):
+            Path(file.group(1)).parent.mkdir(parents=True, exist_ok=True)
+            Path(file.group(1)).write_text(body)
+        elif kind == "python":
             exec(compile(body, f"{page.name} (snippet)", "exec"), namespace)
         elif kind == "console":
             run_console(body)

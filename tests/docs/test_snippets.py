@@ -5,7 +5,8 @@ with `$ ` is run by a shell; what follows is example output and is not compared,
 the exit status. The folder has
 `mobilenetv2.onnx` (for small images), `photo.npy`, and a profile database of its own. Blocks of other kinds are only
 shown, except that
-```ir``` blocks which start with `ir 1` must parse.
+```ir``` blocks which start with `ir 1` must parse. A block of any kind with `file=PATH` after its kind becomes that
+file instead.
 """
 
 from __future__ import annotations
