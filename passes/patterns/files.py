@@ -7,7 +7,8 @@ from typing import Any
 
 from plait.ir.diagnostics import Diagnostic, IRError, did_you_mean
 from plait.ir.text.patterns import PatternsSyntax, RewriteSyntax
-from plait.ir.text.syntax import Source, name_of, plain, read
+from plait.ir.text.records import Source
+from plait.ir.text.syntax import name_of, plain, read
 from plait.passes.patterns.declarative import DeclarativePattern
 from plait.passes.patterns.matching import MatchCompiler
 from plait.passes.patterns.replacing import ReplacementCompiler

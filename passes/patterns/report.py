@@ -6,7 +6,8 @@ import attrs
 import lark
 
 from plait.ir.diagnostics import Diagnostic
-from plait.ir.text.syntax import Source, name_of
+from plait.ir.text.records import Source
+from plait.ir.text.syntax import name_of
 
 
 @attrs.define

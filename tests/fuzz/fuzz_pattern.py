@@ -6,7 +6,8 @@ from engine import fuzz, instrumented
 
 with instrumented():
     from plait.ir.diagnostics import IRError
-    from plait.ir.text.syntax import Source, read
+    from plait.ir.text.records import Source
+    from plait.ir.text.syntax import read
 
 
 def target(text: str) -> None:
