@@ -45,7 +45,17 @@ def _rows(change: PassChange) -> list[tuple[object, ...]]:
         rows.append(("constants", "", before.constants, after.constants))
     if before.constant_bytes != after.constant_bytes:
         rows.append(("bytes of constants", "", size(before.constant_bytes), size(after.constant_bytes)))
+    if before.flops != after.flops:
+        rows.append(("flops", "", _or_unknown(before.flops), _or_unknown(after.flops)))
+    if before.peak_bytes != after.peak_bytes:
+        rows.append(
+            ("peak memory", "", *("?" if b is None else size(b) for b in (before.peak_bytes, after.peak_bytes)))
+        )
     return rows + [(f"{what}", times, "", "") for what, times in sorted(change.counts.items())]
+
+
+def _or_unknown(number: int | None) -> str:
+    return "?" if number is None else str(number)
 
 
 def as_json(timing: Timing | None, statistics: Statistics | None) -> dict[str, Any]:
@@ -63,8 +73,10 @@ def as_json(timing: Timing | None, statistics: Statistics | None) -> dict[str, A
                 **_described(change.run),
                 "counts": dict(sorted(change.counts.items())),
                 "kinds": {kind: {"before": old, "after": new} for kind, old, new in change.kinds()},
-                "constants": {"before": change.before.constants, "after": change.after.constants},
-                "constant_bytes": {"before": change.before.constant_bytes, "after": change.after.constant_bytes},
+                **{
+                    name: {"before": getattr(change.before, name), "after": getattr(change.after, name)}
+                    for name in ("constants", "constant_bytes", "flops", "peak_bytes")
+                },
             }
             for change in statistics.changes
         ]

@@ -26,6 +26,7 @@ _BUILTIN = {
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
     "rewrite": "plait.passes.apply_patterns:Rewrite",
     "nest-concat": "plait.passes.nest_concat:NestConcat",
+    "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
     "repeat": "plait.passes.repeat:Repeat",
 }

@@ -1,4 +1,4 @@
-"""What each pass changed, in numbers: rewrites by rule, layers by kind, bytes of constants."""
+"""What each pass changed, in numbers: rewrites by rule, layers by kind, bytes of constants, arithmetic, memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections import Counter
 import attrs
 
 from plait.ir.module import Module
+from plait.passes.analyses.base import Analyses
+from plait.passes.analyses.costs import Costs
+from plait.passes.analyses.liveness import Liveness
 from plait.passes.observer import Observer, PassRun
 
 
@@ -18,13 +21,25 @@ class Facts:
     """Kind -> how many, over all functions."""
     constants: int = 0
     constant_bytes: int = 0
+    flops: int | None = None
+    """Of all functions, each run once; None if a dimension is symbolic."""
+    peak_bytes: int | None = None
+    """The most memory that the values of a function need at once; None if a dimension is symbolic."""
 
     @classmethod
-    def of(cls, module: Module) -> Facts:
+    def of(cls, module: Module, analyses: Analyses) -> Facts:
         """The numbers of a module as it is now."""
-        kinds = Counter(layer.op for f in module.functions.values() for layer in f)
-        constants = module.constants.values()
-        return cls(kinds, len(constants), sum(c.type.nbytes for c in constants))
+        functions = module.functions.values()
+        costs = [analyses.get(Costs, f).total for f in functions]
+        peaks = [analyses.get(Liveness, f).peak_bytes for f in functions]
+        known = [c for c in costs if c is not None]
+        return cls(
+            Counter(layer.op for f in functions for layer in f),
+            len(module.constants),
+            sum(c.type.nbytes for c in module.constants.values()),
+            sum(c.flops for c in known) if len(known) == len(costs) else None,
+            max((p for p in peaks if p is not None), default=0) if None not in peaks else None,
+        )
 
 
 @attrs.define
@@ -52,12 +67,12 @@ class Statistics(Observer):
     _running: list[tuple[PassChange, Counter[tuple[str, str]]]] = attrs.field(factory=list, init=False)
 
     def before_pass(self, run: PassRun, module: Module) -> None:
-        change = PassChange(run, Facts.of(module))
+        change = PassChange(run, Facts.of(module, run.context.analyses))
         self.changes.append(change)
         self._running.append((change, Counter(run.context.statistics)))
 
     def after_pass(self, run: PassRun, module: Module) -> None:
         change, earlier = self._running.pop()
-        change.after = Facts.of(module) if run.changed else change.before
+        change.after = Facts.of(module, run.context.analyses) if run.changed else change.before
         now = run.context.statistics
         change.counts = Counter({k[1]: n - earlier[k] for k, n in now.items() if k[0] == run.name and n != earlier[k]})

@@ -81,7 +81,7 @@ def binary(layer: e.Binary, ranges: ValueRanges) -> Interval:
             found = Interval(0, INF)
         case _:
             found = EVERYTHING
-    return activation_range(layer.act, fitted(found, layer.result.type))
+    return activation_range(layer.act, fitted(found, layer.a.type))
 
 
 @range_rule(e.Unary)

@@ -61,10 +61,15 @@ class ValueRanges(Analysis):
         return ranges
 
     def __getitem__(self, value: Value) -> Interval:
-        """The interval of a value; values made since by a pass may be anything that their type allows."""
+        """The interval of a value. Values that a pass made since are looked at when they are asked for."""
         if value not in self._known:
-            self._known[value] = _constant(value) if isinstance(value, Constant) else anything(value.type)
+            self._known[value] = self._look(value)
         return self._known[value]
+
+    def _look(self, value: Value) -> Interval:
+        if isinstance(value, Constant):
+            return _constant(value)
+        return anything(value.type) if value.owner is None else fitted(self.apply(value.owner), value.type)
 
     def apply(self, layer: Layer) -> Interval:
         """The interval of a layer's results by the rule for its class, from those of its operands."""

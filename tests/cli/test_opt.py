@@ -87,6 +87,7 @@ def test_timing_and_stats(plait: Plait, tiny: Path) -> None:
     assert ["fuse-activation", "layers", "2", "1"] in stats
     assert ["relu", "1", "0"] in stats and ["activation_into_layer", "1"] in stats
     assert not any("cse" in line for line in stats)
+    assert ["flops", "280", "240"] in stats and ["peak", "memory", "400", "B", "400", "B"] not in stats
 
 
 def test_timing_and_stats_as_json(plait: Plait, tiny: Path, listing: Listing) -> None:
@@ -98,6 +99,7 @@ def test_timing_and_stats_as_json(plait: Plait, tiny: Path, listing: Listing) ->
     assert data["timing"]["total_seconds"] == pytest.approx(total)
     fuse, dce = data["stats"]
     assert fuse["kinds"] == {"relu": {"before": 1, "after": 0}} and fuse["counts"] == {"activation_into_layer": 1}
+    assert fuse["flops"] == {"before": 280, "after": 240} and fuse["peak_bytes"] == {"before": 400, "after": 400}
     assert fuse["layers"] == {"before": 2, "after": 1} and dce["changed"] is False
     before = listing()
     for arguments in (["--timing", "--json"], ["--json", "-o", "p.ir"], ["--timing", "--json", "-o", "-"]):
