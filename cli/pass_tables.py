@@ -46,16 +46,18 @@ def _rows(change: PassChange) -> list[tuple[object, ...]]:
     if before.constant_bytes != after.constant_bytes:
         rows.append(("bytes of constants", "", size(before.constant_bytes), size(after.constant_bytes)))
     if before.flops != after.flops:
-        rows.append(("flops", "", _or_unknown(before.flops), _or_unknown(after.flops)))
+        rows.append(("flops", "", _known(before.flops), _known(after.flops)))
     if before.peak_bytes != after.peak_bytes:
-        rows.append(
-            ("peak memory", "", *("?" if b is None else size(b) for b in (before.peak_bytes, after.peak_bytes)))
-        )
-    return rows + [(f"{what}", times, "", "") for what, times in sorted(change.counts.items())]
+        rows.append(("peak memory", "", _size(before.peak_bytes), _size(after.peak_bytes)))
+    return rows + [(what, times, "", "") for what, times in sorted(change.counts.items())]
 
 
-def _or_unknown(number: int | None) -> str:
+def _known(number: int | None) -> str:
     return "?" if number is None else str(number)
+
+
+def _size(count: int | None) -> str:
+    return "?" if count is None else size(count)
 
 
 def as_json(timing: Timing | None, statistics: Statistics | None) -> dict[str, Any]:
