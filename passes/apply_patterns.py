@@ -1,6 +1,7 @@
-"""Apply the patterns of files.
+"""Apply the patterns of files, or those that a plug-in gives under a name.
 
 rewrite{file=my.pdl}
+rewrite{file=[a.pdl, b.pdl, squares]}
 """
 
 from __future__ import annotations
@@ -11,49 +12,52 @@ from pathlib import Path
 import attrs
 
 from plait.ir.attributes import attribute_text
-from plait.ir.diagnostics import Diagnostic, IRError
+from plait.ir.diagnostics import Diagnostic, IRError, join_names
 from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
 from plait.passes.patterns.declarative import DeclarativePattern
 from plait.passes.patterns.files import parse_patterns, read_text
+from plait.passes.patterns.registry import known_patterns, patterns_named
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import RewriteLoop, rewrite_module
+from plait.passes.rewrite import Pattern, RewriteLoop, rewrite_module
 
 
 @attrs.frozen
 class PatternFile:
-    """A pattern file as it was when the pipeline was read."""
+    """Patterns as they were when the pipeline was read, and the file or name that they come from."""
 
     path: str
-    patterns: tuple[DeclarativePattern, ...] = attrs.field(eq=False, repr=False)
+    patterns: tuple[Pattern, ...] = attrs.field(eq=False, repr=False)
 
     def attribute_text(self) -> str:
-        """The option's value: the path."""
+        """The option's value: the path or name."""
         return attribute_text(self.path)
 
 
 def _files(value: str | Path | Sequence[str | Path | PatternFile]) -> tuple[PatternFile, ...]:
-    files = []
-    for path in (value,) if isinstance(value, (str, Path)) else tuple(value):
-        if isinstance(path, PatternFile):
-            files.append(path)
-            continue
-        if not isinstance(path, (str, Path)):
-            raise TypeError(f"wants the name of a pattern file, got {path!r}")
-        try:
-            text = read_text(path)
-        except IRError as error:
-            raise ValueError(error.diagnostics[0].message) from None
-        files.append(PatternFile(str(path), tuple(parse_patterns(text, str(path)))))
-    if not files:
+    parts = (value,) if isinstance(value, (str, Path)) else tuple(value)
+    if not parts:
         raise ValueError("wants the name of a pattern file")
-    return tuple(files)
+    return tuple(part if isinstance(part, PatternFile) else _file(part) for part in parts)
+
+
+def _file(path: str | Path) -> PatternFile:
+    if not isinstance(path, (str, Path)):
+        raise TypeError(f"wants the name of a pattern file, got {path!r}")
+    if (named := patterns_named(str(path))) is not None:
+        return PatternFile(str(path), tuple(named))
+    try:
+        text = read_text(path)
+    except IRError as error:
+        known = f" (known by name: {join_names(known_patterns())})" if known_patterns() else ""
+        raise ValueError(f"{error.diagnostics[0].message}{known}") from None
+    return PatternFile(str(path), tuple(parse_patterns(text, str(path))))
 
 
 @register_pass
 @attrs.frozen
 class Rewrite(Pass):
-    """Apply the patterns of files. Option: `file`, one name or several, relative to the working directory."""
+    """Apply patterns. Option: `file`, one pattern file or several, relative to the working directory."""
 
     name = "rewrite"
 
@@ -65,5 +69,5 @@ class Rewrite(Pass):
             return rewrite_module(module, patterns, context)
         except RewriteLoop as loop:
             # The fault of who wrote the patterns, not of the pass.
-            places = {pattern.name: pattern.span for pattern in patterns}
+            places = {p.name: p.span for p in patterns if isinstance(p, DeclarativePattern)}
             raise IRError(Diagnostic("P214", str(loop), places.get(loop.rules[0]))) from None

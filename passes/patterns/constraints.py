@@ -13,7 +13,7 @@ from plait.ir.diagnostics import did_you_mean
 from plait.ir.dtypes import element_type
 from plait.ir.layout import layout_named
 from plait.ir.text.patterns import ConstraintSyntax, TermSyntax
-from plait.ir.text.syntax import plain
+from plait.ir.text.syntax import BadLiteral, plain
 from plait.passes.patterns.graph import Bindings
 from plait.passes.patterns.report import Report, key
 from plait.passes.patterns.terms import ARITHMETIC, COMPARISONS, FUNCTIONS, Term, UndefinedTermError, apply
@@ -64,6 +64,9 @@ class ConstraintCompiler:
             test, text = self.comparison(syntax) if syntax.right is not None else self.condition(syntax)
         except InvalidConstraintError as error:
             self.report.error(error.code, error.token, error.message, error.hint)
+            return None
+        except BadLiteral as bad:
+            self.report.error("P006", bad.fault.token, bad.fault.message)
             return None
         return Constraint(test, f"not {text}" if syntax.negated else text, syntax.negated)
 

@@ -8,11 +8,11 @@ from typing import Any
 from plait.ir.diagnostics import Diagnostic, IRError, did_you_mean
 from plait.ir.text.patterns import PatternsSyntax, RewriteSyntax
 from plait.ir.text.records import Source
-from plait.ir.text.syntax import name_of, plain, read
+from plait.ir.text.syntax import BadLiteral, key_of, plain, read
 from plait.passes.patterns.declarative import DeclarativePattern
 from plait.passes.patterns.matching import MatchCompiler
 from plait.passes.patterns.replacing import ReplacementCompiler
-from plait.passes.patterns.report import Report
+from plait.passes.patterns.report import Report, key
 
 
 def load_patterns(path: str | Path) -> list[DeclarativePattern]:
@@ -51,11 +51,15 @@ def parse_patterns(text: str, file: str = "<patterns>") -> list[DeclarativePatte
         report.error("P005", syntax.version, message, "this is version 1")
     patterns: dict[str, DeclarativePattern | None] = {}
     for rewrite in syntax.rewrites:
-        if name_of(rewrite.name) in patterns:
-            report.error("P002", rewrite.name, f"rewrite {rewrite.name} is defined twice")
         # Its own report: a pattern is made if it has no errors, whatever others have.
         own = Report(source)
-        patterns[name_of(rewrite.name)] = _compile(rewrite, own)
+        try:
+            name = key(rewrite.name)[1:]
+            if name in patterns:
+                own.error("P002", rewrite.name, f"rewrite {rewrite.name} is defined twice")
+            patterns[name] = _compile(rewrite, own)
+        except BadLiteral as error:
+            own.error("P006", error.fault.token, error.fault.message)
         report.errors += own.errors
     if report.errors:
         raise IRError(report.errors)
@@ -70,14 +74,14 @@ def _compile(syntax: RewriteSyntax, report: Report) -> DeclarativePattern | None
     if graph is None or replacement is None or report.errors:
         return None
     span = report.source.span(syntax.name)
-    return DeclarativePattern(name_of(syntax.name), (graph.root.cls,), graph, replacement, benefit, span)
+    return DeclarativePattern(key(syntax.name)[1:], (graph.root.cls,), graph, replacement, benefit, span)
 
 
 def _options(syntax: RewriteSyntax, report: Report) -> dict[str, Any]:
     """The options of a `rewrite`: its benefit."""
     options: dict[str, Any] = {}
     for option in syntax.options:
-        name, value = str(option.name), plain(option.value)
+        name, value = key_of(option.name), plain(option.value)
         if name != "benefit":
             report.error("P102", option.name, f"a rewrite has no option {name!r}", did_you_mean(name, ["benefit"]))
         elif isinstance(value, bool) or not isinstance(value, int):

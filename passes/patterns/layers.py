@@ -12,7 +12,8 @@ from plait.ir.diagnostics import did_you_mean
 from plait.ir.layer import Layer
 from plait.ir.registry import LayerSpec, known_layers, layer_class
 from plait.ir.text.patterns import PatternLayerSyntax
-from plait.ir.text.syntax import plain
+from plait.ir.text.records import AttributeSyntax
+from plait.ir.text.syntax import BadLiteral, key_of, plain
 from plait.passes.patterns.graph import Variable
 from plait.passes.patterns.report import Report, key
 
@@ -24,11 +25,14 @@ class LayerReader:
     report: Report
 
     def layer_class(self, syntax: PatternLayerSyntax) -> type[Layer] | None:
-        """The class of a layer, or None after reporting P101."""
+        """The class of a layer, or None after reporting P101, or P102 if it holds regions."""
         cls = layer_class(str(syntax.op))
         if cls is None:
             message = f"unknown layer {str(syntax.op)!r}"
             self.report.error("P101", syntax.op, message, did_you_mean(str(syntax.op), known_layers()))
+        elif cls.spec.regions:
+            self.report.error("P102", syntax.op, f"{cls.spec.name} holds regions, which patterns cannot match or make")
+            return None
         return cls
 
     def operands(self, spec: LayerSpec, syntax: PatternLayerSyntax) -> tuple[dict[str, lark.Token], list[lark.Token]]:
@@ -61,30 +65,33 @@ class LayerReader:
         known = [a.name for a in spec.attributes]
         values: dict[str, Any] = {}
         for attribute in syntax.attributes:
-            name = str(attribute.name)
+            name = key_of(attribute.name)
             if name not in known:
                 message = f"{spec.name} has no attribute {name!r}"
                 self.report.error("P102", attribute.name, message, did_you_mean(name, known))
                 continue
             if name in values:
                 self.report.error("P102", attribute.name, f"attribute {name} is given twice")
-            values[name] = self.attribute(cls, attribute.name, attribute.value)
+            values[name] = self.attribute(cls, name, attribute)
         missing = [a.name for a in spec.attributes if a.required and a.name not in values]
         if missing and syntax.rest_attributes is None:
             hint = "'...' stands for attributes that are not written"
             self.report.error("P102", syntax.op, f"{spec.name} needs attribute {missing[0]}", hint)
         return values
 
-    def attribute(self, cls: type[Layer], name: lark.Token, value: Any) -> Any:
+    def attribute(self, cls: type[Layer], name: str, syntax: AttributeSyntax) -> Any:
         """One attribute value, converted as the layer does."""
+        value = syntax.value
         if isinstance(value, lark.Token) and value.type == "VARIABLE":
             return Variable(key(value))
-        convert = converter_of(cls, str(name))
+        convert = converter_of(cls, name)
         try:
             return plain(value) if convert is None else convert(plain(value))
+        except BadLiteral as error:
+            self.report.error("P006", error.fault.token, error.fault.message)
         except (ValueError, TypeError) as error:
-            self.report.error("P102", name, f"{cls.spec.name}: {name}: {error}")
-            return None
+            self.report.error("P102", syntax.name, f"{cls.spec.name}: {name}: {error}")
+        return None
 
 
 def converter_of(cls: type[Layer], attribute: str) -> Callable[[Any], Any] | None:

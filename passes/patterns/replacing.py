@@ -8,6 +8,7 @@ import lark
 from plait.ir.diagnostics import did_you_mean
 from plait.ir.layer import Layer
 from plait.ir.text.patterns import PatternLayerSyntax
+from plait.ir.text.syntax import key_of
 from plait.passes.patterns.graph import Node, Variable
 from plait.passes.patterns.layers import LayerReader
 from plait.passes.patterns.matching import MatchCompiler
@@ -55,6 +56,9 @@ class ReplacementCompiler:
         """Read a layer."""
         reader = LayerReader(self.report)
         cls = reader.layer_class(syntax)
+        if cls is not None and cls.declares_types:
+            self.report.error("P212", syntax.op, f"the types of {cls.spec.name} follow from nothing: it cannot be made")
+            cls = None
         for operand in syntax.operands:
             self.check_bound(operand.token)
             self.used.add(key(operand.token))
@@ -63,7 +67,7 @@ class ReplacementCompiler:
             fields, repeated = reader.operands(cls.spec, syntax)
             attributes = reader.attributes(cls, syntax)
             for attribute in syntax.attributes:
-                if isinstance(attributes.get(str(attribute.name)), Variable):
+                if isinstance(attributes.get(key_of(attribute.name)), Variable):
                     self.check_variable(attribute.value)
             template = Template(
                 tuple(key(token) for token in syntax.results),

@@ -6,8 +6,8 @@ import attrs
 import lark
 
 from plait.ir.diagnostics import Diagnostic
-from plait.ir.text.records import Source
-from plait.ir.text.syntax import name_of
+from plait.ir.text.records import Fault, Source
+from plait.ir.text.syntax import BadLiteral, name_of
 
 
 @attrs.define
@@ -23,5 +23,12 @@ class Report:
 
 
 def key(token: lark.Token) -> str:
-    """The name with its sign (`%x`, `@k`, `$s`), spelled in one way: what bindings are found by."""
-    return str(token) if token.startswith("$") else token[0] + name_of(token)
+    """The name with its sign (`%x`, `@k`, `$s`), spelled in one way: what bindings are found by.
+
+    Raises:
+        BadLiteral: the name is in quotes and malformed.
+    """
+    try:
+        return str(token) if token.startswith("$") else token[0] + name_of(token)
+    except BadLiteral as error:
+        raise BadLiteral(Fault(token, error.fault.message)) from None

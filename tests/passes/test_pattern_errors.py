@@ -85,6 +85,11 @@ CONV = "%y = conv2d(%x, %w) {act = $a, ...}"
         wrong("P006", 2, "nhcw", "unknown layout 'nhcw'", head="%x: f32[...] nhcw"),
         wrong("P006", 3, "f31", "unknown dtype 'f31'", match="%y = relu(%x) : f31"),
         wrong("P212", 5, "f32", "a replacement states no types", instead="{ %y = tanh(%x) : f32 }"),
+        wrong("P006", 3, "f31", "unknown dtype 'f31'", match="%y = clip(%x) {low = f31[4]}"),
+        wrong("P006", 4, "f31", "unknown dtype 'f31'", where="shape(%x) == [f31[4]]"),
+        wrong("P006", 2, '%"\\q"', "is not a string", head='%"\\q"'),
+        wrong("P102", 3, "if", "if holds regions, which patterns", match="%y = if(%x)"),
+        wrong("P212", 5, "call", "the types of call follow from nothing", instead="{ %y = call(%x) {callee = @f} }"),
         # graphs
         wrong("P210", 2, "@it", "@it matches no layer", match="", head=""),
         wrong("P210", 3, "%a", "%a has no part in %y", match="%a = relu(%x) %y = relu(%x)"),
