@@ -17,8 +17,8 @@ from plait.passes.pipeline import Pipeline
 
 
 def count_layers(module: Module) -> int:
-    """Number of layers in all functions."""
-    return sum(len(f.body) for f in module.functions.values())
+    """Number of layers in all functions, nested ones included."""
+    return sum(1 for _ in module.walk())
 
 
 @attrs.define

@@ -44,7 +44,9 @@ def clamp_rules(ranges: ValueRanges) -> tuple[Rule, ...]:
         """layer(x) {act = f} -> layer(x)"""
         if not layer.act:
             return No("the layer carries no activation")
-        simpler = _simpler(layer.act, found := ranges.apply(attrs.evolve(layer, act=NONE)))
+        found = ranges.apply(attrs.evolve(layer, act=NONE))
+        assert isinstance(found, Interval)
+        simpler = _simpler(layer.act, found)
         if simpler is None:
             return No(f"before {layer.act} it may be anything in {found}")
         simple: Layer = attrs.evolve(layer, act=simpler)

@@ -22,7 +22,7 @@ class Facts:
     constants: int = 0
     constant_bytes: int = 0
     flops: int | None = None
-    """Of all functions, each run once; None if a dimension is symbolic."""
+    """Of all layers, each run once; None if a dimension is symbolic."""
     peak_bytes: int | None = None
     """The most memory that the values of a function need at once; None if a dimension is symbolic."""
 
@@ -34,7 +34,7 @@ class Facts:
         peaks = [analyses.get(Liveness, f).peak_bytes for f in functions]
         known = [c for c in costs if c is not None]
         return cls(
-            Counter(layer.op for f in functions for layer in f),
+            Counter(layer.op for layer in module.walk()),
             len(module.constants),
             sum(c.type.nbytes for c in module.constants.values()),
             sum(c.flops for c in known) if len(known) == len(costs) else None,

@@ -24,13 +24,16 @@ class Cost:
 
 @attrs.frozen
 class Costs(Analysis):
-    """Costs of the layers of a function. None where a dimension is symbolic, or a value has no fixed size."""
+    """Costs of the layers of a function, nested ones included; what a region holds counts once, whether it runs or not.
+
+    None where a dimension is symbolic, or a value has no fixed size.
+    """
 
     layers: dict[Layer, Cost | None]
 
     @classmethod
     def of(cls, subject: Function, analyses: Analyses) -> Costs:
-        return cls({layer: cost_of(layer) for layer in subject})
+        return cls({layer: cost_of(layer) for layer in subject.walk()})
 
     @property
     def total(self) -> Cost | None:

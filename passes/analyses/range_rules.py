@@ -11,6 +11,7 @@ from plait.ir.layers import elementwise as e
 from plait.ir.layers import shape as s
 from plait.ir.layers._rules import axes_in
 from plait.ir.layers.activations import ActivationLayer
+from plait.ir.layers.control import If
 from plait.ir.layers.linear import Matmul
 from plait.ir.layers.normalization import Softmax
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
@@ -54,6 +55,12 @@ def shape(layer: s.ShapeOf, ranges: ValueRanges) -> Interval:
     sizes = ranges.shapes.shape(layer.x)
     largest = anything(layer.result.type).high
     return sizes[0].hull(*sizes[1:]).at_most(largest) if sizes else anything(layer.result.type)
+
+
+@range_rule(If)
+def branches(layer: If, ranges: ValueRanges) -> tuple[Interval, ...]:
+    pairs = zip(layer.then.outputs, layer.else_.outputs, strict=True)
+    return tuple(ranges[yes].hull(ranges[no]) for yes, no in pairs)
 
 
 # --- arithmetic ---

@@ -17,7 +17,7 @@ class UseCounts(Analysis):
     """Uses within one function. Constants may be read by others too, which `Value.use_count` counts."""
 
     counts: Counter[Value]
-    """Operands that are this value; outputs of the function count."""
+    """Operands that are this value; outputs of the function and of nested regions count."""
     readers: dict[Value, tuple[Layer, ...]]
     """Layers that read the value, in order, each once."""
 
@@ -25,11 +25,12 @@ class UseCounts(Analysis):
     def of(cls, subject: Function, analyses: Analyses) -> UseCounts:
         counts: Counter[Value] = Counter()
         readers: dict[Value, dict[Layer, None]] = {}
-        for layer in subject:
+        for layer in subject.walk():
             counts.update(layer.operands)
             for value in layer.operands:
                 readers.setdefault(value, {})[layer] = None
-        counts.update(subject.outputs)
+        for region in subject.body.nest():
+            counts.update(region.outputs)
         return cls(counts, {value: tuple(layers) for value, layers in readers.items()})
 
     def count(self, value: Value) -> int:

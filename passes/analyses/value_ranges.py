@@ -19,6 +19,7 @@ import numpy as np
 from plait.ir.diagnostics import IRError
 from plait.ir.layer import Layer
 from plait.ir.module import Function
+from plait.ir.region import Region
 from plait.ir.types import DType, Type
 from plait.ir.values import Array, Constant, Value
 from plait.passes.analyses.base import Analyses, Analysis
@@ -27,13 +28,13 @@ from plait.passes.analyses.shape_ranges import ShapeRanges
 
 _FLOATS = (DType.F64, DType.F32, DType.F16, DType.BF16)
 L = TypeVar("L", bound=Layer)
-R = Callable[[L, "ValueRanges"], Interval]
+R = Callable[[L, "ValueRanges"], Interval | tuple[Interval, ...]]
 _RULES: dict[type[Layer], R[Any]] = {}
 
 
 def range_rule(*classes: type[L]) -> Callable[[R[L]], R[L]]:
     """Decorator: a function of a layer of these classes, or subclasses, and the ranges of its operands, that gives the
-    interval of all its results before they are rounded or wrapped to their element type."""
+    interval of all its results, or of each, before they are rounded or wrapped to their element type."""
 
     def register(rule: R[L]) -> R[L]:
         _RULES.update(dict.fromkeys(classes, rule))
@@ -54,11 +55,14 @@ class ValueRanges(Analysis):
         import plait.passes.analyses.range_rules  # noqa: F401 -- registers them
 
         ranges = cls(analyses.get(ShapeRanges, subject))
-        for layer in subject:
-            found = ranges.apply(layer)
-            for result in layer.results:
-                ranges._known[result] = fitted(found, result.type)
+        ranges._enter(subject.body)
         return ranges
+
+    def _enter(self, region: Region) -> None:
+        for layer in region:
+            for inner in layer.regions():
+                self._enter(inner)
+            self._known.update(zip(layer.results, self._results(layer), strict=True))
 
     def __getitem__(self, value: Value) -> Interval:
         """The interval of a value. Values that a pass made since are looked at when they are asked for."""
@@ -69,10 +73,17 @@ class ValueRanges(Analysis):
     def _look(self, value: Value) -> Interval:
         if isinstance(value, Constant):
             return _constant(value)
-        return anything(value.type) if value.owner is None else fitted(self.apply(value.owner), value.type)
+        if value.owner is None:
+            return anything(value.type)
+        return self._results(value.owner)[value.owner.results.index(value)]
 
-    def apply(self, layer: Layer) -> Interval:
-        """The interval of a layer's results by the rule for its class, from those of its operands."""
+    def _results(self, layer: Layer) -> tuple[Interval, ...]:
+        found = self.apply(layer)
+        each = (found,) * len(layer.results) if isinstance(found, Interval) else found
+        return tuple(fitted(interval, result.type) for interval, result in zip(each, layer.results, strict=True))
+
+    def apply(self, layer: Layer) -> Interval | tuple[Interval, ...]:
+        """What the rule for a layer's class gives, from the intervals of its operands: one for all results or each."""
         for cls in type(layer).__mro__:
             if cls in _RULES:
                 return _RULES[cls](layer, self)
