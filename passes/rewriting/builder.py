@@ -38,7 +38,10 @@ class Builder:
 
         Raises:
             ShapeError: its operands and attributes do not fit together.
+            ValueError: its regions are those of a layer that is there.
         """
+        if any(region.owner is not None for region in layer.regions()):
+            raise ValueError(f"a helper takes no regions of {self._root.op} over; copy them by `with_operands`")
         assert self._root.region is not None
         first = (names[0] if names else "") or self._root.results[0].name
         self._root.region.insert(layer, self._root, (first, *names[1:]))

@@ -1,4 +1,4 @@
-"""The driver: applies patterns to the layers of a function until none applies.
+"""The driver: applies patterns to the layers of a function, those of nested regions included, until none applies.
 
 Neighbours of a change are looked at again; patterns may reach deeper, so sweeps go on until one changes nothing.
 """
@@ -6,7 +6,7 @@ Neighbours of a change are looked at again; patterns may reach deeper, so sweeps
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from plait.ir.diagnostics import PlaitError
 from plait.ir.layer import Layer, Return
@@ -125,20 +125,23 @@ class Driver:
 
     def problem(self, root: Layer, outcome: Layer | tuple[Value, ...], builder: Builder) -> str:
         """Why an outcome cannot stand in the place of `root`, or an empty text."""
-        reads = [value for helper in builder.layers for value in helper.operands]
+        used = [value for helper in builder.layers for value in reads(helper)]
         if isinstance(outcome, Layer):
             if outcome.region is not None:
                 return f"it returns {outcome.describe()}, which is in a function; return its result, or a copy of it"
+            for region in outcome.regions():
+                if isinstance(region.owner, Layer) and region.owner is not root:
+                    return f"it takes over a region of {region.owner.describe()}; copy it by `with_operands`"
             types = list(outcome.result_types())
-            reads += outcome.operands
+            used += reads(outcome)
         else:
             types = [v.type for v in outcome]
-            reads += outcome
+            used += outcome
         old = [r.type for r in root.results]
         if len(types) != len(old) or not all(t.same_logical(o) for t, o in zip(types, old, strict=True)):
             shown = [", ".join(str(t) for t in some) for some in (old, types)]
             return f"it changes the type from {shown[0]} to {shown[1]}"
-        for value in reads:
+        for value in used:
             if isinstance(value, Constant):
                 if self.module.constants.get(value.name) is not value:
                     return f"it uses @{value.name}, which is not in the module; make constants with the builder"
@@ -151,19 +154,19 @@ class Driver:
         self.context.count(pattern.name)
         for listener in self.listeners:
             listener.on_match(pattern, root)
-        described, operands = root.describe(), root.operands
+        described, operands = root.describe(), reads(root)
         readers = [user for result in root.results for user in result.users]
         touched = [*(user for operand in operands for user in operand.users), *readers]
         for helper in builder.layers:
-            self.order.put(helper, root)
             self.trail.helper(helper)
-            self.attached(helper)
+            self.attached(helper, root)
         values = outcome if isinstance(outcome, tuple) else self.attach(root, outcome)
+        lost = list(inside(root))
         self.replace(root, values, readers)
         for helper in reversed(builder.layers):
             if not any(r.users for r in helper.results):
                 self.remove(helper)
-        dead = [root, *self.remove_dead(operands)]
+        dead = [root, *lost, *self.remove_dead(operands)]
         builder.finish()
         helpers = [h for h in builder.layers if self.order.holds(h)]
         made = [*helpers, *([] if isinstance(outcome, tuple) else [outcome])]
@@ -180,13 +183,15 @@ class Driver:
         types = [t.placed_like(r.type) for t, r in zip(new.result_types(), root.results, strict=True)]
         assert root.region is not None
         root.region.insert(new, root, [r.name for r in root.results], types)
-        self.order.put(new, root)
         self.trail.succeed(new.results, root.results)
-        self.attached(new)
+        self.attached(new, root)
         return new.results
 
-    def attached(self, layer: Layer) -> None:
-        self.trail.enter(layer)
+    def attached(self, layer: Layer, root: Layer) -> None:
+        """A layer was made for `root`, with what is in its regions."""
+        for new in self.order.put(layer, root):
+            self.trail.enter(new)
+            self.push((new,))
         for listener in self.listeners:
             listener.on_insert(layer)
 
@@ -204,7 +209,9 @@ class Driver:
         self.remove(root)
 
     def remove(self, layer: Layer) -> None:
-        self.trail.leave(layer)
+        """Detach a layer, and what is in its regions unless another layer has taken them over."""
+        for gone in (layer, *inside(layer)):
+            self.trail.leave(gone)
         for listener in self.listeners:
             listener.on_remove(layer)
         assert layer.region is not None
@@ -221,10 +228,11 @@ class Driver:
                 if not value.users:
                     self.module.constants.pop(value.name, None)
             elif owner is not None and self.order.holds(owner) and not any(r.users for r in owner.results):
-                work += owner.operands
+                read = reads(owner)
+                work += read
+                removed += [owner, *inside(owner)]
                 self.remove(owner)
-                removed.append(owner)
-                self.push(u for o in owner.operands for u in o.users)
+                self.push(u for value in read for u in value.users)
         return removed
 
     def pass_on_locations(
@@ -240,3 +248,19 @@ class Driver:
             carrier.locations = self.order.locations(gone, carrier.locations)
         for carrier in dict.fromkeys(old):
             carrier.locations = self.order.locations([*gone, carrier])
+
+
+def inside(layer: Layer) -> Iterator[Layer]:
+    """The layers in the regions of a layer; none if another layer has taken the regions over."""
+    return (inner for region in layer.regions() if region.owner is layer for inner in region.walk())
+
+
+def reads(layer: Layer) -> tuple[Value, ...]:
+    """What a layer reads from around it: its operands, and what its regions read and do not make."""
+    regions = [nested for region in layer.regions() for nested in region.nest()]
+    if not regions:
+        return layer.operands
+    makers = {inner for region in regions for inner in region}
+    arguments = {argument for region in regions for argument in region.arguments}
+    read = [v for region in regions for v in (*(o for inner in region for o in inner.operands), *region.outputs)]
+    return (*layer.operands, *(v for v in read if v.owner not in makers and v not in arguments))

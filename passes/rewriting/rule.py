@@ -92,5 +92,9 @@ def rewrite(
 
 
 def has_one_use(value: Value) -> bool:
-    """Whether exactly one operand of one layer reads this value. Outputs of the function count as uses."""
-    return value.use_count == 1
+    """Whether exactly one operand of one layer reads this value, and in the region where it is made: a layer that is
+    moved into a loop would run many times. Outputs of regions count as uses."""
+    if value.use_count != 1:
+        return False
+    (user,) = value.users
+    return value.owner is None or value.owner.region is user.region
