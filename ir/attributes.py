@@ -147,6 +147,13 @@ def dtype(value: str | ElementType) -> ElementType:
     return element_type(value)
 
 
+def type_of(value: Type) -> Type:
+    """A type of values."""
+    if not isinstance(value, Type):
+        raise TypeError(f"wants a type such as f32[1x3], got {value!r}")
+    return value
+
+
 def _int(value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"wants an integer, got {value!r}")

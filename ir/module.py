@@ -93,8 +93,9 @@ class Module:
         return candidate
 
     def drop_unused_constants(self) -> int:
-        """Remove constants that no layer reads; returns how many."""
-        unused = [name for name, c in self.constants.items() if not c.users]
+        """Remove constants that no layer reads and no type names; returns how many."""
+        named = {name for f in self.functions.values() for v in _values(f) for name in v.type.constant_names()}
+        unused = [name for name, c in self.constants.items() if not c.users and name not in named]
         for name in unused:
             del self.constants[name]
         return len(unused)
@@ -122,3 +123,12 @@ class Module:
         from plait.ir.text.printer import print_module
 
         return print_module(self)
+
+
+def _values(function: Function) -> Iterator[Value]:
+    """Arguments and results, those in regions of layers too."""
+    yield from function.arguments
+    for layer in function.walk():
+        yield from layer.results
+        for region in layer.regions():
+            yield from region.arguments

@@ -112,12 +112,16 @@ class Type:
         return self
 
     def same_logical(self, other: Type) -> bool:
-        """Equal but for layout and device."""
+        """Equal but for layout and device; a size `_`, which is not known, is equal to any."""
         return self == other
+
+    def tensors(self) -> tuple[TensorType, ...]:
+        """The types of the tensors that a value is or holds."""
+        raise NotImplementedError
 
     def constant_names(self) -> tuple[str, ...]:
         """Names of the constants that the type refers to: scales and zero points."""
-        return ()
+        return tuple(name for tensor in self.tensors() for name in tensor.constant_names())
 
     def substitute(self, bindings: Mapping[str, Dimension]) -> Type:
         """This type with dimension symbols replaced."""
@@ -126,6 +130,15 @@ class Type:
     def symbols(self) -> frozenset[str]:
         """Names of the symbols in the dimensions."""
         raise NotImplementedError
+
+
+ANY_SIZE = "_"
+"""Name of the symbol for a size that is not known before the run: of the tensors in a sequence, or made of one. Two
+dimensions of this name need not be equal."""
+
+
+def _may_be_equal(a: Dimension, b: Dimension) -> bool:
+    return a == b or ANY_SIZE in (str(a), str(b))
 
 
 @attrs.frozen
@@ -165,7 +178,12 @@ class TensorType(Type):
         return attrs.evolve(self, layout=other.layout, device=other.device)
 
     def same_logical(self, other: Type) -> bool:
-        return isinstance(other, TensorType) and self.dtype == other.dtype and self.shape == other.shape
+        if not isinstance(other, TensorType) or self.dtype != other.dtype or self.rank != other.rank:
+            return False
+        return self.shape == other.shape or all(map(_may_be_equal, self.shape, other.shape))
+
+    def tensors(self) -> tuple[TensorType, ...]:
+        return (self,)
 
     def constant_names(self) -> tuple[str, ...]:
         return self.dtype.constant_names() if isinstance(self.dtype, Quantized) else ()
@@ -185,10 +203,6 @@ def _check_axis(dtype: Quantized, axis: int, shape: Shape) -> None:
             raise ShapeError(f"{dtype} has {len(numbers)} {what} but dimension {axis} is {shape[axis]}")
 
 
-ANY_SIZE = "_"
-"""Name of the symbol for a size that differs between the tensors of a sequence."""
-
-
 @attrs.frozen
 class SequenceType(Type):
     """A list of any length of values of one type: `seq<f32[Nx4]>`. A dimension `_` of the elements is another one in
@@ -199,11 +213,15 @@ class SequenceType(Type):
     def __str__(self) -> str:
         return f"seq<{self.element}>"
 
+    @property
+    def is_static(self) -> bool:
+        return self.element.is_static
+
     def same_logical(self, other: Type) -> bool:
         return isinstance(other, SequenceType) and self.element.same_logical(other.element)
 
-    def constant_names(self) -> tuple[str, ...]:
-        return self.element.constant_names()
+    def tensors(self) -> tuple[TensorType, ...]:
+        return self.element.tensors()
 
     def substitute(self, bindings: Mapping[str, Dimension]) -> SequenceType:
         return SequenceType(self.element.substitute(bindings))
@@ -224,8 +242,8 @@ class OptionalType(Type):
     def same_logical(self, other: Type) -> bool:
         return isinstance(other, OptionalType) and self.element.same_logical(other.element)
 
-    def constant_names(self) -> tuple[str, ...]:
-        return self.element.constant_names()
+    def tensors(self) -> tuple[TensorType, ...]:
+        return self.element.tensors()
 
     def substitute(self, bindings: Mapping[str, Dimension]) -> OptionalType:
         return OptionalType(self.element.substitute(bindings))

@@ -55,6 +55,8 @@ class _FunctionCheck:
     def region(self, region: Region) -> None:
         defined: list[Value] = list(region.arguments)
         self.visible.update(defined)
+        for argument in region.arguments:
+            self.argument(argument, region)
         for layer in region:
             self.operands(layer)
             for inner in layer.regions():
@@ -69,6 +71,14 @@ class _FunctionCheck:
             self.visible.update(layer.results)
         self.outputs(region)
         self.visible.difference_update(defined)
+
+    def argument(self, argument: Value, region: Region) -> None:
+        owner = region.owner if isinstance(region.owner, Layer) else None
+        for code, message in (*_missing_constants(self.module, argument), *_misfits(argument)):
+            if owner is not None:
+                self.add(code, owner, message)
+            else:
+                self.found.append(Diagnostic(code, message, self.function.span))
 
     def outputs(self, region: Region) -> None:
         for value in region.outputs:
@@ -99,6 +109,9 @@ class _FunctionCheck:
             self.call(layer)
         else:
             self.found += check_layer(layer)
+        for result in layer.results:
+            for code, message in _missing_constants(self.module, result):
+                self.add(code, layer, message)
 
     def call(self, layer: Call) -> None:
         callee = self.module.functions.get(layer.callee.name)
@@ -137,9 +150,23 @@ def check_layer(layer: Layer) -> list[Diagnostic]:
                     "correct the type after ':', or leave it out to have it inferred",
                 )
             )
-        elif value.type.layout.rank not in (None, value.type.rank):
-            found.append(_finding("P106", layer, f"layout {value.type.layout} does not fit rank {value.type.rank}"))
+        else:
+            found += [_finding(code, layer, message) for code, message in _misfits(value)]
     return found
+
+
+def _misfits(value: Value) -> list[tuple[str, str]]:
+    """Layouts of a type that are for another rank."""
+    tensors = [t for t in value.type.tensors() if t.layout.rank not in (None, t.rank)]
+    return [("P106", f"layout {t.layout} does not fit rank {t.rank}") for t in tensors]
+
+
+def _missing_constants(module: Module, value: Value) -> list[tuple[str, str]]:
+    """Constants that a quantized type names and the module lacks."""
+    missing = [name for name in value.type.constant_names() if name not in module.constants]
+    return [
+        ("P003", f"the type of %{value.name} names @{name}, which is not a constant of the module") for name in missing
+    ]
 
 
 def _recursion(module: Module) -> list[Diagnostic]:

@@ -13,16 +13,18 @@ from plait.ir.dims import substitute
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
-from plait.ir.types import TensorType
+from plait.ir.types import ANY_SIZE, OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
 
 Inputs = Mapping[str, Any] | Sequence[Any]
-Observer = Callable[[Value, Array], None]
+Data = Any
+"""An array, for a sequence a list of such, for an optional value also None."""
+Observer = Callable[[Value, Data], None]
 
 
 def evaluate(
     network: Module | Function, inputs: Inputs, *, keep: Iterable[str] | None = None, values: Observer | None = None
-) -> dict[str, Array]:
+) -> dict[str, Data]:
     """Run a network.
 
     Args:
@@ -32,16 +34,17 @@ def evaluate(
         values: called with each result of each layer as soon as it is computed.
 
     Returns:
-        Arrays by output name, then by the names in `keep`.
+        Arrays (lists for sequences, None for optional values that hold nothing) by output name, then by the names in
+        `keep`.
 
     Raises:
         RunError: P401, an input is missing, unknown, or of the wrong dtype or shape, or `keep` names no value.
     """
     module, function = (network, network.main) if isinstance(network, Module) else (Module([network]), network)
     asked = list(keep or ())
-    kept: dict[str, Array] = {}
+    kept: dict[str, Data] = {}
 
-    def observe(value: Value, array: Array) -> None:
+    def observe(value: Value, array: Data) -> None:
         if value.name in wanted:
             kept[value.name] = array
         if values is not None and value.owner is not None:
@@ -49,7 +52,7 @@ def evaluate(
 
     wanted = set(asked)
     arrays = bind_inputs(function, inputs)
-    outputs = _Evaluator(module, bool(function.symbols()), observe).run(function.body, arrays, {})
+    outputs = _Evaluator(module, observe).run(function.body, arrays, {})
     if missing := sorted(wanted - set(kept)):
         names = [v.name for layer in function.walk() for v in layer.results]
         raise _error(f"there is no value {missing[0]!r} to keep", did_you_mean(missing[0], names))
@@ -59,11 +62,11 @@ def evaluate(
 class _Evaluator:
     """Runs regions; also what layers with regions and calls see as their `Scope`."""
 
-    def __init__(self, module: Module, symbolic: bool, observe: Observer) -> None:
-        self.module, self.symbolic, self.observe = module, symbolic, observe
-        self.live: dict[Value, Array] = {}
+    def __init__(self, module: Module, observe: Observer) -> None:
+        self.module, self.observe = module, observe
+        self.live: dict[Value, Data] = {}
 
-    def run(self, region: Region, arguments: Sequence[Array], around: Mapping[Value, Array]) -> tuple[Array, ...]:
+    def run(self, region: Region, arguments: Sequence[Data], around: Mapping[Value, Data]) -> tuple[Data, ...]:
         """The outputs of a region; `around` are the values of the regions around it."""
         outer, self.live = self.live, dict(around)
         try:
@@ -85,15 +88,15 @@ class _Evaluator:
         finally:
             self.live = outer
 
-    def region(self, region: Region, arguments: Sequence[Array]) -> tuple[Array, ...]:
+    def region(self, region: Region, arguments: Sequence[Data]) -> tuple[Data, ...]:
         return self.run(region, arguments, self.live)
 
-    def net(self, name: str, arguments: Sequence[Array]) -> tuple[Array, ...]:
+    def net(self, name: str, arguments: Sequence[Data]) -> tuple[Data, ...]:
         return self.run(self.module.functions[name].body, arguments, {})
 
-    def layer(self, layer: Layer) -> tuple[Array, ...]:
+    def layer(self, layer: Layer) -> tuple[Data, ...]:
         operands = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
-        if self.symbolic and not layer.regions():
+        if not layer.regions() and not all(v.type.is_static for v in layer.operands):
             # Some layers look at their operands' types: let these be the types of the arrays at hand.
             layer = layer.with_operands({v: _concrete(v, self.live) for v in layer.operands})
         try:
@@ -115,8 +118,8 @@ def _reads(layer: Layer) -> set[Value]:
     }
 
 
-def bind_inputs(function: Function, inputs: Inputs) -> list[Array]:
-    """The inputs as arrays in the order of the arguments, checked against their types.
+def bind_inputs(function: Function, inputs: Inputs) -> list[Data]:
+    """The inputs, as arrays where they are tensors, in the order of the arguments, checked against their types.
 
     Raises:
         RunError: P401.
@@ -125,9 +128,7 @@ def bind_inputs(function: Function, inputs: Inputs) -> list[Array]:
     sizes: dict[str, int] = {}
     arrays = []
     for argument in function.arguments:
-        array = np.asarray(named[argument.name])
-        _check(argument, array, sizes)
-        arrays.append(array)
+        arrays.append(_bound(f"input {argument.name!r}", argument.type, named[argument.name], sizes))
     return arrays
 
 
@@ -147,33 +148,50 @@ def _by_name(function: Function, inputs: Inputs) -> Mapping[str, Any]:
     return inputs
 
 
-def _check(argument: Value, array: Array, sizes: dict[str, int]) -> None:
-    """Compare an array with the type of an argument; `sizes` collects what the symbols stand for."""
-    wanted = argument.type
+def _bound(what: str, wanted: Type, given: Any, sizes: dict[str, int]) -> Data:
+    """A value of the type that is wanted, checked; `sizes` collects what the symbols stand for."""
+    if isinstance(wanted, OptionalType):
+        return None if given is None else _bound(what, wanted.element, given, sizes)
+    if isinstance(wanted, SequenceType):
+        if not isinstance(given, (list, tuple)):
+            raise _error(f"{what} must be a list, for {wanted}; got {type(given).__name__}")
+        return [_bound(f"element {i} of {what}", wanted.element, item, sizes) for i, item in enumerate(given)]
+    array = np.asarray(given)
+    if array.dtype.kind in "UT":
+        array = array.astype(object)
+    _check(what, wanted, array, sizes)
+    return array
+
+
+def _check(what: str, wanted: Type, array: Array, sizes: dict[str, int]) -> None:
+    """Compare an array with a type."""
     if array.dtype != wanted.dtype.numpy:
+        module = "ml_dtypes" if wanted.dtype.numpy.kind == "V" else "numpy"
         raise _error(
-            f"input {argument.name!r} must be {wanted.dtype} ({wanted.dtype.numpy}), got {array.dtype}",
-            f"convert it: x.astype(numpy.{wanted.dtype.numpy})",
+            f"{what} must be {wanted.dtype} ({wanted.dtype.numpy}), got {array.dtype}",
+            f"convert it: x.astype({module}.{wanted.dtype.numpy})",
         )
     fits = array.ndim == wanted.rank
     if fits:
         for dim, size in zip(wanted.shape, array.shape, strict=True):
             name = str(dim)
+            if name == ANY_SIZE:
+                continue
             if not isinstance(dim, int) and name not in sizes and dim.symbols() == {name}:
                 sizes[name] = size
             fits &= substitute(dim, sizes) == size
     if not fits:
         stated = "".join(f", {n} = {s}" for n, s in sizes.items() if n in wanted.symbols())
         shape = ", ".join(map(str, wanted.shape))
-        raise _error(f"input {argument.name!r} must have the shape ({shape}){stated}, got {array.shape}")
+        raise _error(f"{what} must have the shape ({shape}){stated}, got {array.shape}")
 
 
-def _data(value: Value, live: Mapping[Value, Array]) -> Array:
+def _data(value: Value, live: Mapping[Value, Data]) -> Data:
     return value.data if isinstance(value, Constant) else live[value]
 
 
-def _concrete(value: Value, live: Mapping[Value, Array]) -> Value:
-    if isinstance(value, Constant):
+def _concrete(value: Value, live: Mapping[Value, Data]) -> Value:
+    if isinstance(value, Constant) or not isinstance(value.type, TensorType):
         return value
     return Value(value.name, TensorType(value.type.dtype, live[value].shape))
 

@@ -107,6 +107,8 @@ def body(*lines: str) -> str:
             body("%y = reshape(%x) {shape = [2, 12]} : f32[2x12] nhwc").replace("(%y: f32[1x2x3x4] nchw)", "()"),
             "layout nhwc does not fit rank 2",
         ),
+        wrong("P106", 2, 5, 10, "ir 1\nnet @main(%x: seq<f32[2x3] nhwc>) -> () {}", "layout nhwc does not fit rank 2"),
+        wrong("P003", 2, 5, 10, "ir 1\nnet @main(%x: q8<@s>[2]) -> () {}", "the type of %x names @s, which is not"),
     ],
 )
 def test_place_and_message(text: str, code: str, line: int, column: int, end: int, message: str) -> None:
