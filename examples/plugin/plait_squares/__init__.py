@@ -1,0 +1,1 @@
+"""A plug-in of Plait that adds one of each."""
