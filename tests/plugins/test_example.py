@@ -101,7 +101,7 @@ def test_everything_is_listed(environment: Environment) -> None:
 def test_pass_and_patterns(environment: Environment) -> None:
     found = environment.plait("opt", "module.ir", "-p", "find-squares")
     assert "%n = unary(%x) {fn = neg}" in found and "%y = square(%n)" in found
-    found = environment.plait("opt", "module.ir", "-p", "find-squares,rewrite{patterns=squares},dce")
+    found = environment.plait("opt", "module.ir", "-p", "find-squares,rewrite{file=squares},dce")
     assert "unary" not in found and "%y = square(%x)" in found
 
 
