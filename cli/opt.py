@@ -46,6 +46,15 @@ _MODEL = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path
     metavar="FILE",
     help="Run the pipeline in the first line of FILE, written by a failed run, on the module in it.",
 )
+@click.option("--max-rewrites", type=click.IntRange(min=0), metavar="N", help="Stop rewriting after N rewrites.")
+@click.option(
+    "--bisect",
+    "bisect_command",
+    metavar="CMD",
+    help="Find the first pass, and the rewrite in it, after which a shell command fails. `{}` in it stands for the .ir "
+    "file; without one the file comes last. Status 0: good; 125: cannot tell; any other: bad. -o then writes the IR "
+    "before that pass.",
+)
 @click.option("--list", "list_passes", is_flag=True, help="List the passes and named pipelines, and stop.")
 @JSON
 @click.pass_context
@@ -58,6 +67,8 @@ def command(
     allow_unknown: bool,
     verbose: bool,
     run_reproducer: Path | None,
+    max_rewrites: int | None,
+    bisect_command: str | None,
     list_passes: bool,
     as_json: bool,
     **flags: Any,
@@ -70,6 +81,7 @@ def command(
         return
     from plait.passes.base import PassContext
     from plait.passes.manager import PassManager
+    from plait.passes.rewriting.listener import Limit
 
     given = click_context.get_parameter_source("pipeline") is not ParameterSource.DEFAULT
     model, passes = _source(model, pipeline if given else None, run_reproducer)
@@ -77,11 +89,20 @@ def command(
         flags["no_reproducer"] = True  # the file is one already
     watching = Watching.of(flags, passes)
     target = None if output is None or str(output) == "-" else check_output(output)
+    if bisect_command is not None:
+        if watching.asks or max_rewrites is not None or not bisect_command.strip():
+            raise click.UsageError("--bisect takes a command, and no option that shows or limits passes")
+        from plait.cli.bisect import bisect_by_command
+
+        bisect_by_command(read_module(model, allow_unknown), str(model), passes, bisect_command, target, as_json)
+        return
     if as_json and (target is None or not (flags["timing"] or flags["stats"])):
         raise click.UsageError("--json prints --timing and --stats, and needs -o FILE, since text goes to stdout else")
     module = read_module(model, allow_unknown)
     before = set(module.constants)
     context = PassContext(verbose=verbose, log=lambda line: click.echo(line, err=True))
+    if max_rewrites is not None:
+        context.listeners.append(Limit(max_rewrites))
     manager = PassManager(passes, verify_each=flags["verify_each"], allow_unknown=allow_unknown)
     manager.observers = watching.observers()
     manager.run(module, context)

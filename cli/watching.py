@@ -123,6 +123,12 @@ class Watching:
             check_output(flags["reproducer"])
         return cls(flags)
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything is to be shown of the passes."""
+        words = [f"print_ir_{word.replace('-', '_')}" for word, _ in _PRINTS]
+        return any(self.flags[word] for word in (*words, "print_ir_dir", "diff", "timing", "stats"))
+
     def observers(self) -> list[Observer]:
         """Observers for the manager; call once."""
         from plait.passes.instrumentation import Diff, Timing
@@ -131,7 +137,7 @@ class Watching:
 
         found: list[Observer] = [*self._printers()]
         if self.flags["diff"]:
-            found.append(Diff(_show_diff))
+            found.append(Diff(lambda _, lines: show_diff(lines, err=True)))
         if self.flags["timing"]:
             found.append(timing := Timing())
             self.timing = timing
@@ -175,9 +181,10 @@ def _show_ir(run: PassRun, when: str, text: str) -> None:
     click.echo(f"// {when} {run.pass_text}\n{text}", err=True)
 
 
-def _show_diff(_: PassRun, lines: list[str]) -> None:
-    coloured = colour(sys.stderr)
+def show_diff(lines: list[str], *, err: bool) -> None:
+    """Print a unified difference, coloured on a terminal."""
+    coloured = colour(sys.stderr if err else sys.stdout)
     for i, line in enumerate(lines):
         style = {"bold": True} if i < 2 else {"fg": _COLOURS.get(line[:1])}
         shown = printable(line)
-        click.echo(click.style(shown, **style) if coloured else shown, err=True)
+        click.echo(click.style(shown, **style) if coloured else shown, err=err)

@@ -12,6 +12,11 @@ from typing import Any
 import pytest
 
 from plait.cli.complete import complete_pass, complete_pipeline
+from plait.ir import Module
+from plait.ir.layer import Layer
+from plait.ir.layers.activations import Relu, Tanh
+from plait.passes.base import PassContext
+from plait.passes.rewrite import No, rewrite, rewrite_module
 
 Plait = Callable[..., Any]
 Listing = Callable[[], dict[str, bytes]]
@@ -178,3 +183,107 @@ def test_completion() -> None:
     assert "default" in complete_pipeline(context, context, "")
     assert complete_pipeline(context, context, "fuse-activation{ki") == []
     assert complete_pipeline(context, context, 'repeat{pipeline="dc') == ['repeat{pipeline="dce']
+
+
+# --- bisection ---
+
+
+@rewrite(Relu)
+def wrong(layer: Relu) -> Layer | No:
+    """relu(x) -> tanh(x), which is wrong"""
+    return Tanh(layer.x)
+
+
+RELUS = """ir 1
+net @main(%x: f32[4]) -> (%c: f32[4]) {
+  %a = relu(%x)
+  %b = relu(%a)
+  %c = relu(%b)
+  %d = relu(%c)
+}
+"""
+
+
+@pytest.fixture
+def planted(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three relus that are used, and a `cse` that makes tanh of them."""
+
+    def run(self: object, module: Module, context: PassContext) -> bool:
+        return rewrite_module(module, (wrong,), context)
+
+    monkeypatch.setattr("plait.passes.cse.Cse.run", run)
+    path = workplace / "relus.ir"
+    path.write_text(RELUS)
+    return path
+
+
+def test_bisect_names_pass_and_rewrite(plait: Plait, planted: Path, listing: Listing) -> None:
+    outcome = plait(
+        "opt", planted, "-p", "dce,fold-pad,cse,dce", "--bisect", "! grep -q '%b = tanh'", "-o", "before.ir"
+    )
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert lines[:4] == [
+        "pass 3 of 4 breaks it: cse",
+        "rewrite 2 of 3 in it: cse/wrong: %b (relu)",
+        f"good: plait opt {planted} -p dce,fold-pad",
+        f"bad:  plait opt {planted} -p dce,fold-pad,cse",
+    ]
+    assert lines[4:6] == ["--- before rewrite 2", "+++ after rewrite 2"]
+    assert "-  %b = relu(%a) : f32[4]" in lines and "+  %b = tanh(%a) : f32[4]" in lines
+    assert "after rewrite 2 of 3: bad" in outcome.err and "input: good" in outcome.err
+    assert Path("before.ir").read_text().startswith("// RUN: cse\n// after it this fails: ! grep -q '%b = tanh'\n")
+    assert plait("opt", "--run-reproducer", "before.ir").out.count("tanh") == 3
+    assert plait("opt", "before.ir", "-p", "cse", "--max-rewrites", 1).out.count("tanh") == 1
+
+
+def test_bisect_as_json(plait: Plait, planted: Path, listing: Listing) -> None:
+    before = listing()
+    outcome = plait("opt", planted, "-p", "dce,cse", "--bisect", "! grep -q tanh {}", "--json")
+    data = json.loads(outcome.out)
+    assert (data["schema"], data["passes"], data["first"], data["last"], data["of"]) == (
+        "bisection/1",
+        ["cse"],
+        2,
+        2,
+        2,
+    )
+    assert (data["good"], data["bad"]) == ("dce", "dce,cse")
+    assert data["rewrite"]["number"] == 1 and data["rewrite"]["of"] == 3 and data["rewrite"]["layer"] == "%a (relu)"
+    assert data["checks"] == len(outcome.err.splitlines())
+    assert listing() == before
+
+
+def test_bisect_with_statuses_that_cannot_tell(plait: Plait, planted: Path) -> None:
+    command = "f={}; grep -q '%d' $f && exit 0; grep -q relu $f && exit 125; exit 1 #"
+    outcome = plait("opt", planted, "-p", "dce,cse", "--bisect", command)
+    assert outcome.out.splitlines() == [
+        "one of the passes 1 to 2 of 2 breaks it; which cannot be told:",
+        "  dce",
+        "  cse",
+        f"good: plait opt {planted} -p ''",
+        f"bad:  plait opt {planted} -p dce,cse",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "code", "message"),
+    [
+        ("false", [], 1, "the command fails on the input already"),
+        ("true", [], 1, "the command passes on the result of the whole pipeline"),
+        ("exit 125 #", [], 1, "the command cannot tell on the input (status 125)"),
+        ("no-such-command-at-all", [], 1, "the command cannot be run: "),
+        (" ", [], 2, "--bisect takes a command"),
+        ("true", ["--diff"], 2, "no option that shows or limits passes"),
+        ("true", ["--max-rewrites", "3"], 2, "no option that shows or limits passes"),
+        ("true", ["-o", "gone/x.ir"], 1, "gone: no such folder"),
+    ],
+)
+def test_bisect_errors(
+    plait: Plait, tiny: Path, command: str, arguments: list[str], code: int, message: str, listing: Listing
+) -> None:
+    before = listing()
+    outcome = plait("opt", tiny, "--bisect", command, *arguments)
+    assert (outcome.code, outcome.out) == (code, ""), outcome.err
+    assert message in outcome.err
+    assert listing() == before
