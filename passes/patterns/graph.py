@@ -142,10 +142,11 @@ class _Search:
     def solve(self, goals: tuple[Goal, ...], bindings: Bindings) -> Iterator[Bindings]:
         """All ways to match names with values."""
         if not goals:
-            for condition in self.graph.conditions:
-                if why := condition.why_not(bindings):
-                    return self.fail(bindings, why)
-            yield bindings
+            why = next((w for condition in self.graph.conditions if (w := condition.why_not(bindings))), "")
+            if why:
+                self.fail(bindings, why)
+            else:
+                yield bindings
             return
         (name, value), *rest = goals
         if name in bindings:
