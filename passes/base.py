@@ -58,6 +58,10 @@ def _silent(_: str) -> None:
     pass
 
 
+def _nothing() -> None:
+    pass
+
+
 @attrs.define
 class PassContext:
     """What passes report while they run. One context serves a whole pipeline."""
@@ -77,20 +81,22 @@ class PassContext:
     """Told of each rewrite."""
     analyses: Analyses = attrs.field(factory=Analyses)
     """Facts about the module, computed when asked for and dropped when a pass changes it."""
-    runner: Callable[[Iterable[Pass], Module], bool] | None = None
+    runner: Callable[[Iterable[Pass], Module, Callable[[], None]], bool] | None = None
     """How the manager runs passes within a pass; see `run`."""
 
-    def run(self, passes: Iterable[Pass], module: Module) -> bool:
+    def run(self, passes: Iterable[Pass], module: Module, settle: Callable[[], None] = _nothing) -> bool:
         """Run other passes within a pass, as the manager would: verified and observed; returns whether they changed it.
 
-        Without a manager they just run.
+        Without a manager they just run. If `module` is a part of the whole one, `settle` is called after each pass to
+        put the part back into it.
         """
         if self.runner is not None:
-            return self.runner(passes, module)
+            return self.runner(passes, module, settle)
         outer, changed = self.current, False
         for one in passes:
             self.current = one.name
             changed |= (now := one.run(module, self))
+            settle()
             if now:
                 self.analyses.invalidate(one.preserves)
         self.current = outer

@@ -56,6 +56,8 @@ class _Run:
         self.rest = ""
         self.overhead = 0.0
         """Seconds spent so far on verification and observers."""
+        self.settles: list[Callable[[], None]] = []
+        """What puts the parts of modules, that passes within passes see, back into the whole."""
 
     def whole(self) -> bool:
         manager, context = self.manager, self.context
@@ -74,13 +76,15 @@ class _Run:
             raise PassFailed(str(manager.pipeline), problem)
         return changed
 
-    def nested(self, passes: Iterable[Pass], module: Module) -> bool:
+    def nested(self, passes: Iterable[Pass], module: Module, settle: Callable[[], None]) -> bool:
         """Passes within a pass."""
         self.depth += 1
+        self.settles.append(settle)
         try:
             changed = [self.one(one, module) for one in passes]
         finally:
             self.depth -= 1
+            self.settles.pop()
         return any(changed)
 
     def one(self, one: Pass, module: Module) -> bool:
@@ -108,6 +112,8 @@ class _Run:
         overhead, start = self.overhead, time.perf_counter()
         try:
             run.changed = run.pass_.run(module, self.context)
+            for settle in reversed(self.settles):
+                settle()
         except (PlaitError, PassFailed):
             raise
         except Exception as error:

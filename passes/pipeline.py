@@ -210,12 +210,3 @@ class _Reader:
 
     def error(self, start: int, end: int, message: str, hint: str = "") -> PassError:
         return PassError(Diagnostic("P201", message, self.span(start, end), hint=hint))
-
-
-def __getattr__(name: str) -> Any:
-    # Moved; here until nobody looks for them here.
-    if name in ("PassManager", "run_pipeline", "count_layers"):
-        from plait.passes import manager
-
-        return getattr(manager, name)
-    raise AttributeError(name)

@@ -24,11 +24,12 @@ _BUILTIN = {
     "fold-pad": "plait.passes.fold_pad:FoldPad",
     "fuse-activation": "plait.passes.fuse_activation:FuseActivation",
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
-    "rewrite": "plait.passes.apply_patterns:Rewrite",
     "nest-concat": "plait.passes.nest_concat:NestConcat",
+    "on": "plait.passes.on_nets:OnNets",
+    "repeat": "plait.passes.repeat:Repeat",
+    "rewrite": "plait.passes.apply_patterns:Rewrite",
     "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
-    "repeat": "plait.passes.repeat:Repeat",
 }
 P = TypeVar("P", bound=type[Pass])
 

@@ -19,6 +19,7 @@ from plait.passes.fuse_activation import FuseActivation
 from plait.passes.instrumentation import Diff, PrintIR, Timing, into_folder
 from plait.passes.manager import PassManager, run_pipeline
 from plait.passes.observer import Observer, PassRun
+from plait.passes.on_nets import OnNets
 from plait.passes.pipeline import Pipeline
 from plait.passes.repeat import Repeat
 from plait.passes.reproducer import Reproducer, read_pipeline
@@ -297,3 +298,34 @@ def test_an_invalid_module_is_the_users_error() -> None:
     log = Log()
     PassManager(Pipeline((Dce(),)), verify=False, observers=(log,)).run(module)
     assert ("verified",) not in log.events
+
+
+@attrs.frozen
+class Splits(Pass):
+    """Adds a function and calls it in place of the last layer of each; takes `drop` away."""
+
+    name: ClassVar[str] = "splits"
+    new: str = "made"
+    drop: str = ""
+
+    def run(self, module: Module, context: PassContext) -> bool:
+        donor = parse_module(TEXT.replace("@main", f"@{self.new}"))
+        module.functions.pop(self.drop, None)
+        module.functions[self.new] = donor.functions[self.new]
+        return True
+
+
+TWO = TEXT + TEXT.removeprefix("ir 1\n").replace("@main", "@other")
+
+
+def test_functions_made_within_a_part_join_the_module() -> None:
+    log = Log()
+    module, _ = run((OnNets("other", Pipeline((Splits("made", drop="other"), Dce()))),), log, text=TWO)
+    assert list(module.functions) == ["main", "made"]
+    assert [len(f.body) for f in module.functions.values()] == [2, 1]
+    assert log.events.count(("verified",)) == 1 + 2 + 1
+
+
+def test_functions_made_within_a_part_take_no_name_of_the_module() -> None:
+    with pytest.raises(PassFailed, match="a pass made a net @main, but the module has one already"):
+        run((OnNets("other", Pipeline((Splits("main"),))),), text=TWO)

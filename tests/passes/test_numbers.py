@@ -26,7 +26,7 @@ from plait.passes.pipeline import Pipeline
 from plait.passes.registry import known_passes
 
 C = 3
-PASSES = [*(p for p in known_passes() if p not in ("bind-dims", "repeat", "rewrite")), "canonical", "default"]
+PASSES = [*(p for p in known_passes() if p not in ("bind-dims", "on", "repeat", "rewrite")), "canonical", "default"]
 
 
 class Net:

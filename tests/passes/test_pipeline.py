@@ -104,8 +104,10 @@ def test_options_may_be_nested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registry", registry._registry.copy())
     register_pass(Nested)
     assert str(Nested({"b": 1, "c": {"d": ("x", 2.0)}})) == "nested{a={b=1,c={d=[x,2.0]}}}"
-    text = "nested{a=[f(1, [2]),[true]]}"
-    assert str(Pipeline.parse(text)) == text
+    for text in ("nested{a=[f(1, [2]),[true]]}", "nested{a={b=1,c={d=[x,2.0]}}}"):
+        assert str(Pipeline.parse(text)) == text
+    (read,) = Pipeline.parse("nested{a = {b = 1, c = {d = [x, 2.0]}}}")
+    assert read == Nested({"b": 1, "c": {"d": ("x", 2.0)}})
 
 
 def test_named_pipelines_can_be_added(monkeypatch: pytest.MonkeyPatch) -> None:
