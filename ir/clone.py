@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
-from plait.ir.values import Constant, Value
+from plait.ir.values import Value
 
 
 def clone_module(module: Module) -> Module:
@@ -14,9 +14,8 @@ def clone_module(module: Module) -> Module:
     copy = Module()
     copy.weights_file = module.weights_file
     mapping: dict[Value, Value] = {}
-    for name, constant in module.constants.items():
-        twin = Constant(name, type=constant.type, load=lambda c=constant: c.data)  # type: ignore[misc]
-        mapping[constant] = copy.adopt(twin)
+    for constant in module.constants.values():
+        mapping[constant] = copy.adopt(constant.twin())
     for function in module.functions.values():
         copy.functions[function.name] = clone_function(function, mapping)
     return copy

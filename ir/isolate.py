@@ -39,8 +39,7 @@ def isolate(layer: Layer) -> Module:
         if value in mapping:
             continue
         if isinstance(value, Constant):
-            name = module.free_name(f"c{len(module.constants)}")
-            mapping[value] = module.adopt(Constant(name, type=value.type, load=lambda c=value: c.data))  # type: ignore[misc]
+            mapping[value] = module.adopt(value.twin(module.free_name(f"c{len(module.constants)}")))
         else:
             arguments.append(Value(f"x{len(arguments)}", value.type))
             mapping[value] = arguments[-1]

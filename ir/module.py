@@ -113,8 +113,7 @@ class Module:
         from plait.ir.text.printer import print_module
 
         return print_module(self) == print_module(other) and all(
-            np.array_equal(c.data, other.constants[n].data, equal_nan=c.type.dtype.is_inexact)
-            for n, c in self.constants.items()
+            _same_data(c, other.constants[n]) for n, c in self.constants.items()
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -132,3 +131,9 @@ def _values(function: Function) -> Iterator[Value]:
         yield from layer.results
         for region in layer.regions():
             yield from region.arguments
+
+
+def _same_data(a: Constant, b: Constant) -> bool:
+    if not (a.has_data and b.has_data):
+        return a.has_data == b.has_data
+    return np.array_equal(a.data, b.data, equal_nan=a.type.dtype.is_inexact)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from plait.ir.diagnostics import Diagnostic, IRError
 from plait.ir.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Value:
 
 class Constant(Value):
     """A value known at compile time. `data` is loaded at the first use when a loader was given (memory-mapped
-    weights)."""
+    weights). A constant may be known by its type alone, if its file was not read."""
 
     __slots__ = ("_data", "_load")
 
@@ -59,19 +60,33 @@ class Constant(Value):
             if data.dtype.kind in "UT":
                 data = data.astype(object)
             type = type or TensorType(DType.of(data.dtype), data.shape)
-        assert type is not None and (data is not None or load is not None)
+        assert type is not None
         super().__init__(name, type)
         self._data = data
         self._load = load
 
     @property
     def data(self) -> Array:
-        """The elements, row-major in the logical shape, read-only."""
+        """The elements, row-major in the logical shape, read-only.
+
+        Raises:
+            IRError: P007, the file that holds them was not read.
+        """
         if self._data is None:
-            assert self._load is not None
+            if self._load is None:
+                raise IRError(Diagnostic("P007", f"the data of @{self.name} were not loaded"))
             self._data = self._load()
             self._data.flags.writeable = False
         return self._data
+
+    @property
+    def has_data(self) -> bool:
+        """Whether the elements can be had."""
+        return self._data is not None or self._load is not None
+
+    def twin(self, name: str = "") -> Constant:
+        """Another constant with the same data, not loaded before they are used."""
+        return Constant(name or self.name, type=self.type, load=(lambda: self.data) if self.has_data else None)
 
     def supply(self, load: Callable[[], Array]) -> None:
         """Give a constant that has no data yet another way to get them."""

@@ -3,7 +3,9 @@ once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lark
@@ -70,14 +72,28 @@ def parse_partial(
     The module holds what is right: for editors, not for passes, if there are errors.
     """
     source = Source(file, text.splitlines())
-    try:
-        syntax, errors, lost = read_on(text, source)
-    except IRError as error:
-        return Module(), list(error.diagnostics)
-    builder = _Builder(source, weights, allow_unknown, lost)
-    builder.errors += errors
-    module = builder.build(syntax, check)
+    with _no_garbage_collection():
+        try:
+            syntax, errors, lost = read_on(text, source)
+        except IRError as error:
+            return Module(), list(error.diagnostics)
+        builder = _Builder(source, weights, allow_unknown, lost)
+        builder.errors += errors
+        module = builder.build(syntax, check)
     return module, sorted(builder.errors, key=lambda d: (d.span.line, d.span.column) if d.span else (1 << 30, 0))
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Reading makes many objects and no garbage: collections would look at all of them again and again, which makes
+    the time grow faster than the text."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def parse_attributes(text: str, file: str = "<options>") -> dict[str, Any]:
@@ -171,7 +187,7 @@ class _Builder:
                 ]
         tokens = {self.name(c.name): c.name for c in item.constants}
         for name, type in declared.items():
-            self.adopt(tokens[name], Constant(name, type=type, load=loaders.get(name) or _absent(name, file)))
+            self.adopt(tokens[name], Constant(name, type=type, load=loaders.get(name)))
 
     def constant_type(self, item: DeclaredSyntax) -> TensorType | None:
         type = self.type_of(item.type)
@@ -223,10 +239,3 @@ class _Builder:
                 self.name(o.value) if o.name is None else self.string(o.name) for o in net.body.outputs
             ]
         self.module.functions[name] = function
-
-
-def _absent(name: str, file: str) -> Callable[[], Array]:
-    def load() -> Array:
-        raise IRError(Diagnostic("P007", f"the data of @{name} are in {file!r}, which was not loaded"))
-
-    return load

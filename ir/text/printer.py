@@ -30,8 +30,8 @@ def print_module(module: Module, *, locations: bool = True, comments: bool = Tru
     """The text form of a module."""
     style = Style(locations, comments)
     blocks = ["ir 1"]
-    inline = [c for c in module.constants.values() if is_inline(c.type)]
-    external = [c for c in module.constants.values() if not is_inline(c.type)]
+    inline = [c for c in module.constants.values() if is_inline(c.type) and c.has_data]
+    external = [c for c in module.constants.values() if not is_inline(c.type) or not c.has_data]
     if external:
         hashed = f" {weights_hash}" if weights_hash else ""
         declared = "".join(f"  {_const(c)} : {constant_type(c.type)}\n" for c in external)

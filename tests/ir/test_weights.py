@@ -209,5 +209,5 @@ def test_modules_on_disk(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_loaded_say_so() -> None:
     module = parse_module(TEXT)
-    with pytest.raises(IRError, match=r"the data of @w are in 'w\.safetensors', which was not loaded"):
+    with pytest.raises(IRError, match=r"the data of @w were not loaded"):
         _ = module.constants["w"].data
