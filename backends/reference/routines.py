@@ -16,6 +16,8 @@ def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
 
 
 def _refuse(layer: Layer) -> str | None:
+    if type(layer).execute is not Layer.execute:
+        return f"{layer.op} runs regions or nets, and a program only layers"
     for value in (*layer.operands, *layer.results):
         if not value.type.is_plain:
             return f"%{value.name} is quantized ({value.type.dtype}), and the reference computes with plain numbers"

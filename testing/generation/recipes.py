@@ -128,7 +128,10 @@ def _unary(net: Net) -> Layer:
 
 @recipe("cast")
 def _cast(net: Net) -> Layer:
-    return elementwise.Cast(net.tensor(net.style.numbers), to=net.source.choice(net.style.numbers))
+    options: dict[str, Any] = {}
+    if net.source.chance(20):
+        options = {"saturate": False, "rounding": net.source.choice(("down", "nearest"))}
+    return elementwise.Cast(net.tensor(net.style.numbers), to=net.source.choice(net.style.numbers), **options)
 
 
 @recipe("adapt")

@@ -27,6 +27,15 @@ VECTOR, REFERENCE, VIEW, COPY = (
 )
 
 
+def test_layers_with_regions_are_refused() -> None:
+    module = parse_module(
+        "ir 1\nnet @main(%c: bool[], %x: f32[2]) -> (%y: f32[2]) {\n  %y = if(%c)\n    then () -> (%a: f32[2]) {\n"
+        "      %a = relu(%x)\n    }\n    else () -> (%x: f32[2]) {\n    } : f32[2] via cpu/any/nchw/reference\n}\n"
+    )
+    with pytest.raises(RoutineError, match="if runs regions or nets, and a program only layers"):
+        Program(module)
+
+
 def net(arguments: str, outputs: str, *layers: str, constants: str = "") -> Module:
     body = "".join(f"  {layer}\n" for layer in layers)
     return parse_module(f"ir 1\n{constants}net @main({arguments}) -> ({outputs}) {{\n{body}}}\n")

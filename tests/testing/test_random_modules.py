@@ -22,7 +22,9 @@ from plait.testing import strategies as ir
 from plait.testing.generation.recipes import RECIPES
 from plait.testing.random_modules import COMPUTABLE, random_module
 
-KNOWN = {kind: spec for kind, spec in known_layers().items() if kind not in ("if", "loop", "call")}
+KNOWN = {
+    kind: spec for kind, spec in known_layers().items() if not spec.cls.__module__.endswith((".control", ".sequence"))
+}
 
 
 @pytest.fixture(scope="module")
