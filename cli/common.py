@@ -93,11 +93,14 @@ def check_output(path: Path, *, inputs: Sequence[Path] = ()) -> Path:
         OSError: there is no such folder, or it may not be written to.
         click.UsageError: the file is one of the inputs.
     """
+    from plait.ir.files import refuse_special
+
     folder = path.parent
     if not folder.is_dir():
         raise NotADirectoryError(0, "no such folder for the output", str(folder))
     if path.is_dir():
         raise IsADirectoryError(0, "is a folder; the output must be a file", str(path))
+    refuse_special(path)
     if not os.access(folder, os.W_OK):
         raise PermissionError(0, "the folder may not be written to", str(folder))
     for other in inputs:

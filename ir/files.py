@@ -10,10 +10,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 
+def refuse_special(path: Path) -> None:
+    """Raise an OSError if something stands at `path` that is neither a file nor a folder: /dev/null is no output."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise OSError(0, "is a device, pipe or socket; the output must be a file", str(path))
+
+
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that replaces `path` when the block ends without an exception; else nothing is left behind."""
+    """A binary file that replaces `path` when the block ends without an exception; else nothing is left behind.
+
+    Raises:
+        OSError: the file cannot be written, or `path` is a device, pipe or socket, which must not be replaced.
+    """
     path = Path(path)
+    refuse_special(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -174,6 +175,14 @@ def test_errors(plait: Plait, tiny: Path, arguments: list[str], code: int, messa
     assert (outcome.code, outcome.out) == (code, ""), outcome.err
     assert message in outcome.err
     assert listing() == before
+
+
+def test_outputs_replace_no_pipes(plait: Plait, tiny: Path, listing: Listing) -> None:
+    os.mkfifo("pipe")
+    before = listing()
+    outcome = plait("opt", tiny, "-o", "pipe")
+    assert outcome.code == 1 and "pipe: is a device, pipe or socket" in outcome.err
+    assert listing() == before and Path("pipe").is_fifo()
 
 
 def test_completion() -> None:
