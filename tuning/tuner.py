@@ -11,7 +11,7 @@ from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Profiler, Progress
-from plait.backends.routine import refuse_value
+from plait.backends.routine import applicable, refuse_value
 from plait.ir.diagnostics import Diagnostic, IRError, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Module
@@ -135,8 +135,16 @@ def _check_candidates(module: Module, costs: MeasuredCosts) -> None:
     if bare:
         why = "; ".join(f"{job.routine}: {result.status} {result.message}" for job, result in costs.failures()[:3])
         raise RoutineError(
-            [Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span, hint=why) for layer in bare]
+            [
+                Diagnostic("P403", f"no routine can run {layer.describe()}", layer.span, hint=why or _refusal(layer))
+                for layer in bare
+            ]
         )
+
+
+def _refusal(layer: Layer) -> str:
+    """Why the last routine of a layer, the reference if there is one, does not run it."""
+    return next((why for _, why in reversed(list(applicable(layer))) if why), "")
 
 
 def _main_layout(module: Module) -> str:

@@ -454,3 +454,17 @@ def test_progress() -> None:
     seen: list[tuple[int, int]] = []
     FixedCosts().measure([JOB, JOB], lambda done, total, job: seen.append((done, total)))
     assert seen == [(0, 1)]
+
+
+def test_control_flow_is_not_tuned_yet() -> None:
+    text = """net @main(%x: f32[4], %c: bool[]) -> (%y: f32[4]) {
+  %y = if(%c)
+    then () -> (%x: f32[4]) {
+    }
+    else () -> (%x: f32[4]) {
+    }
+}
+"""
+    with pytest.raises(RoutineError, match=r"no routine can run %y \(if\)") as caught:
+        tune(parse(text), FixedCosts(CHEAP))
+    assert "if runs regions or nets" in caught.value.diagnostics[0].hint
