@@ -27,7 +27,7 @@ from plait.ir.region import Region
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.canonical.identities import concat_of_concat, concat_of_one
-from plait.passes.locations import heir, merge_locations
+from plait.passes.locations import merge_locations
 from plait.passes.registry import register_pass
 from plait.passes.rewrite import No, rewrite, rewrite_module
 
@@ -45,6 +45,17 @@ def split_parts_joined(layer: Concat) -> Layer | Value | No:
     if len(parts) == len(layer.xs):
         return No("the operands are not all parts of a split in order")
     return parts[0] if len(parts) == 1 else attrs.evolve(layer, xs=tuple(parts))
+
+
+@rewrite(Split)
+def split_of_concat(layer: Split) -> tuple[Value, ...] | No:
+    """split(concat(a, b)) -> a, b"""
+    joined = layer.x.owner
+    if not isinstance(joined, Concat) or _axis(joined) != layer.axis % layer.x.type.rank:
+        return No("the operand is not joined along this axis")
+    if [r.type.shape for r in layer.results] != [x.type.shape for x in joined.xs]:
+        return No("the parts have other sizes than what was joined")
+    return joined.xs
 
 
 def _joins(made: Layer | None, values: tuple[Value, ...], layer: Concat) -> int:
@@ -69,33 +80,11 @@ class NestConcat(Pass):
         return changed
 
     def _round(self, module: Module, context: PassContext) -> bool:
-        regions = [f.body for f in module.functions.values()]
-        cancelled = sum(_cancel_splits(r) for r in regions)
-        context.count("split_of_concat", cancelled)
-        rewritten = rewrite_module(module, (split_parts_joined, concat_of_concat, concat_of_one), context)
-        shared = sum(_share_runs(r) for r in regions)
+        rules = (split_parts_joined, split_of_concat, concat_of_concat, concat_of_one)
+        rewritten = rewrite_module(module, rules, context)
+        shared = sum(_share_runs(f.body) for f in module.functions.values())
         context.count("shared", shared)
-        return rewritten or cancelled + shared > 0
-
-
-def _cancel_splits(region: Region) -> int:
-    """Replace the parts of `split(concat(...))` by what was joined; returns the number of splits removed."""
-    removed = 0
-    for layer in region:
-        joined = layer.x.owner if isinstance(layer, Split) else None
-        if not isinstance(joined, Concat) or [r.type for r in layer.results] != [x.type for x in joined.xs]:
-            continue
-        assert isinstance(layer, Split)
-        if _axis(joined) != layer.axis % layer.x.type.rank:
-            continue
-        for part, x in zip(layer.results, joined.xs, strict=True):
-            region.replace_uses(part, x)
-        region.remove(layer)
-        keeper = next((k for x in joined.xs if (k := heir(x))), joined)
-        merge_locations(keeper, layer)
-        _remove_unused(joined, keeper)
-        removed += 1
-    return removed
+        return rewritten or shared > 0
 
 
 def _share_runs(region: Region) -> int:

@@ -25,9 +25,11 @@ PIPELINES: dict[str, str] = {
     # One spelling for each computation, nothing computed twice or in vain. dce comes first too: a dead reader keeps a
     # layer from being absorbed, and would do so only the first time.
     "canonical": "fold-constants,dce,canonicalize,cse,dce",
-    # cse and dce stand before the fusions too: a second or dead reader of a value keeps layers from being fused.
-    "default": "fold-constants,dce,canonicalize,cse,dce,"
-    "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,cse,dce",
+    # sink-layout first, for fusions need neighbours with no transpose in between; canonicalize again, since on data in
+    # another order some layers have a shorter spelling. cse and dce stand before the fusions too: a second or dead
+    # reader of a value keeps layers from being fused.
+    "default": "fold-constants,dce,canonicalize,sink-layout,canonicalize,cse,dce,"
+    "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,nest-concat,cse,dce",
 }
 """Named pipelines; others join by `register_pipeline`."""
 

@@ -29,6 +29,7 @@ _BUILTIN = {
     "repeat": "plait.passes.repeat:Repeat",
     "rewrite": "plait.passes.apply_patterns:Rewrite",
     "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
+    "sink-layout": "plait.passes.sink_layout:SinkLayout",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
 }
 P = TypeVar("P", bound=type[Pass])

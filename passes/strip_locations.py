@@ -20,7 +20,7 @@ class StripLocations(Pass):
     name = "strip-locations"
 
     def run(self, module: Module, context: PassContext) -> bool:
-        located = [layer for function in module.functions.values() for layer in function if layer.locations]
+        located = [layer for layer in module.walk() if layer.locations]
         for layer in located:
             layer.locations = ()
         context.count("layers", len(located))

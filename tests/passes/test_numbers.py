@@ -15,10 +15,10 @@ from plait.ir.layers.activations import Clip, HardSigmoid, HardSwish, LeakyRelu,
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Adapt, Add, Div, Maximum, Minimum, Mul, Sub
 from plait.ir.layers.linear import FullyConnected, Matmul
-from plait.ir.layers.normalization import BatchNorm, ScaleShift
+from plait.ir.layers.normalization import BatchNorm, ScaleShift, Softmax
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.reduce import Reduce
-from plait.ir.layers.shape import Concat, Pad, Reshape, Split, Transpose
+from plait.ir.layers.shape import Concat, Pad, Reshape, Slice, Split, Transpose
 from plait.ir.layout import Format
 from plait.ir.types import DType
 from plait.passes.manager import PassManager
@@ -162,6 +162,36 @@ def converted(net: Net, x: Value) -> Layer:
     return Adapt(x)
 
 
+def channels_last(net: Net, x: Value) -> Layer:
+    """A part of a network as channels-last tools write it."""
+    height, width = x.type.static_shape[2:]
+
+    def transposed(value: Value) -> Value:
+        return net.add(Transpose(value, perm=(0, 2, 3, 1)))
+
+    t = transposed(x)
+    values = [t]
+    for kind in net.rng.integers(0, 7, 4):
+        pick = values[net.rng.integers(len(values))]
+        makers: list[Callable[[], Layer]] = [
+            lambda v=pick: Relu(v),
+            lambda v=pick: Add(v, net.constant(C)),
+            lambda v=pick: Mul(v, net.add(Reduce(v, fn="mean", axes=(1, 2)))),
+            lambda v=pick: Maximum(transposed(net.like(x)), v),
+            lambda v=pick: Slice(net.add(Concat((v, t), axis=3)), axes=[-1], starts=[1], stops=[1 + C]),
+            lambda v=pick: Slice(
+                net.add(Pad(v, before=(0, 1, 0, 0), after=(0, 0, 2, 0))),
+                axes=[1, 2],
+                starts=[0, 1],
+                stops=[height, width + 1],
+            ),
+            lambda v=pick: Softmax(v, axis=3),
+        ]
+        values.append(net.add(makers[kind]()))
+    joined = net.add(Add(values[-1], values[net.rng.integers(len(values))]))
+    return Transpose(joined, perm=(0, 3, 1, 2))
+
+
 STEPS = (
     conv,
     conv,
@@ -178,6 +208,8 @@ STEPS = (
     padded_pool,
     dense,
     converted,
+    channels_last,
+    channels_last,
 )
 
 

@@ -1,0 +1,1 @@
+"""Placing transposes: which layers compute on permuted data, and where permutations remain."""
