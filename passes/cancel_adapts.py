@@ -53,9 +53,9 @@ class CancelAdapts(Pass):
 
     def run(self, module: Module, context: PassContext) -> bool:
         changed = rewrite_module(module, (same_format, adapt_of_adapt), context)
-        for function in module.functions.values():
-            freed = _free_constants(function.body, context)
-            shared = _share(function.body)
+        for region in [r for f in module.functions.values() for r in f.body.nest()]:
+            freed = _free_constants(region, context)
+            shared = _share(region)
             context.count("constants", freed)
             context.count("shared", shared)
             changed |= freed + shared > 0

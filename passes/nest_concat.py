@@ -82,7 +82,7 @@ class NestConcat(Pass):
     def _round(self, module: Module, context: PassContext) -> bool:
         rules = (split_parts_joined, split_of_concat, concat_of_concat, concat_of_one)
         rewritten = rewrite_module(module, rules, context)
-        shared = sum(_share_runs(f.body) for f in module.functions.values())
+        shared = sum(_share_runs(r) for f in module.functions.values() for r in f.body.nest())
         context.count("shared", shared)
         return rewritten or shared > 0
 

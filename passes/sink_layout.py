@@ -94,10 +94,11 @@ def _run(function: Function, module: Module, context: PassContext) -> bool:
     while True:
         before, turned = total_cost(function.body), 0
         for perm in _permutations(function):
-            if layers := layers_to_turn(function.body, perm):
-                turn_layers(function.body, module, perm, layers)
-                _tidy(function, module, context)
-                turned += len(layers)
+            for region in function.body.nest():
+                if layers := layers_to_turn(region, perm):
+                    turn_layers(region, module, perm, layers)
+                    turned += len(layers)
+            _tidy(function, module, context)
         context.count("turned", turned)
         changed |= turned > 0
         # Each turn gains something; the comparison is the proof that this ends.
@@ -106,7 +107,7 @@ def _run(function: Function, module: Module, context: PassContext) -> bool:
 
 
 def _tidy(function: Function, module: Module, context: PassContext) -> bool:
-    shared = share_transposes(function.body)
+    shared = sum(share_transposes(region) for region in function.body.nest())
     context.count("shared", shared)
     return apply_rewrites(function, module, RULES, context) or shared > 0
 
@@ -114,7 +115,7 @@ def _tidy(function: Function, module: Module, context: PassContext) -> bool:
 def _permutations(function: Function) -> list[Perm]:
     """Permutations by which layers could be turned, in order of appearance."""
     found: dict[Perm, None] = {}
-    for layer in function:
+    for layer in function.walk():
         if isinstance(layer, Transpose) and plain(layer.x) and plain(layer.result):
             found |= dict.fromkeys((inverse(layer.perm), layer.perm))
     return list(found)

@@ -16,6 +16,7 @@ import attrs
 from plait.ir.layer import Layer
 from plait.ir.layers.shape import Transpose
 from plait.ir.region import Region
+from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 from plait.passes.affine import constant_data
 from plait.passes.layout.mincut import INFINITE, CutGraph
@@ -60,12 +61,16 @@ def layers_to_turn(region: Region, perm: Perm) -> list[Layer]:
     return [layer for layer, node in nodes.items() if node in side]
 
 
-def total_cost(region: Region) -> tuple[int, int]:
-    """What the transposes of a region cost: bytes moved, and how early they stand."""
-    number, last = _numbers(region)
-    found = [layer for layer in region if isinstance(layer, Transpose)]
-    moved = sum(bytes_moved(layer.x.type, layer.perm) for layer in found)
-    return moved, sum(last + 1 - number.get(layer.x, 0) for layer in found)
+def total_cost(body: Region) -> tuple[int, int]:
+    """What the transposes of a function cost: bytes moved, and how early they stand."""
+    moved = early = 0
+    for region in body.nest():
+        number, last = _numbers(region)
+        for layer in region:
+            if isinstance(layer, Transpose):
+                moved += bytes_moved(layer.x.type, layer.perm)
+                early += last + 1 - number.get(layer.x, 0)
+    return moved, early
 
 
 def _turning_operands(layer: Layer, perm: Perm) -> frozenset[Value] | None:
@@ -77,8 +82,8 @@ def _turning_operands(layer: Layer, perm: Perm) -> frozenset[Value] | None:
             seen.add(value)
         elif constant_data(value) is None:
             raise Unturnable
-        full = attrs.evolve(value.type, shape=(*(1,) * (len(perm) - value.type.rank), *value.type.shape), layout=None)
-        return Value(value.name, turned_type(full, perm))
+        full = (*(1,) * (len(perm) - value.type.rank), *value.type.shape)
+        return Value(value.name, turned_type(TensorType(value.type.dtype, full), perm))
 
     if transposes(layer, perm) or transposes(layer, inverse(perm)):
         return None

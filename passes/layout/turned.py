@@ -23,7 +23,7 @@ from plait.ir.layers.linear import Matmul
 from plait.ir.layers.normalization import BatchNorm, LayerNorm, ScaleShift, Softmax
 from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Concat, Expand, Gather, Pad, Reshape, Slice, Split, Transpose
-from plait.ir.types import TensorType
+from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant, Value
 from plait.passes.affine import constant_data
 
@@ -42,12 +42,12 @@ def permuted(items: Sequence[T], perm: Perm) -> tuple[T, ...]:
     return tuple(items[p] for p in perm)
 
 
-def turned_type(type: TensorType, perm: Perm) -> TensorType:
+def turned_type(type: Type, perm: Perm) -> TensorType:
     """The type of a turned value."""
     return TensorType(type.dtype, permuted(type.shape, perm), device=type.device)
 
 
-def moves_nothing(type: TensorType, perm: Perm) -> bool:
+def moves_nothing(type: Type, perm: Perm) -> bool:
     """Whether a permutation leaves all elements where they are: only axes of size 1 change places with others."""
     moved = [p for p in perm if type.shape[p] != 1]
     return moved == sorted(moved)
@@ -59,7 +59,7 @@ def transposes(layer: Layer | None, perm: Perm) -> bool:
     if not isinstance(layer, (Transpose, Reshape)) or layer.via:
         return False
     x, y = layer.x.type, layer.result.type
-    if x.rank != len(perm) or y.rank != len(perm) or not (plain(layer.x) and plain(layer.result)):
+    if not (plain(layer.x) and plain(layer.result)) or x.rank != len(perm) or y.rank != len(perm):
         return False
     if isinstance(layer, Transpose) and layer.perm == perm:
         return True
@@ -68,8 +68,10 @@ def transposes(layer: Layer | None, perm: Perm) -> bool:
 
 
 def plain(value: Value) -> bool:
-    """Whether a value lies row-major: layouts that are chosen already are not touched."""
-    return value.type == TensorType(value.type.dtype, value.type.shape, device=value.type.device)
+    """Whether a value is an array that lies row-major: layouts that are chosen already are not touched, and axes of
+    quantized types not renamed."""
+    type = value.type
+    return isinstance(type, TensorType) and type.is_plain and type == TensorType(type.dtype, type.shape, device=type.device)
 
 
 def result_turns(layer: Layer) -> bool:
@@ -184,7 +186,7 @@ def turned_data(constant: Constant, perm: Perm) -> Array | None:
     return data.reshape((*(1,) * (len(perm) - data.ndim), *data.shape)).transpose(perm)
 
 
-def bytes_moved(type: TensorType, perm: Perm) -> int:
+def bytes_moved(type: Type, perm: Perm) -> int:
     """Bytes that a permutation of a value moves; each symbol counts as 64."""
     if moves_nothing(type, perm):
         return 0

@@ -33,8 +33,8 @@ class _Turning:
         for layer in layers:
             self.turn_layer(layer)
         for entry, reader in self.entries.items():
-            if not entry.results[0].users:
-                self.region.remove(entry)
+            if entry.region is not None and not entry.results[0].users:
+                entry.region.remove(entry)
                 merge_locations(reader, entry)
         for transpose in self.made:
             if not transpose.result.users:
