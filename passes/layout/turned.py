@@ -71,7 +71,9 @@ def plain(value: Value) -> bool:
     """Whether a value is an array that lies row-major: layouts that are chosen already are not touched, and axes of
     quantized types not renamed."""
     type = value.type
-    return isinstance(type, TensorType) and type.is_plain and type == TensorType(type.dtype, type.shape, device=type.device)
+    if not isinstance(type, TensorType) or not type.is_plain:
+        return False
+    return type == TensorType(type.dtype, type.shape, device=type.device)
 
 
 def result_turns(layer: Layer) -> bool:

@@ -1,4 +1,4 @@
-"""Passes on random modules with anything that the language has: valid, idempotent, true about changes, equal numbers."""
+"""Passes on random modules with all that the language has: valid, idempotent, true about changes, equal numbers."""
 
 from __future__ import annotations
 

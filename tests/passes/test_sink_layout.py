@@ -17,7 +17,8 @@ from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.shape import Transpose
 from plait.passes.layout.mincut import INFINITE, CutGraph
 from plait.passes.layout.turned import bytes_moved
-from plait.passes.pipeline import PassManager, Pipeline, run_pipeline
+from plait.passes.manager import PassManager, run_pipeline
+from plait.passes.pipeline import Pipeline
 from plait.testing.onnx_builder import OnnxBuilder
 
 LAST, FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
