@@ -10,8 +10,10 @@ import numpy as np
 from plait.backends.errors import RunError
 from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
+from plait.ir.quantization import dequantize, quantize
 from plait.ir.region import Region
 from plait.ir.types import ANY_SIZE, OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
@@ -95,7 +97,13 @@ class _Evaluator:
         return self.run(self.module.functions[name].body, arguments, {})
 
     def layer(self, layer: Layer) -> tuple[Data, ...]:
-        operands = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
+        operands: list[Any] = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
+        values = (*layer.operands, *layer.results)
+        real = any(_quantized(v) for v in values) and all(isinstance(v.type, TensorType) for v in values)
+        if real := real and type(layer).execute is Layer.execute:
+            # References compute with the numbers that quantized elements stand for.
+            operands = list(map(self.dequantized, layer.operand_slots(), operands))
+        yielded = layer.results
         if not layer.regions() and not all(v.type.is_static for v in layer.operands):
             # Some layers look at their operands' types: let these be the types of the arrays at hand.
             layer = layer.with_operands({v: _concrete(v, self.live) for v in layer.operands})
@@ -106,7 +114,27 @@ class _Evaluator:
             raise
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise _error(f"{layer.describe()}: {error}") from error
-        return results if isinstance(results, tuple) else (results,)
+        arrays = results if isinstance(results, tuple) else (results,)
+        return tuple(map(self.quantized, yielded, arrays)) if real else arrays
+
+    def dequantized(self, value: Value | None, array: Any) -> Any:
+        dtype = None if value is None else _quantized(value)
+        return array if dtype is None else dequantize(array, dtype, self.constant)
+
+    def quantized(self, value: Value, array: Array) -> Array:
+        dtype = _quantized(value)
+        return array if dtype is None else quantize(array, dtype, self.constant)
+
+    def constant(self, name: str) -> Array:
+        """The elements of a constant that a type names."""
+        if name not in self.module.constants:
+            raise _error(f"there is no constant @{name}, which a quantized type names")
+        return self.module.constants[name].data
+
+
+def _quantized(value: Value) -> Quantized | None:
+    dtype = value.type.dtype if isinstance(value.type, TensorType) else None
+    return dtype if isinstance(dtype, Quantized) else None
 
 
 def _reads(layer: Layer) -> set[Value]:

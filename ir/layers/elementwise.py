@@ -14,7 +14,7 @@ from plait.ir.attributes import boolean
 from plait.ir.attributes import dtype as dtype_converter
 from plait.ir.casting import ROUNDINGS, can_cast, cast_array
 from plait.ir.diagnostics import ShapeError
-from plait.ir.dtypes import DType, ElementType, is_floating
+from plait.ir.dtypes import DType, ElementType, Quantized, is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import broadcast
 from plait.ir.registry import layer
@@ -160,7 +160,8 @@ class Cast(Layer):
     """Change of element type; floats to integers truncate towards zero.
 
     `saturate`: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN. `rounding`
-    (`up`, `down` or `nearest`): between powers of two, for `f8e8m0`. Quantized types are no plain numbers.
+    (`up`, `down` or `nearest`): between powers of two, for `f8e8m0`. To and from quantized types numbers are rounded to
+    the nearest that elements stand for.
     """
 
     x: Value
@@ -170,14 +171,16 @@ class Cast(Layer):
 
     def infer(self) -> TensorType:
         source = self.x.type.dtype
-        if not isinstance(source, DType) or not isinstance(self.to, DType):
-            raise ShapeError(f"cast converts plain elements, not {source} to {self.to}")
-        if not can_cast(source, self.to):
+        for one, other in ((source, self.to), (self.to, source)):
+            if isinstance(one, Quantized) and not (other.is_float or isinstance(other, Quantized)):
+                raise ShapeError(f"cast converts {one} from and to floating-point numbers, not {other}")
+        if isinstance(source, DType) and isinstance(self.to, DType) and not can_cast(source, self.to):
             raise ShapeError(f"{source} cannot be cast to {self.to}: complex numbers stay complex")
         return TensorType(self.to, self.x.type.shape)
 
     def reference(self, x: Array) -> Array:
-        assert isinstance(self.to, DType)
+        if isinstance(self.to, Quantized):
+            return x  # the numbers that its elements shall stand for
         return cast_array(x, self.to, saturate=self.saturate, rounding=self.rounding)
 
 
