@@ -60,6 +60,8 @@ def parse_patterns(text: str, file: str = "<patterns>") -> list[DeclarativePatte
             patterns[name] = _compile(rewrite, own)
         except BadLiteral as error:
             own.error("P006", error.fault.token, error.fault.message)
+        except RecursionError:
+            own.error("P006", rewrite.name, f"a value in {rewrite.name} is nested too deeply")
         report.errors += own.errors
     if report.errors:
         raise IRError(report.errors)

@@ -10,7 +10,7 @@ import attrs
 import lark
 import numpy as np
 
-from plait.ir.diagnostics import IRError, ShapeError
+from plait.ir.diagnostics import IRError
 from plait.ir.dims import Dim
 from plait.ir.values import Constant, Value
 from plait.passes.patterns.graph import Bindings
@@ -84,7 +84,7 @@ def apply(function: Callable[..., Any], *parts: Any) -> Any:
     try:
         with np.errstate(all="ignore"):
             return function(*parts)
-    except (TypeError, ValueError, ZeroDivisionError, ShapeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise UndefinedTermError(str(error)) from None
 
 

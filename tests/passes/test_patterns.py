@@ -383,6 +383,7 @@ def test_symbolic_dimensions_have_no_order_but_arithmetic() -> None:
         ("dim(%x, 0) % 2 == 0", False),
         ("dim(%x, 0) < 5", False),
         ("not dim(%x, 0) < 5", False),
+        ("dim(%x, 0) * 1.5 == 3", False),
     ):
         expect(f"(%x) {{ %y = relu(%x) }} where {constraint}", "%y = relu(%n)", {} if holds else "does not hold")
 
