@@ -3,7 +3,7 @@
 This package imports no other part of Plait. Layers say *what* is computed; how (routine, layout, device) is annotation.
 """
 
-from plait.ir.diagnostics import Diagnostic, IRError, Location, Span
+from plait.ir.diagnostics import Diagnostic, IRError, Location, ShapeError, Span
 from plait.ir.dims import Dim, Symbol
 from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layout import Format, Layout
@@ -30,6 +30,7 @@ __all__ = [
     "OptionalType",
     "Region",
     "SequenceType",
+    "ShapeError",
     "Span",
     "Symbol",
     "TensorType",

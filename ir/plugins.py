@@ -30,6 +30,8 @@ VARIABLE = "PLAIT_LOAD"
 
 _files: dict[Path, str] = {}
 """Files that were loaded, and the names of their modules."""
+_shown: dict[str, str] = {}
+"""Names of their modules, and the paths as they were given."""
 _failures: dict[str, PluginError] = {}
 """What was wrong with modules that could not be imported; they are not run a second time."""
 
@@ -132,11 +134,11 @@ def load_file(path: str | Path) -> None:
     name = f"plait_loaded_{len(_files)}_{absolute.stem}"
     module = types.ModuleType(name)
     module.__file__ = str(absolute)
-    _files[absolute], sys.modules[name] = name, module
+    _files[absolute], _shown[name], sys.modules[name] = name, str(path), module
     try:
         exec(compile(source, str(absolute), "exec", dont_inherit=True), module.__dict__)
     except (Exception, SystemExit) as error:
-        del _files[absolute], sys.modules[name]
+        del _files[absolute], _shown[name], sys.modules[name]
         raise _failure("the file cannot be loaded", error, str(absolute), shown=str(path)) from error
 
 
@@ -157,16 +159,15 @@ def owner(origin: str) -> str:
     top = module.partition(".")[0]
     if top == "plait":
         return "plait"
-    file = next((path for path, name in _files.items() if name == module), None)
-    if file is not None:
-        return str(file)
+    if module in _shown:
+        return _shown[module]
     return next((p.distribution for p in installed() if p.module.partition(".")[0] == top), module)
 
 
 def describe(origin: str) -> str:
     """An origin for messages, with its owner."""
     module, _, name = origin.partition(":")
-    if module in _files.values():
+    if module in _shown:
         return f"{name} in {owner(origin)}"
     found = owner(origin)
     return origin if found == module else f"{origin} ({'built in' if found == 'plait' else found})"

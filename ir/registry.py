@@ -15,6 +15,7 @@ name in the text.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -121,21 +122,29 @@ def _spec(name: str, cls: type[Layer]) -> LayerSpec:
     for field in attrs.fields(cls):
         if field.name in _BASE_FIELDS:
             continue
-        kind = _OPERANDS.get(str(field.type))
+        annotation = _annotation(field.type)
+        kind = _OPERANDS.get(annotation)
         if kind:
             operands.append(OperandSpec(field.name, kind == "optional", kind == "variadic"))
-        elif str(field.type) == "Region":
+        elif annotation == "Region":
             regions.append(RegionSpec(field.name.rstrip("_"), field.name))
         else:
             required = field.default is attrs.NOTHING
             default = None if required else field.default
             if field.converter is not None and not required:
                 default = field.converter(default)
-            attributes.append(AttributeSpec(field.name, default, required, str(field.type)))
+            attributes.append(AttributeSpec(field.name, default, required, annotation))
     before = operands[:-1]
     if any(o.variadic for o in before) or (any(o.optional for o in before) and operands[-1].variadic):
         raise TypeError(f"layer {name}: a repeated operand must be the last one, after none that may be absent")
     return LayerSpec(name, cls, tuple(operands), tuple(attributes), tuple(regions), origin_of(cls))
+
+
+def _annotation(type: Any) -> str:
+    """An annotation as it was written, also in modules that do without `from __future__ import annotations`."""
+    if isinstance(type, str):
+        return type
+    return inspect.formatannotation(type).replace("plait.ir.values.", "").replace("plait.ir.region.", "")
 
 
 OpaqueLayer.spec = LayerSpec("opaque", OpaqueLayer, (OperandSpec("args", variadic=True),))

@@ -41,7 +41,7 @@ def test_before_and_after_the_command_and_by_the_environment(site: Any, pass_tex
     outcome = site.plait(*pipeline, "--load", "one.py")
     assert outcome.code == 2 and "unknown pass 'two'" in outcome.err
     listed = [line.split() for line in site.plait("passes", "--load", "one.py").out.splitlines()]
-    assert ["one", str(site.work / "one.py"), "Do", "nothing."] in listed
+    assert ["one", "one.py", "Do", "nothing."] in listed
 
 
 def test_in_python(site: Any, pass_text: Any) -> None:
@@ -56,7 +56,7 @@ def test_a_routine_is_measured_selected_and_run(site: Any) -> None:
     listed = site.plait("routines", "--layer", "plus_one", "--load", "plus.py").out.splitlines()[1:]
     assert [" ".join(line.split()) for line in listed] == [
         "plus_one cpu/any/nchw/reference plait NumPy semantics of the layer",
-        f"plus_one cpu/f32/nchw/twice {site.work / 'plus.py'} In two steps.",
+        "plus_one cpu/f32/nchw/twice plus.py In two steps.",
     ]
     outcome = site.plait("tune", "plus.ir", "-o", "plus.plait", "--routine", "cpu/twice", "--load", "plus.py")
     assert outcome.code == 0, outcome.err
@@ -122,15 +122,14 @@ def test_a_name_that_is_taken(site: Any, pass_text: Any) -> None:
     site.write("two.py", pass_text("one"))
     site.write("three.py", pass_text("dce"))
     outcome = site.plait("opt", "tiny.ir", "--load", "one.py", "--load", "one.py", "--load", "two.py")
-    one, two, three = (site.work / f"{name}.py" for name in ("one", "two", "three"))
     assert (outcome.code, outcome.err) == (
         2,
-        f"two.py:4:1: error[P602]: pass 'one' is registered by both Mine in {one} and Mine in {two}\n"
+        "two.py:4:1: error[P602]: pass 'one' is registered by both Mine in one.py and Mine in two.py\n"
         "@register_pass\n^^^^^^^^^^^^^^\n  hint: remove one of them, or rename it\n",
     )
     outcome = site.plait("opt", "tiny.ir", "--load", "three.py")
     assert (outcome.code, outcome.err) == (
         2,
-        f"three.py:4:1: error[P602]: pass 'dce' is registered by both plait.passes.dce:Dce (built in) and "
-        f"Mine in {three}\n@register_pass\n^^^^^^^^^^^^^^\n  hint: remove one of them, or rename it\n",
+        "three.py:4:1: error[P602]: pass 'dce' is registered by both plait.passes.dce:Dce (built in) and "
+        "Mine in three.py\n@register_pass\n^^^^^^^^^^^^^^\n  hint: remove one of them, or rename it\n",
     )
