@@ -16,11 +16,13 @@ from plait.passes.reduce.walk import layers_of
 
 def reduce_attributes(search: Search) -> None:
     """Drop operands that a layer can do without, then reset attributes: all of a layer, one, one member of one."""
-    for number in range(search.size.layers):
+    # Counted from the end, since layers before one go when it reads them no more.
+    number = -1
+    while -number <= search.size.layers:
         _drop_operands(search, number)
-        resets = list(_resets(list(layers_of(search.best))[number]))
-        for reset in resets:
+        for reset in list(_resets(list(layers_of(search.best))[number])):
             search.attempt(partial(_reset, number=number, reset=reset))
+        number -= 1
 
 
 def _drop_operands(search: Search, number: int) -> None:

@@ -14,7 +14,8 @@ from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant, Value
 from plait.ir.verify import diagnose
 from plait.passes.reduce.fit import MISFITS, fit
-from plait.passes.reduce.walk import layers_of, regions_of
+from plait.passes.reduce.size import shape_of
+from plait.passes.reduce.walk import callee_of, layers_in, layers_of, regions_of
 
 Change = Callable[[Module], bool]
 """Alters a module in place; false if it does not apply. It may leave types behind that do not fit together."""
@@ -37,7 +38,17 @@ def edited(module: Module, change: Change) -> Module | None:
         _resize_constants(copy, types)
     except MISFITS:
         return None
-    return None if diagnose(copy, allow_unknown=True) else copy
+    # `N-3` may have become negative, or empty, by which failures are rather hidden than shown.
+    if _least_size(copy) < min(1, _least_size(module)) or diagnose(copy, allow_unknown=True):
+        return None
+    return copy
+
+
+def _least_size(module: Module) -> int:
+    """The smallest dimension of arguments and results."""
+    values = [a for region in regions_of(module) for a in region.arguments]
+    values += [r for layer in layers_of(module) for r in layer.results]
+    return min((d for v in values for d in shape_of(v) if isinstance(d, int)), default=1)
 
 
 def replace_constant(module: Module, old: Constant, new: Constant) -> None:
@@ -47,6 +58,18 @@ def replace_constant(module: Module, old: Constant, new: Constant) -> None:
     module.constants[old.name] = new
     if old.users:
         next(iter(regions_of(module))).replace_uses(old, new)
+
+
+def drop_function(module: Module, name: str) -> None:
+    """Remove a function, and what it reads is read no more."""
+    function = module.functions[name]
+    function.set_outputs([])
+    for layer in reversed(list(layers_in(function.body))):
+        for result in layer.results:
+            result.users.clear()
+        if layer.region is not None:
+            layer.region.remove(layer)
+    del module.functions[name]
 
 
 def _unused_layers(module: Module) -> set[Layer]:
@@ -68,21 +91,52 @@ def _infer(module: Module) -> None:
     Raises:
         ShapeError, or another of `MISFITS`: a layer cannot be made to fit.
     """
+    # Types go along calls from caller to callee and back.
+    for _ in module.functions:
+        _infer_layers(module)
+
+
+def _infer_layers(module: Module) -> None:
     layers = list(layers_of(module))
     restarts, i = len(layers) + 10, 0
     while i < len(layers):
+        layer = layers[i]
+        _enter(layer)
+        _call(module, layer)
         try:
-            types = layers[i].result_types()
+            types = layer.result_types()
         except MISFITS:
             restarts -= 1
-            if restarts < 0 or not fit(layers[i]):
+            if restarts < 0 or not fit(layer):
                 raise
             # What was fitted may be read by layers before this one too.
             i = 0
             continue
-        for result, inferred in zip(layers[i].results, types, strict=True):
+        for result, inferred in zip(layer.results, types, strict=True):
             _set_type(result, inferred)
         i += 1
+
+
+def _enter(layer: Layer) -> None:
+    """Before the first layer of a nested region, and before the layer that holds it (the region may be empty): give the
+    arguments of the region the types of the operands, where there is one for each."""
+    holders = [layer]
+    if layer.region is not None and layer.region.first is layer and isinstance(layer.region.owner, Layer):
+        holders.append(layer.region.owner)
+    for holder in holders:
+        for region in holder.regions():
+            if len(region.arguments) == len(holder.operands):
+                for argument, operand in zip(region.arguments, holder.operands, strict=True):
+                    argument.type = operand.type
+
+
+def _call(module: Module, layer: Layer) -> None:
+    """Let a called function take the types of the operands, and the call give those of its outputs."""
+    callee = callee_of(module, layer)
+    if callee is not None and len(callee.arguments) == len(layer.operands):
+        for argument, operand in zip(callee.arguments, layer.operands, strict=True):
+            argument.type = operand.type
+        layer.declared = tuple(v.type for v in callee.outputs)
 
 
 def _set_type(result: Value, inferred: Type) -> None:

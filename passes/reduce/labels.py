@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from plait.ir.module import Module
+from plait.ir.region import Region
+from plait.ir.values import Value
 from plait.passes.reduce.edit import Change
 from plait.passes.reduce.search import Search
-from plait.passes.reduce.walk import layers_of, regions_of
+from plait.passes.reduce.walk import layers_of
 
 
 def reduce_labels(search: Search) -> None:
@@ -26,10 +28,10 @@ def _all(steps: Sequence[Change], module: Module) -> bool:
 
 
 def _strip_locations(module: Module) -> bool:
+    for function in module.functions.values():
+        function.comment = ""
     for layer in layers_of(module):
-        layer.locations = ()
-        if hasattr(layer, "comment"):
-            layer.comment = ""
+        layer.locations, layer.comment = (), ""
     return True
 
 
@@ -40,13 +42,19 @@ def _strip_routines(module: Module) -> bool:
 
 
 def _rename_values(module: Module) -> bool:
-    """%0, %1, ... through each function, in the order of the text as far as there are no regions."""
+    """%0, %1, ... through each function, in the order of the text."""
     for function in module.functions.values():
-        values = [*function.arguments, *(a for region in regions_of(module) for a in region.arguments)]
-        values += [r for layer in layers_of(module) for r in layer.results]
-        for i, value in enumerate(dict.fromkeys(values)):
+        for i, value in enumerate(_values(function.body)):
             value.name = str(i)
     return True
+
+
+def _values(region: Region) -> Iterator[Value]:
+    yield from region.arguments
+    for layer in region:
+        yield from layer.results
+        for inner in layer.regions():
+            yield from _values(inner)
 
 
 def _rename_constants(module: Module) -> bool:

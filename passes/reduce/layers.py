@@ -9,13 +9,21 @@ import numpy as np
 
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
-from plait.ir.region import Region
 from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 from plait.passes.reduce.ddmin import chunks_of, ddmin
+from plait.passes.reduce.edit import drop_function
 from plait.passes.reduce.search import Search
-from plait.passes.reduce.walk import layers_in, layers_of
+from plait.passes.reduce.walk import function_of, layers_of, reads_of
 
+PickOutput = Callable[[bool, bool], bool]
+"""Whether a result becomes an output, from whether a reader of it was taken out and whether no reader is left."""
+OUTPUTS: Sequence[PickOutput] = (
+    lambda lost, unread: lost and unread,
+    lambda lost, unread: lost,
+    lambda lost, unread: unread,
+)
+"""Ways to pick outputs, in the order in which they are tried."""
 Substitute = Callable[[Module, Layer, Value], Value | None]
 """What stands in the place of a result of a layer that is taken out; None if there is nothing fitting."""
 
@@ -40,26 +48,14 @@ def _reduce_functions(search: Search) -> None:
 
 
 def _without_function(module: Module, name: str) -> bool:
-    _drop_function(module, name)
+    drop_function(module, name)
     return True
-
-
-def _drop_function(module: Module, name: str) -> None:
-    function = module.functions[name]
-    # Emptied first, so that it reads no constants any more.
-    function.set_outputs([])
-    for layer in reversed(list(layers_in(function.body))):
-        for result in layer.results:
-            result.users.clear()
-        if layer.region is not None:
-            layer.region.remove(layer)
-    del module.functions[name]
 
 
 def _promote(module: Module, name: str) -> bool:
     for other in list(module.functions):
         if other != name:
-            _drop_function(module, other)
+            drop_function(module, other)
     function = module.functions.pop(name)
     function.name = "main"
     module.functions["main"] = function
@@ -75,23 +71,23 @@ def _keep_few(search: Search) -> None:
 
 
 def _keep(search: Search, base: Module, name: str, kept: list[int]) -> bool:
-    return any(search.attempt(partial(extract, name=name, kept=kept, every=e), base) for e in (False, True))
+    return any(search.attempt(partial(extract, name=name, kept=kept, pick=pick), base) for pick in OUTPUTS)
 
 
-def extract(module: Module, name: str, kept: Iterable[int], every: bool) -> bool:
-    """Only the layers with these numbers stay. Values that they read from others become arguments; values that only
-    others read become outputs (`every`: also those that layers which stay read too)."""
+def extract(module: Module, name: str, kept: Iterable[int], pick: PickOutput) -> bool:
+    """Only the layers with these numbers stay. Values that they read from others become arguments; the results that are
+    picked become the outputs. Does not apply if there are none."""
     function = module.functions[name]
     layers = list(function.body)
     stay = {layers[i] for i in kept}
-    lost = {v for layer in layers if layer not in stay for v in layer.operands} | set(function.outputs)
+    lost = {v for layer in layers if layer not in stay for v in reads_of(layer)} | set(function.outputs)
     function.set_outputs([])
     for layer in reversed(layers):
         if layer not in stay:
             _cut_uses(function, layer)
             function.body.remove(layer)
     results = [r for layer in layers if layer in stay for r in layer.results]
-    function.set_outputs([r for r in results if r in lost and (every or not r.users)])
+    function.set_outputs([r for r in results if pick(r in lost, not r.users)])
     return bool(function.outputs)
 
 
@@ -171,7 +167,8 @@ def _operand(number: int) -> Substitute:
 
 
 def _fresh_argument(module: Module, layer: Layer, result: Value) -> Value | None:
-    function = _function_of(module, layer.region)
+    assert layer.region is not None
+    function = function_of(layer.region)
     argument = Value(result.name, result.type)
     function.arguments.append(argument)
     return argument
@@ -181,10 +178,6 @@ def _zeros(module: Module, layer: Layer, result: Value) -> Value | None:
     if not isinstance(result.type, TensorType) or not result.type.is_static:
         return None
     return module.add_constant(result.name, np.zeros(result.type.static_shape, result.type.dtype.numpy))
-
-
-def _function_of(module: Module, region: Region | None) -> Function:
-    return next(f for f in module.functions.values() if f.body is region)
 
 
 _MANY: Sequence[Substitute] = (_operand_of_type, _fresh_argument)

@@ -15,12 +15,14 @@ from plait.passes.reduce.attributes import reduce_attributes
 from plait.passes.reduce.constants import reduce_constants
 from plait.passes.reduce.labels import reduce_labels
 from plait.passes.reduce.layers import reduce_layers
+from plait.passes.reduce.regions import reduce_regions
 from plait.passes.reduce.search import OutOfChecks, Predicate, Progress, Search
 from plait.passes.reduce.shapes import reduce_shapes
 from plait.passes.reduce.size import Size
 
 STEPS: dict[str, Callable[[Search], None]] = {
     "layers": reduce_layers,
+    "regions": reduce_regions,
     "attributes": reduce_attributes,
     "shapes": reduce_shapes,
     "constants": reduce_constants,

@@ -14,6 +14,9 @@ from plait.passes.reduce.fit import Slot, put, slots_of_attributes, slots_of_val
 from plait.passes.reduce.search import Search
 from plait.passes.reduce.walk import arguments_of, layers_of
 
+_DIVISORS = 1000
+"""Below this divisors are tried: the ends of slices may be as large as integers get."""
+
 
 def reduce_shapes(search: Search) -> None:
     """Bind symbols to small numbers; shrink each number wherever it occurs; then each place on its own."""
@@ -23,9 +26,11 @@ def reduce_shapes(search: Search) -> None:
                 break
     for number in sorted({s.get() for s in slots_of_module(search.best)}, reverse=True):
         _shrink(search, number, partial(_replace_all, number=number))
-    for place in range(len(list(slots_of_module(search.best)))):
-        number = _slot(search.best, place).get()
+    place = 0
+    while place < len(slots := list(slots_of_module(search.best))):
+        number = slots[place].get()
         _shrink(search, number, partial(_set_one, place=place))
+        place += 1
 
 
 def _shrink(search: Search, number: int, change: Callable[..., bool]) -> None:
@@ -38,7 +43,7 @@ def _shrink(search: Search, number: int, change: Callable[..., bool]) -> None:
             high = middle
         else:
             low = middle
-    for divisor in range(2, high):
+    for divisor in range(2, min(high, _DIVISORS)):
         # Groups and blocks leave only multiples of something: smaller ones may do where the range has none.
         if high % divisor == 0 and search.attempt(partial(change, to=divisor)):
             break
@@ -52,17 +57,13 @@ def slots_of_module(module: Module) -> Iterator[Slot]:
         yield from slots_of_attributes(layer)
 
 
-def _slot(module: Module, place: int) -> Slot:
-    return list(slots_of_module(module))[place]
-
-
 def _replace_all(module: Module, number: int, to: int) -> bool:
     slots = [slot for slot in slots_of_module(module) if slot.get() == number]
     return _changed(slots, to)
 
 
 def _set_one(module: Module, place: int, to: int) -> bool:
-    return _changed([_slot(module, place)], to)
+    return _changed([list(slots_of_module(module))[place]], to)
 
 
 def _changed(slots: Iterable[Slot], to: int) -> bool:

@@ -12,7 +12,7 @@ from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Constant, Value
-from plait.passes.reduce.walk import arguments_of, layers_of
+from plait.passes.reduce.walk import arguments_of, layers_of, regions_of
 
 NUMBERS = "fiubV"
 """Kinds of NumPy dtypes that hold numbers (V: bfloat16 and other types of `ml_dtypes`)."""
@@ -26,6 +26,7 @@ class Size:
     """Layers, those of nested regions included."""
     functions: int
     outputs: int
+    """Of functions and of nested regions."""
     operands: int
     values: int
     """Arguments and constants."""
@@ -51,7 +52,7 @@ class Size:
         return Size(
             layers=len(layers),
             functions=len(module.functions),
-            outputs=sum(len(f.outputs) for f in module.functions.values()),
+            outputs=sum(len(region.outputs) for region in regions_of(module)),
             operands=sum(len(layer.operands) for layer in layers),
             values=len(arguments) + len(constants),
             attributes=sum(_off_default(layer) for layer in layers),
@@ -74,6 +75,8 @@ def integers(values: Iterable[Any]) -> Iterator[int]:
             yield value
         elif isinstance(value, (tuple, list)):
             yield from integers(value)
+        elif isinstance(value, dict):
+            yield from integers(value.values())
 
 
 def complexity(constant: Constant) -> int:
@@ -120,11 +123,15 @@ def _off_default(layer: Layer) -> int:
 
 
 def _labels(module: Module, layers: list[Layer], values: list[Value]) -> int:
-    names = [v.name for v in values] + [r.name for layer in layers for r in layer.results]
+    values += [a for region in regions_of(module) for a in region.arguments]
+    names = [v.name for v in dict.fromkeys(values)] + [r.name for layer in layers for r in layer.results]
     names += [name for f in module.functions.values() for name in f.output_names]
+    names += [f.comment for f in module.functions.values()]
+    # An output that is called otherwise than its value is written with both names.
+    outputs = [(n, v) for f in module.functions.values() for n, v in zip(f.output_names, f.outputs, strict=True)]
+    names += [n for n, v in outputs if n != v.name]
     return sum(map(len, names)) + 100 * sum(map(_carried, layers))
 
 
 def _carried(layer: Layer) -> int:
-    comment = getattr(layer, "comment", "")
-    return len(layer.locations) + (layer.via is not None) + (layer.cost_us is not None) + bool(comment)
+    return len(layer.locations) + (layer.via is not None) + (layer.cost_us is not None) + bool(layer.comment)

@@ -5,45 +5,57 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from plait.ir.layer import Layer
-from plait.ir.module import Module
+from plait.ir.layers.control import Call
+from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.values import Value
 
 
 def regions_of(module: Module) -> Iterator[Region]:
-    """Bodies of functions and of layers; those of a layer come before the layer's own region."""
+    """Bodies of functions and of layers, outer ones first."""
     for function in module.functions.values():
-        yield from _nested(function.body)
-        yield function.body
+        yield from function.body.nest()
 
 
 def layers_of(module: Module) -> Iterator[Layer]:
-    """All layers; those inside a layer come before it, since its result types may follow from theirs."""
+    """All layers; those inside a layer come before it, since its result types follow from theirs."""
     for function in module.functions.values():
         yield from layers_in(function.body)
 
 
+def layers_in(region: Region) -> Iterator[Layer]:
+    """The layers of a region and of all regions inside, inner ones first."""
+    for layer in region:
+        for inner in layer.regions():
+            yield from layers_in(inner)
+        yield layer
+
+
 def arguments_of(module: Module) -> Iterator[Value]:
-    """Arguments of all functions, not of nested regions, whose arguments belong to the layer around them."""
+    """Arguments of all functions. Those of nested regions belong to the layer around them."""
     for function in module.functions.values():
         yield from function.arguments
 
 
-def regions_in(layer: Layer) -> tuple[Region, ...]:
-    """The regions that a layer holds."""
-    return ()
+def function_of(region: Region) -> Function:
+    """The function that a region is part of."""
+    while isinstance(region.owner, Layer):
+        assert region.owner.region is not None
+        region = region.owner.region
+    assert isinstance(region.owner, Function)
+    return region.owner
 
 
-def _nested(region: Region) -> Iterator[Region]:
-    for layer in region:
-        for inner in regions_in(layer):
-            yield from _nested(inner)
-            yield inner
+def reads_of(layer: Layer) -> Iterator[Value]:
+    """What a layer reads, in its regions too."""
+    yield from layer.operands
+    for region in layer.regions():
+        for nested in region.nest():
+            yield from nested.outputs
+            for inner in nested:
+                yield from inner.operands
 
 
-def layers_in(region: Region) -> Iterator[Layer]:
-    """The layers of a region and of all regions inside."""
-    for layer in region:
-        for inner in regions_in(layer):
-            yield from layers_in(inner)
-        yield layer
+def callee_of(module: Module, layer: Layer) -> Function | None:
+    """The function that a layer calls."""
+    return module.functions.get(layer.callee.name) if isinstance(layer, Call) else None

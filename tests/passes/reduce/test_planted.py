@@ -13,7 +13,7 @@ from plait.ir.text import parse_module, print_module
 from plait.ir.verify import verify
 from plait.passes.reduce import Predicate, reduce_module
 from plait.passes.reduce.edit import Change, edited
-from plait.passes.reduce.layers import SUBSTITUTES, extract, take_out
+from plait.passes.reduce.layers import OUTPUTS, SUBSTITUTES, extract, take_out
 
 CONCAT = """ir 1
 net @main(%0: f32[1x1x1x1] nchw) -> (%1: f32[1x3x1x1] nchw) {
@@ -104,7 +104,7 @@ def removals(module: Module) -> Iterator[Change]:
     for number in range(count):
         yield from (partial(take_out, numbers=[number], substitute=s) for s in SUBSTITUTES)
         kept = [i for i in range(count) if i != number]
-        yield from (partial(extract, name="main", kept=kept, every=every) for every in (False, True))
+        yield from (partial(extract, name="main", kept=kept, pick=pick) for pick in OUTPUTS)
 
 
 def test_minimality_is_really_tested() -> None:
