@@ -10,7 +10,7 @@ from plait.backends.errors import RunError
 from plait.backends.program import Program
 from plait.ir.diagnostics import Diagnostic
 from plait.ir.module import Module
-from plait.ir.types import Type
+from plait.ir.types import DType, TensorType, Type
 from plait.ir.values import Array
 
 
@@ -64,6 +64,7 @@ def check_inputs(types: dict[str, Type], arrays: tuple[Array, ...], named: dict[
         RunError: P401 with every problem found.
     """
     given: dict[str, Any] = dict(zip(types, arrays, strict=False))
+    _want_arrays(types)
     problems = []
     if len(arrays) > len(types):
         problems.append(f"{len(arrays)} inputs were given, the model takes {len(types)} ({', '.join(types)})")
@@ -93,7 +94,12 @@ def check_inputs(types: dict[str, Type], arrays: tuple[Array, ...], named: dict[
 
 
 def random_inputs(types: dict[str, Type], seed: int) -> dict[str, Array]:
-    """Standard-normal arrays of these types (integers: zeros)."""
+    """Standard-normal arrays of these types (integers: zeros).
+
+    Raises:
+        RunError: P401, an input is a sequence, an optional value, or text.
+    """
+    _want_arrays(types)
     rng = np.random.default_rng(seed)
     return {
         name: np.asarray(rng.standard_normal(t.storage_shape), t.dtype.numpy)
@@ -101,3 +107,12 @@ def random_inputs(types: dict[str, Type], seed: int) -> dict[str, Array]:
         else np.zeros(t.storage_shape, t.dtype.numpy)
         for name, t in types.items()
     }
+
+
+def _want_arrays(types: dict[str, Type]) -> None:
+    strange = [(n, t) for n, t in types.items() if not isinstance(t, TensorType) or t.dtype is DType.STRING]
+    if strange:
+        hint = "plait.backends.reference.evaluate takes lists and strings"
+        raise RunError(
+            [Diagnostic("P401", f"input {n!r} is {t}, not an array of numbers", hint=hint) for n, t in strange]
+        )

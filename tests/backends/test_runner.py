@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plait.backends.errors import RunError
-from plait.backends.runner import Runner
+from plait.backends.runner import Runner, check_inputs, random_inputs
 from plait.ir.text.parser import parse_module
 
 TWO = """ir 1
@@ -127,3 +127,12 @@ def test_random_inputs_fit_and_follow_the_seed(two: Runner, one: Runner) -> None
     assert (inputs["a"] != two.random_inputs(4)["a"]).all()
     assert not inputs["b"].any()
     assert one(**one.random_inputs()).shape == (1, 2, 3, 17)
+
+
+@pytest.mark.parametrize("text", ["seq<f32[4]>", "optional<f32[]>", "string[2]"])
+def test_inputs_that_are_no_arrays(text: str) -> None:
+    module = parse_module(f"ir 1\nnet @main(%s: {text}) -> (%s: {text}) {{\n}}\n")
+    types = {v.name: v.type for v in module.main.arguments}
+    for use in (lambda: random_inputs(types, 0), lambda: check_inputs(types, (np.zeros(4),), {})):
+        with pytest.raises(RunError, match=r"P401.*input 's' is .*, not an array of numbers"):
+            use()
