@@ -57,7 +57,7 @@ def _number(constant: Constant) -> Any:
         data = np.asarray(constant.data).reshape(-1)
     except IRError:
         raise UndefinedTermError(f"the data of @{constant.name} are not at hand") from None
-    if not len(data) or not (data == data[0]).all():
+    if not len(data) or isinstance(data[0], str) or not (data == data[0]).all():
         raise UndefinedTermError(f"@{constant.name} is not one number")
     return data[0] if constant.type.dtype.is_float else data[0].item()
 

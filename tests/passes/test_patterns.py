@@ -20,6 +20,8 @@ const @mixed : f32[4] = [1, 2, 1, 1]
 const @two : i64[] = 2
 const @yes : bool[] = true
 const @none : f32[0] = []
+const @brain : bf16[2] = [0.1, 0.1]
+const @word : string[] = "1"
 const @w : f32[4x4x1x1] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8]
 weights "gone" {
   @far : f32[100]
@@ -339,6 +341,9 @@ def test_constraints(constraint: str, holds: bool) -> None:
         ("@mixed", "value(@k) == 1", False),
         ("@mixed", "not value(@k) == 1", False),
         ("@none", "value(@k) == 1", False),
+        ("@brain", "value(@k) == 0.1", True),
+        ("@brain", "value(@k) * 2 < 0.3", True),
+        ("@word", "value(@k) == 1", False),
         ("@far", "value(@k) == 1", False),
         ("@two", "value(@k) == 2", True),
         ("@two", "value(@k) / 2 == 1", True),
@@ -349,7 +354,9 @@ def test_constraints(constraint: str, holds: bool) -> None:
 )
 def test_values_of_constants(constant: str, constraint: str, holds: bool) -> None:
     wanted: dict[str, object] | str = {"@k": constant} if holds else "does not hold"
-    expect(f"(@k) {{ %y = relu(@k) }} where {constraint}", f"%y = relu({constant})", wanted)
+    expect(
+        f"(@k) {{ %y = reshape(@k) {{...}} }} where {constraint}", f"%y = reshape({constant}) {{shape = [-1]}}", wanted
+    )
 
 
 @pytest.mark.parametrize(
