@@ -39,6 +39,8 @@ def folding_rule(max_bytes: int) -> Rule:
             return No("an operand is not a constant")
         if not all(v.type.is_plain for v in (*layer.operands, *layer.results)):
             return No("there is a quantized operand or result, or one that is not a tensor")
+        if not layer.result.type.is_static:  # of a loop over constants that runs a symbolic number of times
+            return No("the size of the result is not known")
         if layer.result.type.nbytes > max_bytes:
             return No(f"the result has {layer.result.type.nbytes} bytes, more than {max_bytes}")
         return _evaluate(layer, builder)

@@ -105,7 +105,7 @@ def pipeline_option(value: str | Sequence[str] | Pipeline) -> Pipeline:
 class _Reader:
     def __init__(self, text: str, file: str, within: tuple[str, ...] = ()) -> None:
         self.text, self.at = text, 0
-        self.source = Source(file, text.splitlines())
+        self.source = Source.of(file, text)
         self.within = within
         """Named pipelines that are being read."""
 

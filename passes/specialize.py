@@ -14,9 +14,9 @@ from plait.ir.attributes import dimension
 from plait.ir.diagnostics import did_you_mean
 from plait.ir.dims import Dim, Dimension, substitute
 from plait.ir.layer import Layer
-from plait.ir.layers.control import Loop
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
+from plait.ir.types import Type
 from plait.passes.base import OptionError, Pass, PassContext, Refusal, pass_error
 from plait.passes.registry import register_pass
 
@@ -81,8 +81,12 @@ def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:
         argument.type = new
     # What a layer's regions yield is known before what the layer gives.
     for layer in _inner_first(function.body):
-        if isinstance(layer, Loop) and layer.steps is not None:
-            layer.steps = substitute(layer.steps, bindings)
+        for attribute in layer.spec.attributes:
+            value = getattr(layer, attribute.name)
+            if isinstance(value, Type):
+                setattr(layer, attribute.name, value.substitute(bindings))
+            elif isinstance(value, Dim):
+                setattr(layer, attribute.name, substitute(value, bindings))
         layer.declared = tuple(t.substitute(bindings) for t in layer.declared)
         # Inferred again rather than substituted: rules may be sharper for known sizes (a partial window of `ceil`).
         for result, inferred in zip(layer.results, layer.result_types(), strict=True):

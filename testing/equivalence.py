@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 import numpy as np
 
-from plait.backends.reference import evaluate
+from plait.backends.reference.evaluate import Data, evaluate
 from plait.ir.diagnostics import IRError
+from plait.ir.dtypes import DType
 from plait.ir.module import Module
 from plait.ir.values import Array, Value
 from plait.passes.base import PassContext
@@ -73,11 +74,32 @@ def assert_equivalent(
 
 def default_tolerance(dtype: np.dtype[Any]) -> float:
     """Four units in the last place of 1, and at least 1e-5, since layers may sum in another order."""
-    return 0.0 if dtype.kind != "f" else max(1e-5, 4 * float(np.finfo(dtype).eps))
+    if not DType.of(dtype).is_inexact:
+        return 0.0
+    if dtype.kind == "V":
+        import ml_dtypes
+
+        return 4 * float(ml_dtypes.finfo(dtype).eps)  # type: ignore[no-untyped-call]
+    return max(1e-5, 4 * float(np.finfo(dtype).eps))
 
 
-def difference(actual: Array, expected: Array, tolerance: float | None = None) -> str:
-    """How an array differs from the expected one, in words; empty if it does not."""
+def difference(actual: Data, expected: Data, tolerance: float | None = None) -> str:
+    """How a value differs from the expected one, in words; empty if it does not."""
+    if _sort(actual) == _sort(expected) == "a tensor":
+        return _array_difference(np.asarray(actual), np.asarray(expected), tolerance)
+    if isinstance(expected, list) and isinstance(actual, list):
+        if len(actual) != len(expected):
+            return f"has {len(actual)} elements, expected {len(expected)}"
+        found = (difference(a, b, tolerance) for a, b in zip(actual, expected, strict=True))
+        return next((f"element {i}: {text}" for i, text in enumerate(found) if text), "")
+    return "" if actual is expected is None else f"is {_sort(actual)}, expected {_sort(expected)}"
+
+
+def _sort(data: Data) -> str:
+    return "nothing" if data is None else "a sequence" if isinstance(data, list) else "a tensor"
+
+
+def _array_difference(actual: Array, expected: Array, tolerance: float | None) -> str:
     if actual.dtype != expected.dtype or actual.shape != expected.shape:
         return f"is {actual.dtype}{list(actual.shape)}, expected {expected.dtype}{list(expected.shape)}"
     wrong, gap = _wrong(actual, expected, tolerance)
@@ -90,11 +112,13 @@ def difference(actual: Array, expected: Array, tolerance: float | None = None) -
 
 def _wrong(actual: Array, expected: Array, tolerance: float | None) -> tuple[Array, Array]:
     """Which elements differ, and by how much (infinitely where only one is a number)."""
-    if expected.dtype.kind != "f":
+    dtype = DType.of(expected.dtype)
+    if not dtype.is_inexact:
         unequal: Array = np.asarray(actual != expected)
         return unequal, unequal.astype(np.float64)
     limit = default_tolerance(expected.dtype) if tolerance is None else tolerance
-    a, b = actual.astype(np.float64), expected.astype(np.float64)
+    wide = np.complex128 if dtype.is_complex else np.float64
+    a, b = actual.astype(wide), expected.astype(wide)
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(all="ignore"):
         gap = np.where(same, 0.0, np.nan_to_num(np.abs(a - b), nan=np.inf, posinf=np.inf))
@@ -102,7 +126,7 @@ def _wrong(actual: Array, expected: Array, tolerance: float | None) -> tuple[Arr
         return ~same & ((gap > limit * (1 + np.abs(b))) | ~np.isfinite(gap)), gap
 
 
-def _run(module: Module, inputs: Mapping[str, Any]) -> dict[str, Array]:
+def _run(module: Module, inputs: Mapping[str, Any]) -> dict[str, Data]:
     try:
         return evaluate(module, inputs)
     except NotImplementedError as error:
@@ -124,10 +148,10 @@ def _bind(module: Module, sizes: Mapping[str, int]) -> Module:
 class _Trace:
     """Every value that a run makes, by name."""
 
-    values: dict[str, tuple[Value, Array]] = attrs.field(factory=dict)
+    values: dict[str, tuple[Value, Data]] = attrs.field(factory=dict)
 
-    def __call__(self, value: Value, array: Array) -> None:
-        self.values.setdefault(value.name, (value, array))
+    def __call__(self, value: Value, data: Data) -> None:
+        self.values.setdefault(value.name, (value, data))
 
 
 def _first_difference(
@@ -140,12 +164,16 @@ def _first_difference(
     ours, theirs = _Trace(), _Trace()
     evaluate(actual, inputs, values=ours)
     evaluate(expected, inputs, values=theirs)
-    for name, (value, array) in ours.values.items():
+    for name, (value, data) in ours.values.items():
         known = theirs.values.get(name)
-        if known is None or known[1].shape != array.shape or known[1].dtype != array.dtype:
+        if known is None or not known[0].type.same_logical(value.type):
             continue
-        if text := difference(array, known[1], tolerance):
-            assert value.owner is not None
-            places = "".join(f" from {place}" for place in value.owner.locations[:1])
-            return [f"it begins at {value.owner.describe()}{places}: {text}"]
+        if text := difference(data, known[1], tolerance):
+            return [f"it begins at {_describe(value)}: {text}"]
     return []
+
+
+def _describe(value: Value) -> str:
+    if value.owner is None:
+        return f"%{value.name}"
+    return value.owner.describe() + "".join(f" from {place}" for place in value.owner.locations[:1])

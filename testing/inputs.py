@@ -10,7 +10,8 @@ import numpy as np
 from plait.ir.dims import Dimension, substitute
 from plait.ir.layers.shape import Gather
 from plait.ir.module import Function, Module
-from plait.ir.types import DType, Type
+from plait.ir.region import Region
+from plait.ir.types import ANY_SIZE, DType, OptionalType, SequenceType, Type
 from plait.ir.values import Array, Constant, Value
 
 RANGE = 6.0
@@ -19,8 +20,10 @@ INTEGERS = 5
 """Integer inputs are less than this, and not negative."""
 
 
-def random_inputs(module: Module | Function, seed: int = 0, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
-    """An array for each argument of `main`, by name. A seed gives always the same.
+def random_inputs(module: Module | Function, seed: int = 0, sizes: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """A value for each argument of `main`, by name: an array, a list of them for a sequence, None for nothing.
+
+    A seed gives always the same.
 
     Args:
         sizes: what dimension symbols stand for; others get the sizes of `symbol_sizes`.
@@ -28,7 +31,7 @@ def random_inputs(module: Module | Function, seed: int = 0, sizes: Mapping[str, 
     function = module.main if isinstance(module, Module) else module
     bound = symbol_sizes(function, sizes)
     random = np.random.default_rng(seed)
-    return {a.name: _array(random, a, a.type.substitute(bound), bound) for a in function.arguments}
+    return {a.name: _data(random, a.type.substitute(bound), _limit(a, bound)) for a in function.arguments}
 
 
 def symbol_sizes(function: Function, sizes: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -41,13 +44,19 @@ def symbol_sizes(function: Function, sizes: Mapping[str, int] | None = None) -> 
     """
     given = dict(sizes or {})
     free = [name for name in function.symbols() if name not in given]
-    values = [*function.arguments, *(r for layer in function for r in layer.results)]
-    dims = {d for v in values for d in v.type.shape if not isinstance(d, int)}
+    values = _values(function.body)
+    dims = {d for v in values for tensor in v.type.tensors() for d in tensor.shape if not isinstance(d, int)}
     for step in range(8):
         bound = given | {name: (2 + i) * 2**step for i, name in enumerate(free)}
         if all(_positive(d, bound) for d in dims):
             return bound
     return given | {name: 2 + i for i, name in enumerate(free)}
+
+
+def _values(region: Region) -> list[Value]:
+    """All values of a region and of those in it."""
+    regions = list(region.nest())
+    return [v for r in regions for v in (*r.arguments, *(v for layer in r for v in layer.results))]
 
 
 def _positive(dim: Dimension, sizes: Mapping[str, int]) -> bool:
@@ -58,12 +67,29 @@ def _positive(dim: Dimension, sizes: Mapping[str, int]) -> bool:
     return not isinstance(size, int) or size > 0
 
 
-def _array(random: np.random.Generator, argument: Value, type: Type, sizes: Mapping[str, int]) -> Array:
-    if type.dtype.is_float:
-        return random.uniform(-RANGE, RANGE, type.static_shape).astype(type.dtype.numpy)
-    high = 2 if type.dtype is DType.BOOL else _limit(argument, sizes)
-    drawn: np.ndarray[Any, Any] = random.integers(0, high, type.static_shape)
-    return drawn.astype(type.dtype.numpy)
+def _data(random: np.random.Generator, type: Type, limit: int) -> Any:
+    """A value of a type; integers stay below `limit`."""
+    if isinstance(type, SequenceType):
+        return [_data(random, type.element, limit) for _ in range(int(random.integers(1, 4)))]
+    if isinstance(type, OptionalType):
+        return _data(random, type.element, limit) if random.random() < 0.7 else None
+    sizes = {ANY_SIZE: int(random.integers(1, 4))}
+    return _array(random, type.dtype.storage, type.substitute(sizes).static_shape, limit)
+
+
+def _array(random: np.random.Generator, dtype: DType, shape: tuple[int, ...], limit: int) -> Array:
+    if dtype is DType.STRING:
+        return np.array([f"text {n}" for n in random.integers(0, 9, shape).flat], object).reshape(shape)
+    if dtype.is_complex:
+        parts = random.uniform(-RANGE, RANGE, (2, *shape))
+        number: Array = parts[0] + 1j * parts[1]
+        return number.astype(dtype.numpy)
+    if dtype.is_float:
+        low = -RANGE if dtype.is_signed else 0.5
+        return random.uniform(low, RANGE, shape).astype(dtype.numpy)
+    high = 2 if dtype is DType.BOOL else min(limit, dtype.integer_range[1] + 1)
+    drawn: Array = random.integers(0, high, shape)
+    return drawn.astype(dtype.numpy)
 
 
 def _limit(argument: Value, sizes: Mapping[str, int]) -> int:

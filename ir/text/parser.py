@@ -71,7 +71,7 @@ def parse_partial(
 
     The module holds what is right: for editors, not for passes, if there are errors.
     """
-    source = Source(file, text.splitlines())
+    source = Source.of(file, text)
     with _no_garbage_collection():
         try:
             syntax, errors, lost = read_on(text, source)
@@ -102,7 +102,7 @@ def parse_attributes(text: str, file: str = "<options>") -> dict[str, Any]:
     Raises:
         IRError: P001 or P006 at the place.
     """
-    source = Source(file, text.splitlines())
+    source = Source.of(file, text)
     try:
         found: dict[str, Any] = plain(read(text, source, "attributes"))
     except BadLiteral as bad:

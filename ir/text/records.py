@@ -19,6 +19,11 @@ class Source:
     file: str
     lines: list[str]
 
+    @classmethod
+    def of(cls, file: str, text: str) -> Source:
+        """A text in lines as the lexer counts them: what else ends lines, such as U+2028, may stand in strings."""
+        return cls(file, [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")])
+
     def span(self, token: lark.Token) -> Span:
         """The place of a token."""
         line = token.line or 1

@@ -43,7 +43,7 @@ def parse_patterns(text: str, file: str = "<patterns>") -> list[DeclarativePatte
     Raises:
         IRError: every error found, each with its place.
     """
-    source = Source(file, text.splitlines())
+    source = Source.of(file, text)
     syntax: PatternsSyntax = read(text, source, "patterns")
     report = Report(source)
     if str(syntax.version) != "1":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import attrs
 import numpy as np
 
 from plait.ir.dims import Dimension
-from plait.ir.dtypes import DType, ElementType
+from plait.ir.dtypes import ConstantName, DType, ElementType, Quantized
 from plait.ir.layer import Layer
+from plait.ir.layers.elementwise import Adapt
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
-from plait.ir.types import TensorType, Type
+from plait.ir.types import OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
 from plait.testing.generation import pieces
 from plait.testing.generation.source import Source
@@ -27,14 +29,20 @@ _RECENT = 6
 class Net:
     """A function under construction.
 
-    `region` is where layers are added; `values` are those that it sees, oldest first.
+    `region` is where layers are added, `depth` how deep it lies in others.
     """
 
     def __init__(self, source: Source, style: Style, module: Module, name: str) -> None:
         self.source, self.style, self.module = source, style, module
         self.function = Function(name)
         self.region: Region = self.function.body
-        self.values: list[Value] = []
+        self.depth = 0
+        self._scope: list[Value] = []
+
+    @property
+    def values(self) -> list[Value]:
+        """The values that `region` sees, oldest first."""
+        return [*self.function.arguments, *self._scope]
 
     # --- operands ---
 
@@ -75,7 +83,7 @@ class Net:
         Args:
             low, high: bounds of a constant's numbers, in modules that are computable.
         """
-        fitting = [v for v in self.values if v.type.same_logical(TensorType(dtype, shape))]
+        fitting = [v for v in self.values if _same(v.type, TensorType(dtype, shape))]
         if fitting and not self.style.computable and self.source.chance(50):
             return self.source.choice(fitting[::-1])
         sizes = tuple(d for d in shape if isinstance(d, int))
@@ -90,8 +98,42 @@ class Net:
         """A new argument of the function."""
         value = Value(self.name(), type)
         self.function.arguments.append(value)
-        self.values.insert(0, value)
         return value
+
+    def exact(self, type: Type) -> Value:
+        """A value of exactly this type: an old one, or what an adapt makes of one that is equal but for the format."""
+        same = [v for v in self.values if v.type == type]
+        if same and self.source.chance(60):
+            return self.source.choice(same[::-1])
+        like = [v for v in self.values if _same(v.type, type)]
+        if like:
+            return self.append(Adapt(self.source.choice(like[::-1])), [type]).result
+        return self.argument(type)
+
+    def type(self) -> Type:
+        """Any type: a tensor, perhaps with quantized elements, a sequence or an optional value."""
+        if self.source.chance(self.style.sequences):
+            return self.source.choice((SequenceType, OptionalType))(self.type())
+        type = pieces.tensor_type(self.source, self.style)
+        axes = [i for i, d in enumerate(type.shape) if isinstance(d, int)]
+        if not axes or not self.source.chance(self.style.quantized):
+            return type
+        return attrs.evolve(type, dtype=self._quantized(self.source.choice(axes), type.shape))
+
+    def _quantized(self, axis: int, shape: Sequence[Dimension]) -> Quantized:
+        """A quantized element type whose scales, and perhaps zero points, are constants."""
+        source, size = self.source, shape[axis]
+        assert isinstance(size, int)
+        block = source.integer(1, size) if source.chance(30) else 0
+        count = -(-size // block) if block else size
+        counts = tuple(d for d in shape[:axis] if isinstance(d, int)) if block else ()
+        counts = (*counts, count, *(d for d in shape[axis + 1 :] if isinstance(d, int))) if block else (count,)
+        if block and len(counts) != len(shape):  # other dimensions are symbolic, the constant's shape would be too
+            block, counts = 0, (size,)
+        scale = ConstantName(self.constant(np.full(counts, 0.25, np.float32)).name)
+        storage = source.choice(pieces.STORAGES)
+        zero = self.constant(np.zeros(counts, storage.numpy), storage) if source.chance(50) else None
+        return Quantized(storage, scale, 0 if zero is None else ConstantName(zero.name), axis, block)
 
     def constant(self, data: Array, dtype: ElementType | None = None) -> Constant:
         """A new constant of the module."""
@@ -109,13 +151,30 @@ class Net:
         source = self.source
         if source.chance(self.style.annotations):
             self._annotate(layer)
-        found = [self._placed(t) for t in layer.result_types()] if types is None else types
-        self.region.append(layer, [self.name() for _ in found], found)
-        self.values += layer.results
+        if types is None:
+            types = layer.result_types()
+            types = types if layer.declares_types else [self._placed(t) for t in types]
+        self.region.append(layer, [self.name() for _ in types], types)
+        self._scope += layer.results
         return layer
+
+    @contextlib.contextmanager
+    def nested(self, arguments: Sequence[Type] = ()) -> Iterator[Region]:
+        """A new region with arguments of these types, where layers are added meanwhile."""
+        outer, mark = self.region, len(self._scope)
+        self.region = Region([Value(self.name(), type) for type in arguments])
+        self._scope += self.region.arguments
+        self.depth += 1
+        try:
+            yield self.region
+        finally:
+            self.region, self.depth = outer, self.depth - 1
+            del self._scope[mark:]
 
     def _annotate(self, layer: Layer) -> None:
         source = self.source
+        if source.chance(30):
+            layer.comment = source.choice(pieces.COMMENTS)
         if source.chance(50):
             layer.locations = pieces.locations(source)
         if source.chance(40):
@@ -133,8 +192,9 @@ class Net:
 
     def finish(self) -> Function:
         """Choose outputs: the last value, and some others; names for callers are unique."""
-        source = self.source
-        values = [v for v in self.values if v.type is not None]
+        source, values = self.source, self.values
+        if source.chance(self.style.annotations):
+            self.function.comment = source.choice(pieces.COMMENTS)
         outputs = [values[-1]] if values else []
         for _ in range(source.integer(0, 2) if values else 0):
             outputs.append(source.choice(values))
@@ -158,6 +218,12 @@ class Net:
             while argument.name in taken:
                 argument.name += "1"
             taken.add(argument.name)
+
+
+def _same(type: Type, other: Type) -> bool:
+    """Whether two types are those of tensors that are equal but for the format."""
+    tensors = isinstance(type, TensorType) and isinstance(other, TensorType)
+    return tensors and (type.dtype, type.shape) == (other.dtype, other.shape)
 
 
 def _fits(type: Type, dtypes: Sequence[ElementType], rank: int | None, least: int, static: Sequence[int]) -> bool:

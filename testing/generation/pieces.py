@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.ir.attributes import Call
+from plait.ir.attributes import Call, SymbolRef
 from plait.ir.diagnostics import Location
 from plait.ir.dims import Dim, Dimension, symbol
 from plait.ir.dtypes import DType, ElementType, Quantized
@@ -37,6 +37,7 @@ STRINGS = ("", "true", "inf", "two words", 'quote "', "\\", "\n", "é", "-1")
 FLOATS = (0.0, 1.0, -1.0, 0.5, 0.1, -0.0, 6.0, 1e-5, 1e-45, 3.4e38, 1e300, float("inf"), float("-inf"), float("nan"))
 INTEGERS = (0, 1, -1, 2, 3, 127, -128, 2**31, -(2**63), 2**64 - 1, 10**30)
 STORAGES = tuple(DType(word) for word in ("i8", "u8", "i4", "u4", "i16", "i32", "u16", "i2", "u2"))
+COMMENTS = ("a comment", "two\nlines", "", "\n", "// twice", 'é "quoted" {', "  indented", "ir 1", "%x = relu(%y)")
 DEVICES = ("cpu", "gpu", "npu1")
 ROUTINES = ("cpu/f32/nchw16c/direct", "cpu/f32/nchw/gemm[tile=14x2]", "null/fast", "gpu/f16/nhwc/winograd.4[m=4,n=2]")
 
@@ -153,7 +154,7 @@ def scalar(source: Source, dtype: DType) -> Any:
 
 def attribute(source: Source, depth: int = 2) -> Any:
     """The value of an attribute of any kind, nested at will."""
-    match source.integer(0, 8 if depth else 5):
+    match source.integer(0, 10 if depth else 7):
         case 0:
             return source.choice(INTEGERS)
         case 1:
@@ -166,7 +167,14 @@ def attribute(source: Source, depth: int = 2) -> Any:
             return source.choice(STRINGS)
         case 5:
             return source.integer(-9, 9) / 8
-        case 6 | 7:
+        case 6:
+            return source.choice((DType.F32, SymbolRef("main"), SymbolRef("a b"), symbol("N") * 2 + 1))
+        case 7:
+            return tensor_type(source, Style())
+        case 8:
+            keys = source.several(("k", "two words", "true", "", "x-y"), 0, 2)
+            return {key: attribute(source, depth - 1) for key in keys}
+        case 9:
             return tuple(attribute(source, depth - 1) for _ in range(source.integer(0, 3)))
         case _:
             return Call(source.choice(WORDS), tuple(attribute(source, depth - 1) for _ in range(source.integer(0, 2))))

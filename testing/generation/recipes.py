@@ -19,6 +19,8 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import KINDS, NONE, Activation
+from plait.ir.casting import can_cast
+from plait.ir.dtypes import DType
 from plait.ir.layer import Layer
 from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, shape
 from plait.ir.registry import known_layers
@@ -38,6 +40,8 @@ class Recipe:
     computable: bool = True
 
 
+NESTING = frozenset({"if", "loop", "call"})
+"""Kinds of layers that hold or run other layers; their recipes are in `control`."""
 RECIPES: dict[str, Recipe] = {}
 """Recipes by the kind of layer."""
 
@@ -128,10 +132,13 @@ def _unary(net: Net) -> Layer:
 
 @recipe("cast")
 def _cast(net: Net) -> Layer:
-    options: dict[str, Any] = {}
-    if net.source.chance(20):
-        options = {"saturate": False, "rounding": net.source.choice(("down", "nearest"))}
-    return elementwise.Cast(net.tensor(net.style.numbers), to=net.source.choice(net.style.numbers), **options)
+    x = net.tensor(net.style.anything)
+    source = x.type.dtype
+    assert isinstance(source, DType)
+    known = [d for d in DType if can_cast(source, d)]
+    to = net.source.choice((DType.F32, DType.F64) if net.style.computable else known)
+    rounding = net.source.choice(("up", "up", "down", "nearest"))
+    return elementwise.Cast(x, to=to, saturate=not net.source.chance(20), rounding=rounding)
 
 
 @recipe("adapt")
@@ -158,11 +165,12 @@ def _matmul(net: Net) -> Layer:
     return linear.Matmul(a, net.operand(a.type.dtype, (*batch, a.type.shape[-1], net.source.integer(1, 4))))
 
 
-def _window(net: Net, x: Value, kernel: tuple[int, int]) -> dict[str, Any]:
-    """Stride, dilation and a padding with which a window fits into the image and none lies in the padding alone."""
+def _window(net: Net, x: Value, kernel: tuple[int, int], dilated: bool = True) -> dict[str, Any]:
+    """Stride, dilation and a padding with which a window fits into the image; none lies in the padding alone, unless it
+    is dilated."""
     source = net.source
     stride = (source.integer(1, 2), source.integer(1, 2))
-    dilation = (source.integer(1, 2), source.integer(1, 2)) if source.chance(25) else (1, 1)
+    dilation = (source.integer(1, 2), source.integer(1, 2)) if dilated and source.chance(25) else (1, 1)
     before, after = [], []
     for size, k, d in zip(x.type.shape[2:], kernel, dilation, strict=True):
         extent = d * (k - 1) + 1
@@ -196,13 +204,14 @@ def _conv2d(net: Net) -> Layer:
 @recipe("max_pool2d")
 def _max_pool2d(net: Net) -> Layer:
     x, kernel = net.image(), _kernel(net)
-    return pool.MaxPool2d(x, kernel=kernel, **_window(net, x, kernel), ceil=_ceil(net, x))
+    window = _window(net, x, kernel, not net.style.computable)
+    return pool.MaxPool2d(x, kernel=kernel, **window, ceil=_ceil(net, x))
 
 
 @recipe("avg_pool2d")
 def _avg_pool2d(net: Net) -> Layer:
     x, kernel = net.image(), _kernel(net)
-    window = _window(net, x, kernel)
+    window = _window(net, x, kernel, not net.style.computable)
     return pool.AvgPool2d(x, kernel=kernel, **window, ceil=_ceil(net, x), count_pad=net.source.chance(50))
 
 
@@ -238,7 +247,7 @@ def _scale_shift(net: Net) -> Layer:
 
 @recipe("local_response_norm")
 def _local_response_norm(net: Net) -> Layer:
-    return normalization.LocalResponseNorm(net.image(), size=net.source.integer(1, 5), alpha=0.01)
+    return normalization.LocalResponseNorm(net.image(), size=net.source.integer(1, 5), alpha=0.01, beta=0.5, k=2)
 
 
 @recipe("softmax")

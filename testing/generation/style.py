@@ -22,13 +22,15 @@ class Style:
     """Element types of operands of layers that only move elements."""
     computable: bool = False
     """Only layers that the reference evaluates without overflow."""
-    quantized: int = 0
+    quantized: int = 15
     """Chance that a tensor that is only moved has a quantized type."""
+    sequences: int = 15
+    """Chance that a type is a sequence or optional where any will do."""
     symbols: int = 25
     """Chance that a dimension is symbolic."""
     arithmetic: int = 50
     """Chance that a symbolic dimension is more than a symbol."""
-    expressions: int = 0
+    expressions: int = 30
     """Chance that a layout is an expression without a name."""
     annotations: int = 30
     """Chance of a layout, a routine, a cost, locations or a comment."""
@@ -48,6 +50,8 @@ COMPUTABLE = Style(
     anything=(DType.F32,),
     computable=True,
     quantized=0,
+    sequences=0,
+    expressions=0,
     symbols=8,
     arithmetic=0,
     odd_names=0,

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 
 from plait.ir.module import Module
+from plait.ir.region import Region
 from plait.ir.text import parse_module, print_module
-from plait.ir.values import Constant
+from plait.ir.values import Constant, Value
 from plait.testing.ir_files.errors import CaseFailed
 
 
 def canonical_text(module: Module) -> str:
-    """The text with values and constants numbered in order of appearance, and without locations."""
+    """The text with values and constants numbered in order of appearance, and without locations and comments."""
     module = module.clone()
     constants: dict[Constant, None] = {}
+    named: set[str] = set()
     for function in module.functions.values():
-        names = list(function.output_names)
-        for i, value in enumerate([*function.arguments, *(r for layer in function for r in layer.results)]):
+        for i, value in enumerate(_values(function.body)):
+            named.update(value.type.constant_names())
             value.name = f"v{i}"
-        for layer in function:
+        for layer in function.walk():
             constants.update((v, None) for v in layer.operands if isinstance(v, Constant))
-        constants.update((v, None) for v in function.outputs if isinstance(v, Constant))
-        function.output_names = names
+        for region in function.body.nest():
+            constants.update((v, None) for v in region.outputs if isinstance(v, Constant))
     constants.update((c, None) for c in module.constants.values())
     module.constants = {}
     for i, constant in enumerate(constants):
-        constant.name = f"c{i}"
+        if constant.name not in named:  # types refer to the others by name
+            constant.name = f"c{i}"
         module.constants[constant.name] = constant
     module.weights_file = ""
-    return print_module(module, locations=False)
+    return print_module(module, locations=False, comments=False)
+
+
+def _values(region: Region) -> Iterator[Value]:
+    """Values in the order of the text."""
+    yield from region.arguments
+    for layer in region:
+        yield from layer.results
+        for inner in layer.regions():
+            yield from _values(inner)
 
 
 def check_equal(expected: Module, actual: Module, file: str = "") -> None:
-    """Fail with a unified diff unless both modules are equal but for names and locations.
+    """Fail with a unified diff unless both modules are equal but for names, locations and comments.
 
     Raises:
         CaseFailed: they differ.

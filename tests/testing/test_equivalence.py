@@ -7,13 +7,15 @@ import pytest
 
 from plait.backends.errors import RunError
 from plait.ir import Module
+from plait.ir.dtypes import DType
 from plait.ir.text import parse_module
 from plait.testing import NotComputable, NotEquivalent, assert_equivalent, random_inputs
 from plait.testing.equivalence import default_tolerance, difference
 
 
 def net(body: str, arguments: str = "%x: f32[4]", outputs: str = "%y: f32[4]") -> Module:
-    return parse_module(f"ir 1\nnet @main({arguments}) -> ({outputs}) {{\n{body}\n}}\n", allow_unknown=True)
+    constants = "const @c : f32[2] = [1.0, 2.0]\nconst @zero : i64[] = 0\n"
+    return parse_module(f"ir 1\n{constants}net @main({arguments}) -> ({outputs}) {{\n{body}\n}}\n", allow_unknown=True)
 
 
 def test_inputs_by_type() -> None:
@@ -117,3 +119,42 @@ def test_differences_of_arrays() -> None:
     assert difference(np.array(True), np.array(False)) == "1 of 1 elements differ, most: True, expected False"
     assert difference(np.zeros((0, 2)), np.zeros((0, 2))) == ""
     assert default_tolerance(np.dtype(np.float16)) > 1e-3 > default_tolerance(np.dtype(np.float32))
+
+
+def test_inputs_of_every_element_type_and_of_sequences() -> None:
+    arguments = ", ".join(f"%{d.value}: {d}[2x3]" for d in DType)
+    arguments += ", %q: q8<0.5>[4], %s: seq<f32[_x2]>, %o: optional<i64[]>"
+    module = net("%y = relu(%f32)", arguments, "%y: f32[2x3]")
+    drawn = [random_inputs(module, seed) for seed in range(8)]
+    assert all(drawn[0][d.value].dtype == d.numpy for d in DType) and drawn[0]["q"].dtype == np.int8
+    assert {a.shape for inputs in drawn for a in inputs["s"]} == {(1, 2), (2, 2), (3, 2)}
+    assert {inputs["o"] is None for inputs in drawn} == {True, False}
+    for inputs in drawn:
+        assert_equivalent(module, module, inputs)
+
+
+def test_sequences_and_optional_values() -> None:
+    take = "%s: seq<f32[2]>, %o: optional<f32[2]>"
+    give = "%t: seq<f32[2]>, %o: optional<f32[2]>"
+    one = net("%t = sequence_insert(%s, @c)", take, give)
+    other = net("%t = sequence_insert(%s, @c, @zero)", take, give)
+    a, b = np.float32([5, 6]), np.float32([3, 4])
+    assert_equivalent(one, other, {"s": [], "o": None})
+    with pytest.raises(NotEquivalent, match=r"output 't': element 0: 2 of 2 elements differ"):
+        assert_equivalent(one, other, {"s": [a], "o": b})
+    assert difference([a], [a, b]) == "has 1 elements, expected 2"
+    assert (
+        difference(None, a) == "is nothing, expected a tensor"
+        and difference([a], None) == "is a sequence, expected nothing"
+    )
+    assert difference(None, None) == "" == difference([a, None], [a, None])
+
+
+def test_differences_of_narrow_floats_complex_numbers_and_strings() -> None:
+    bf16 = DType.BF16.numpy
+    assert difference(np.array([1.0, 2.0], bf16), np.array([1.0, 2.03], bf16)) == ""
+    assert "expected 2.5" in difference(np.array([2.0], bf16), np.array([2.5], bf16))
+    assert difference(np.array([1 + 1e-8j]), np.array([1 + 0j])) == ""
+    assert "1 of 1" in difference(np.array([1 + 1j]), np.array([1 + 0j]))
+    assert "b, expected c" in difference(np.array(["a", "b"], object), np.array(["a", "c"], object))
+    assert "1 of 2" in difference(np.array([1, 2], DType.I4.numpy), np.array([1, 3], DType.I4.numpy))
