@@ -62,6 +62,8 @@ class _Run:
     def whole(self) -> bool:
         manager, context = self.manager, self.context
         passes = manager.pipeline.passes
+        # The module may have been changed since the context was used last.
+        context.analyses.invalidate()
         if manager.verify:
             self.verify()
         outer, context.runner = context.runner, self.nested

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from plait.ir.layer import Layer
 from plait.ir.layers import elementwise as e
 from plait.ir.layers import shape as s
@@ -192,7 +190,9 @@ def softmax(layer: Softmax, ranges: ValueRanges) -> Interval:
 def matmul(layer: Matmul, ranges: ValueRanges) -> Interval:
     inner = ranges.shapes.dimension(layer.a.type.shape[-1])
     found = ranges[layer.a] * ranges[layer.b] * inner
-    return found if np.isinf(found.magnitude) else _spread(found, SUMMED * found.magnitude)
+    if found.magnitude == INF or not layer.a.type.dtype.is_float:
+        return found
+    return _spread(found, SUMMED * found.magnitude)
 
 
 def _spread(x: Interval, error: float) -> Interval:

@@ -113,6 +113,15 @@ def test_timing_and_stats_as_json(plait: Plait, tiny: Path, listing: Listing) ->
     assert listing() == before
 
 
+def test_stats_of_constants_and_of_what_is_not_known(plait: Plait, tiny: Path) -> None:
+    unused = "const @gone : f32[2000] = [" + ", ".join(["0"] * 2000) + "]\nnet"
+    tiny.write_text(tiny.read_text().replace("net", unused).replace("f32[1x", "f32[Nx"))
+    err = plait("opt", tiny, "-p", "dce,bind-dims{N=2}", "--stats").err
+    rows = [" ".join(line.split()) for line in err.splitlines()]
+    assert "dce layers 2 2" in rows and "constants 2 1" in rows and "bytes of constants 8.0 kB 24 B" in rows
+    assert "flops ? 560" in rows and "peak memory ? 800 B" in rows
+
+
 def test_verify_each(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(self: object, module: Any, context: object) -> bool:
         module.main.body.last.result.type = module.constants["w"].type

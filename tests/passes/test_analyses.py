@@ -29,6 +29,7 @@ from plait.ir.values import Array, Constant, Value
 from plait.passes.analyses.activation_ranges import activation_range
 from plait.passes.analyses.base import EVERYTHING, Analyses, Analysis
 from plait.passes.analyses.costs import Cost, Costs
+from plait.passes.analyses.dominance import Dominance
 from plait.passes.analyses.intervals import INF, Interval
 from plait.passes.analyses.liveness import Liveness
 from plait.passes.analyses.shape_ranges import ShapeRanges
@@ -38,6 +39,8 @@ from plait.passes.base import Pass, PassContext
 from plait.passes.dce import Dce
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
+from plait.passes.statistics import Facts
+from plait.testing.random_modules import random_module
 
 TEXT = """ir 1
 const @c : f32[4] = [1, 2, 3, 4]
@@ -447,3 +450,67 @@ def test_intervals_know_what_cannot_be_told() -> None:
     assert Interval(-1, INF) * Interval(0, 0) == Interval(0, 0)
     assert Interval(-INF, -1) + Interval(INF, INF) == Interval()
     assert math.nan in Interval(0, 0) and 1 not in Interval(0, 0.5)
+
+
+# --- any module ---
+
+
+@pytest.mark.parametrize("seed", range(80))
+def test_any_module_can_be_analysed(seed: int) -> None:
+    module, analyses = random_module(seed, 12), Analyses()
+    layers = list(module.walk())
+    for function in module.functions.values():
+        for cls in (UseCounts, Dominance, Liveness, Costs, ValueRanges):
+            analyses.get(cls, function)
+        dominance = analyses.get(Dominance, function)
+        for layer in function.walk():
+            assert all(dominance.is_visible(operand, layer) for operand in layer.operands)
+            assert not any(dominance.is_visible(result, layer) for result in layer.results)
+    assert Facts.of(module, analyses).layers.total() == len(layers)
+
+
+@pytest.mark.parametrize(
+    ("text", "low", "high"),
+    [
+        ("bf16[2] = [0.5, 3]", 0.5, 3),
+        ("i4[2] = [-8, 7]", -8, 7),
+        ("bool[2] = [false, true]", 0, 1),
+        ("u64[2] = [0, 18446744073709551615]", 0, 2**64 - 1),
+        ("f32[2] = [nan, 1]", 1, 1),
+        ("f32[1] = nan", -INF, INF),
+        ("f32[0] = []", -INF, INF),
+        ("f16[2] = [-inf, 1]", -INF, 1),
+        ('string[1] = "a"', -INF, INF),
+        ("q8<0.5>[2] = [1, 2]", -INF, INF),
+    ],
+)
+def test_ranges_of_constants(text: str, low: float, high: float) -> None:
+    if text.endswith(("nan", '"a"')):
+        text = text.replace("= ", "= [") + "]"
+    module = parse_module(f"ir 1\nconst @c : {text}\nnet @main(%x: f32[1]) -> (%x: f32[1]) {{\n}}\n")
+    assert Analyses().get(ValueRanges, module.main)[module.constants["c"]] == Interval(low, high)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "fully_connected(%a, %x)",
+        "fully_connected(%a, @gone)",
+        "fully_connected(%a, @nan)",
+        "scale_shift(%a, %v, @v)",
+        "scale_shift(%a, @v, %v)",
+        "batch_norm(%a, @v, @v, @v, %v)",
+        "elu(%x) {alpha = -1}",
+        "leaky_relu(%x) {alpha = -1}",
+        "layer_norm(%a, @v)",
+        "gather(%x, %i)",
+    ],
+)
+def test_what_is_not_known_may_be_anything(layer: str) -> None:
+    module = parse_module(
+        'ir 1\nweights "gone" {\n  @gone : f32[3x3]\n}\nconst @v : f32[3] = [1, 1, 1]\n'
+        "const @nan : f32[1x3] = [1, nan, 1]\n"
+        f"net @main(%x: f32[3x3], %v: f32[3], %i: i64[1]) -> () {{\n  %a = sigmoid(%x)\n  %y = {layer}\n}}\n"
+    )
+    last = module.main.body.last
+    assert last is not None and Analyses().get(ValueRanges, module.main)[last.result] == Interval()

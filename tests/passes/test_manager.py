@@ -12,6 +12,7 @@ import pytest
 from plait.ir import IRError, Module
 from plait.ir.layers.activations import Relu
 from plait.ir.text import load_ir, parse_module
+from plait.passes.analyses.use_counts import UseCounts
 from plait.passes.base import Pass, PassContext, PassError, PassFailed
 from plait.passes.cse import Cse
 from plait.passes.dce import Dce
@@ -177,6 +178,13 @@ net @main(%x: f32[1x1x2x2]) -> (%y: f32[1x1x2x2]) {
     assert not again.counts and not again.kinds() and again.before == again.after
 
 
+def test_a_context_used_again_forgets_what_it_knew() -> None:
+    module, context = parse_module(TEXT), PassContext()
+    counts = context.analyses.get(UseCounts, module.main)
+    PassManager(Pipeline((Cse(),))).run(module, context)
+    assert context.analyses.get(UseCounts, module.main) is not counts
+
+
 THREE_DEAD = TEXT.replace("  %y", "  %a = tanh(%dead)\n  %b = tanh(%a)\n  %y")
 
 
@@ -246,11 +254,16 @@ def test_false_reports_of_change_are_found(change: bool) -> None:
 @pytest.mark.parametrize("raises", [False, True])
 def test_failures_leave_a_reproducer(tmp_path: Path, raises: bool) -> None:
     path, log = tmp_path / "failed.ir", Log()
-    manager = PassManager(Pipeline((Dce(), Breaks(raises), FuseActivation())), observers=(Reproducer(path), log))
+    printed: list[str] = []
+    printing = PrintIR(lambda r, _, __: printed.append(r.name), after_all=True)
+    manager = PassManager(
+        Pipeline((Dce(), Breaks(raises), FuseActivation())), observers=(Reproducer(path), log, printing)
+    )
     with pytest.raises(PassFailed, match="KeyError" if raises else "P103") as caught:
         manager.run(parse_module(TEXT))
     assert caught.value.reproducer == str(path) and str(path) in str(caught.value)
     assert log.events[-1] == ("failed", str(Breaks(raises)))
+    assert printed == ["dce"]
     text = path.read_text()
     assert text.startswith(f"// RUN: breaks{'{raises=true}' if raises else ''},fuse-activation\n// ")
     assert [layer.op for layer in load_ir(path).main] == ["relu"]
@@ -266,6 +279,15 @@ def test_a_failure_within_a_pass_is_reproduced_by_the_outer_one(tmp_path: Path) 
     assert caught.value.reproducer == str(path)
     assert path.read_text().startswith('// RUN: repeat{pipeline="dce,breaks{raises=true}"},cse\n')
     assert len(load_ir(path).main.body) == 2
+
+
+def test_a_reproducer_declares_weights_that_are_not_at_hand(tmp_path: Path) -> None:
+    path = tmp_path / "failed.ir"
+    weights = 'ir 1\nweights "gone" {\n  @w : f32[99]\n}\n'
+    module = parse_module(weights + "net @main(%x: f32[99]) -> (%y: f32[99]) {\n  %y = mul(%x, @w)\n}\n")
+    with pytest.raises(PassFailed):
+        PassManager(Pipeline((Breaks(raises=True),)), observers=(Reproducer(path),)).run(module)
+    assert "@w : f32[99]" in path.read_text() and len(list(tmp_path.iterdir())) == 1
 
 
 def test_the_pipeline_of_a_reproducer(tmp_path: Path) -> None:
