@@ -14,6 +14,8 @@ from typing import TypeAlias
 
 import attrs
 
+_PARENTHESES = 64
+_TERMS = 1000
 SYMBOL = re.compile(r"[A-Za-wyz_][A-Za-wyz0-9_]*\Z")
 """Symbol names have no lower-case `x`, which separates dimensions in the text form."""
 
@@ -147,6 +149,8 @@ def parse_dim(text: str) -> Dimension:
     """
     if text.isascii() and text.isdigit():
         return int(text)
+    if text.count("(") > _PARENTHESES:
+        raise ValueError(f"a dimension has more than {_PARENTHESES} parentheses")
     tokens = re.findall(r"\d+|[A-Za-wyz_][A-Za-wyz0-9_]*|[-+*/%()]|\S", text)
     value, rest = _parse_sum(tokens)
     if rest:
@@ -217,6 +221,8 @@ def _make(terms: Mapping[Monomial, int]) -> Dimension:
         return 0
     if len(kept) == 1 and () in kept:
         return kept[()]
+    if len(kept) > _TERMS:
+        raise ValueError(f"a dimension has more than {_TERMS} terms")
     # Constant last, higher degree first: H*W+2*H+1.
     return Dim(tuple(sorted(kept.items(), key=lambda mc: (-len(mc[0]), [str(a) for a in mc[0]]))))
 

@@ -191,7 +191,7 @@ class _Reader:
             try:
                 values[name], places[name] = plain(record.value), (place, record.value)
             except BadLiteral as bad:
-                span = self.source.span(bad.fault.token)
+                span = self.source.span(bad.fault.at(record.name))
                 raise PassError(Diagnostic("P201", bad.fault.message, span)) from None
         return values, places
 

@@ -16,7 +16,7 @@ from plait.ir.region import Region
 from plait.ir.registry import LayerSpec, known_layers, layer_class
 from plait.ir.text.records import BodySyntax, LayerSyntax, OperandSyntax, Source, TypeSyntax
 from plait.ir.text.recovery import UNKNOWN
-from plait.ir.text.syntax import BadLiteral, key_of, plain
+from plait.ir.text.syntax import NESTING_LIMIT, BadLiteral, key_of, plain
 from plait.ir.types import Type
 from plait.ir.values import Value
 
@@ -49,12 +49,16 @@ class Names:
     visible: dict[str, Value | None] = attrs.field(factory=dict)
     used: set[str] = attrs.field(factory=set)
     """All names defined so far; unlike the visible ones, also those of regions that have ended."""
+    depth: int = 0
+    """How many regions of layers are around the place."""
 
     @contextmanager
     def region(self) -> Iterator[None]:
         """Names defined meanwhile are visible only meanwhile."""
         outer = dict(self.visible)
+        self.depth += 1
         yield
+        self.depth -= 1
         self.visible = outer
 
     def define(self, name: str, value: Value | None) -> bool:
@@ -106,6 +110,9 @@ class LayerReader:
         ok = True
         for token, body in syntax.regions:
             region = Region()
+            if self.names.depth == NESTING_LIMIT:
+                self.error("P006", token, f"regions are nested more than {NESTING_LIMIT} deep")
+                return None
             with self.names.region():
                 self.fill(region, body)
             if fields is not None and str(token) not in fields:
@@ -220,7 +227,7 @@ class LayerReader:
             try:
                 name, value = key_of(attribute.name), plain(attribute.value)
             except BadLiteral as bad:
-                self.error("P006", bad.fault.token, bad.fault.message)
+                self.error("P006", bad.fault.at(attribute.name), bad.fault.message)
                 ok = False
                 continue
             if name in found:

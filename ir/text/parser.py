@@ -204,7 +204,7 @@ class _Builder:
         try:
             literal = plain(item.literal)
         except BadLiteral as bad:
-            self.error("P006", bad.fault.token, bad.fault.message)
+            self.error("P006", bad.fault.at(item.name), bad.fault.message)
             return
         count = len(literal) if isinstance(literal, tuple) else 1
         if not type.is_static or type.elements != count:

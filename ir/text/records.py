@@ -49,6 +49,10 @@ class Fault:
     token: lark.Token
     message: str
 
+    def at(self, around: lark.Token) -> lark.Token:
+        """The token, or the one given if the part holds none."""
+        return around if self.token.line is None else self.token
+
 
 @attrs.define
 class TypeSyntax:

@@ -33,6 +33,8 @@ from plait.ir.types import OptionalType, SequenceType, TensorType, Type
 
 ERROR_LIMIT = 20
 """Reading stops at this many syntax errors."""
+NESTING_LIMIT = 64
+"""How deep literals, types and regions may be nested."""
 
 
 class BadLiteral(Exception):
@@ -183,28 +185,54 @@ def name_of(token: lark.Token) -> str:
     return unquote(body) if body.startswith('"') else str(body)
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any, depth: int = 0) -> Any:
     """Turn literal tokens into Python values, in lists, dictionaries and calls too.
 
     Raises:
-        BadLiteral: a type or string in it is malformed.
+        BadLiteral: a number, type or string in it is malformed, or it is nested too deeply.
     """
     if isinstance(value, lark.Token):
-        if value.type == "INT":
-            return int(value)
-        if value.type == "FLOAT":
-            return float(value)
-        return SymbolRef(name_of(value)) if value.type == "CONST" else unquote(value)
-    if isinstance(value, tuple):
-        return tuple(plain(v) for v in value)
-    if isinstance(value, list):
-        return {key_of(a.name): plain(a.value) for a in value}
-    if isinstance(value, Call):
-        return Call(value.name, tuple(plain(v) for v in value.args))
+        return _plain_token(value)
+    if isinstance(value, (tuple, list, Call)):
+        if depth == NESTING_LIMIT:
+            raise BadLiteral(Fault(_first_token(value), f"nested more than {NESTING_LIMIT} deep"))
+        if isinstance(value, tuple):
+            return tuple([plain(v, depth + 1) for v in value])
+        if isinstance(value, list):
+            return {key_of(a.name): plain(a.value, depth + 1) for a in value}
+        return Call(value.name, tuple([plain(v, depth + 1) for v in value.args]))
     if isinstance(value, TypeSyntax):
         value = value.type
     if isinstance(value, Fault):
         raise BadLiteral(value)
+    return value
+
+
+def _plain_token(token: lark.Token) -> Any:
+    if token.type == "INT":
+        try:
+            return int(token)
+        except ValueError:  # thousands of digits
+            raise BadLiteral(Fault(token, "this integer has too many digits")) from None
+    if token.type == "FLOAT":
+        return float(token)
+    return SymbolRef(name_of(token)) if token.type == "CONST" else unquote(token)
+
+
+def _first_token(value: Any) -> lark.Token:
+    """A token in a literal, to tell where it is; one without a line if it holds none."""
+    while not isinstance(value, lark.Token):
+        match value:
+            case Call():
+                value = value.args[0] if value.args else lark.Token("NAME", value.name)
+            case [AttributeSyntax() as first, *_]:
+                value = first.name
+            case TypeSyntax() | Fault():
+                value = value.token
+            case tuple() if value:
+                value = value[0]
+            case _:
+                value = lark.Token("NAME", " ")
     return value
 
 
@@ -241,6 +269,16 @@ def _tensor(element: str, shape: str, layout: str | None, device: str | None) ->
         return TensorType(dtype, dims, tag, "cpu" if device is None else str(device))
     except ShapeError as error:
         raise _Malformed(0, error) from None
+
+
+def _wrapped(token: lark.Token, inner: Type | Fault, make: type[SequenceType] | type[OptionalType]) -> TypeSyntax:
+    if isinstance(inner, Fault):
+        return TypeSyntax(token, inner)
+    depth, element = 1, inner
+    while isinstance(element, (SequenceType, OptionalType)):
+        depth, element = depth + 1, element.element
+    too_deep = Fault(token, f"nested more than {NESTING_LIMIT} deep")
+    return TypeSyntax(token, too_deep if depth > NESTING_LIMIT else make(inner))
 
 
 class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
@@ -304,12 +342,10 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
         return TypeSyntax(c[0], type)
 
     def seq(self, c: list[Any]) -> TypeSyntax:
-        inner = c[1].type
-        return TypeSyntax(c[0], inner if isinstance(inner, Fault) else SequenceType(inner))
+        return _wrapped(c[0], c[1].type, SequenceType)
 
     def optional(self, c: list[Any]) -> TypeSyntax:
-        inner = c[1].type
-        return TypeSyntax(c[0], inner if isinstance(inner, Fault) else OptionalType(inner))
+        return _wrapped(c[0], c[1].type, OptionalType)
 
     def quantized(self, c: list[Any]) -> ElementType | Fault:
         try:

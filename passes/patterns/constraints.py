@@ -66,7 +66,7 @@ class ConstraintCompiler:
             self.report.error(error.code, error.token, error.message, error.hint)
             return None
         except BadLiteral as bad:
-            self.report.error("P006", bad.fault.token, bad.fault.message)
+            self.report.error("P006", bad.fault.at(syntax.left.token), bad.fault.message)
             return None
         return Constraint(test, f"not {text}" if syntax.negated else text, syntax.negated)
 

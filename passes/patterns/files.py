@@ -59,9 +59,7 @@ def parse_patterns(text: str, file: str = "<patterns>") -> list[DeclarativePatte
                 own.error("P002", rewrite.name, f"rewrite {rewrite.name} is defined twice")
             patterns[name] = _compile(rewrite, own)
         except BadLiteral as error:
-            own.error("P006", error.fault.token, error.fault.message)
-        except RecursionError:
-            own.error("P006", rewrite.name, f"a value in {rewrite.name} is nested too deeply")
+            own.error("P006", error.fault.at(rewrite.name), error.fault.message)
         report.errors += own.errors
     if report.errors:
         raise IRError(report.errors)

@@ -88,7 +88,7 @@ class LayerReader:
         try:
             return plain(value) if convert is None else convert(plain(value))
         except BadLiteral as error:
-            self.report.error("P006", error.fault.token, error.fault.message)
+            self.report.error("P006", error.fault.at(syntax.name), error.fault.message)
         except (ValueError, TypeError) as error:
             self.report.error("P102", syntax.name, f"{cls.spec.name}: {name}: {error}")
         return None

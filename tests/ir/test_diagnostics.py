@@ -148,6 +148,29 @@ def test_all_errors_of_a_text_are_reported(lines: list[str], errors: list[tuple[
     assert caught.value.exit_code == 3
 
 
+DEEP = {
+    "list": body("%y = foo(%x) {a = " + "[" * 3000 + "1" + "]" * 3000 + "}"),
+    "dict": body("%y = foo(%x) {a = " + "{b = " * 3000 + "1" + "}" * 3000 + "}"),
+    "call": body("%y = foo(%x) {a = " + "f(" * 3000 + ")" * 3000 + "}"),
+    "type": body("%y = foo(%x) : " + "seq<" * 3000 + "f32[]" + ">" * 3000),
+    "dim": body(f"%y = relu(%x) : f32[{'(' * 3000}N{')' * 3000}]"),
+    "terms": body(f"%y = relu(%x) : f32[{'*'.join(['(A+B+C+D+E)'] * 40)}]"),
+    "region": "ir 1\nconst @c : bool[] = true\nnet @main() -> () {\n"
+    + "".join(f"%r{i} = if(@c) else () -> () {{}} then () -> () {{\n" for i in range(900))
+    + "}\n" * 901,
+    "digits": body("%y = foo(%x) {a = " + "9" * 5000 + "}"),
+}
+
+
+@pytest.mark.parametrize("what", DEEP)
+def test_what_is_nested_too_deeply_or_too_large_is_an_error_like_others(what: str) -> None:
+    with pytest.raises(IRError) as caught:
+        parse_module(DEEP[what], allow_unknown=True)
+    found = next(d for d in caught.value.diagnostics if d.code == "P006")
+    assert found.span is not None and found.span.line >= 3
+    assert "more than" in found.message or "too many digits" in found.message
+
+
 def test_reading_stops_where_the_frame_is_broken() -> None:
     with pytest.raises(IRError) as caught:
         parse_module(body("%a = relu(%x", "%y = relu(%x)").replace("net @main", "net main"))

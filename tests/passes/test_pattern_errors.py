@@ -88,7 +88,7 @@ CONV = "%y = conv2d(%x, %w) {act = $a, ...}"
         wrong("P006", 3, "f31", "unknown dtype 'f31'", match="%y = clip(%x) {low = f31[4]}"),
         wrong("P006", 4, "f31", "unknown dtype 'f31'", where="shape(%x) == [f31[4]]"),
         wrong("P006", 2, '%"\\q"', "is not a string", head='%"\\q"'),
-        wrong("P006", 2, "@it", "nested too deeply", where=f"shape(%x) == {'[' * 2000}{']' * 2000}"),
+        wrong("P006", 4, "shape", "nested more than", where=f"shape(%x) == {'[' * 2000}{']' * 2000}"),
         wrong("P102", 3, "if", "if holds regions, which patterns", match="%y = if(%x)"),
         wrong("P212", 5, "call", "the types of call follow from nothing", instead="{ %y = call(%x) {callee = @f} }"),
         # graphs
