@@ -1,6 +1,7 @@
 """Reduction of failing modules to minimal ones. Knows nothing of processes: the failure is a function of a module.
 
-`search` holds the state; `layers`, `attributes`, `shapes`, `constants` and `labels` are the steps, each a list of
+`search` holds the state; `layers`, `regions`, `signatures`, `attributes`, `shapes`, `constants` and `labels` are the
+steps, each a list of
 changes to try; `edit` and `fit` make a valid module of a change; `size` is the order in which modules get smaller.
 """
 

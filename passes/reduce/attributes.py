@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from plait.ir.layer import Layer
+from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.module import Module
 from plait.ir.registry import AttributeSpec
 from plait.passes.reduce.search import Search
@@ -41,8 +41,11 @@ def _drop_repeated(search: Search, number: int, field: str) -> None:
             at += 1
 
 
-def _keep_operands(module: Module, number: int, field: str, kept: Iterable[int]) -> bool:
-    values = getattr(list(layers_of(module))[number], field)
+def _keep_operands(module: Module, number: int, field: str, kept: Sequence[int]) -> bool:
+    layer = list(layers_of(module))[number]
+    values = getattr(layer, field)
+    if isinstance(layer, OpaqueLayer) and layer.fields:
+        layer.fields = tuple(layer.fields[i] for i in kept)
     return _set_operand(module, number, field, tuple(values[i] for i in kept))
 
 

@@ -28,12 +28,13 @@ def edited(module: Module, change: Change) -> Module | None:
     what the failure is about.
     """
     copy = module.clone()
-    idle = _unused_layers(copy), {c for c in copy.constants.values() if not c.users}
+    used = [layer for layer in layers_of(copy) if any(r.users for r in layer.results)]
+    read = [c for c in copy.constants.values() if c.users]
     types = {c: c.type for c in copy.constants.values()}
     try:
         if not change(copy):
             return None
-        _sweep(copy, *idle)
+        _sweep(copy, used, read)
         _infer(copy)
         _resize_constants(copy, types)
     except MISFITS:
@@ -72,16 +73,13 @@ def drop_function(module: Module, name: str) -> None:
     del module.functions[name]
 
 
-def _unused_layers(module: Module) -> set[Layer]:
-    return {layer for layer in layers_of(module) if not any(r.users for r in layer.results)}
-
-
-def _sweep(module: Module, idle: set[Layer], idle_constants: set[Constant]) -> None:
-    for layer in reversed(list(layers_of(module))):
-        if layer not in idle and layer.region is not None and not any(r.users for r in layer.results):
+def _sweep(module: Module, used: list[Layer], read: list[Constant]) -> None:
+    """Remove layers that were used, and constants that were read, and are no more."""
+    for layer in reversed(used):
+        if layer.region is not None and not any(r.users for r in layer.results):
             layer.region.remove(layer)
-    for constant in list(module.constants.values()):
-        if not constant.users and constant not in idle_constants:
+    for constant in read:
+        if not constant.users and module.constants.get(constant.name) is constant:
             del module.constants[constant.name]
 
 

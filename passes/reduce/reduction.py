@@ -18,11 +18,13 @@ from plait.passes.reduce.layers import reduce_layers
 from plait.passes.reduce.regions import reduce_regions
 from plait.passes.reduce.search import OutOfChecks, Predicate, Progress, Search
 from plait.passes.reduce.shapes import reduce_shapes
+from plait.passes.reduce.signatures import reduce_signatures
 from plait.passes.reduce.size import Size
 
 STEPS: dict[str, Callable[[Search], None]] = {
     "layers": reduce_layers,
     "regions": reduce_regions,
+    "signatures": reduce_signatures,
     "attributes": reduce_attributes,
     "shapes": reduce_shapes,
     "constants": reduce_constants,

@@ -92,7 +92,8 @@ def drop_result(module: Module, number: int, result: int, output: int, carried: 
         _drop_carried(new, carried)
     kept = [r for i, r in enumerate(old.results) if i != result]
     types = new.result_types()
-    if len(types) != len(kept) or not all(t.same_logical(r.type) for t, r in zip(types, kept, strict=True)):
+    # The text form has no layers without results.
+    if not kept or len(types) != len(kept) or not all(t.same_logical(r.type) for t, r in zip(types, kept, strict=True)):
         return False
     region.insert(new, old, [r.name for r in kept], [r.type for r in kept])
     for before, after in zip(kept, new.results, strict=True):

@@ -137,3 +137,26 @@ def test_unknown_layers_with_regions() -> None:
     for op in ("relu", "acme_scan"):
         found = reduce_module(module, lambda m, op=op: op in [la.op for la in m.walk()]).module  # type: ignore[misc]
         assert [layer.op for layer in found.walk()] == [op]
+
+
+def test_unknown_layers_with_named_operands() -> None:
+    text = "ir 1\nnet @main(%x: f32[4]) -> (%y: f32[4]) {\n  %y = acme(%x, scale = %x, shift = %x) : f32[4]\n}"
+    module = parse_module(text, allow_unknown=True)
+    found = reduce_module(module, lambda m: "shift = " in print_module(m)).module
+    assert "acme(shift = %x)" in print_module(found)
+
+
+def test_signatures_of_called_functions() -> None:
+    text = """ir 1
+    net @main(%x: f32[4], %z: f32[4]) -> (%b: f32[4]) {
+      %a, %b = call(%x, %z) {callee = @pair} : f32[4], f32[4]
+      %c, %d = call(%x, %b) {callee = @pair} : f32[4], f32[4]
+    }
+    net @pair(%v: f32[4], %w: f32[4]) -> (%p: f32[4], %q: f32[4]) {
+      %p = relu(%v)
+      %q = tanh(%w)
+    }"""
+    module = reduce_module(parse_module(text), has("call", "tanh")).module
+    verify(module)
+    assert sorted(layer.op for layer in module.walk()) == ["call", "tanh"]
+    assert [(len(f.arguments), len(f.outputs)) for f in module.functions.values()] == [(1, 1), (1, 1)]
