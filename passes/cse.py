@@ -6,18 +6,20 @@ a = f(x); b = f(x); g(a, b)   ->   a = f(x); g(a, a)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable
+from collections import ChainMap
+from collections.abc import Hashable, Iterator
 
 import attrs
-import numpy as np
 
 from plait.ir.attributes import attribute_text
 from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layers.elementwise import Add, Maximum, Minimum, Mul
-from plait.ir.module import Function, Module
-from plait.ir.values import Constant, Value
+from plait.ir.module import Module
+from plait.ir.region import Region
+from plait.ir.values import Array, Constant, Value
 from plait.passes.affine import constant_data
 from plait.passes.base import Pass, PassContext
+from plait.passes.locations import merge_locations
 from plait.passes.registry import register_pass
 
 _COMMUTE = (Add, Mul, Minimum, Maximum)
@@ -32,7 +34,7 @@ class Cse(Pass):
 
     def run(self, module: Module, context: PassContext) -> bool:
         constants = merge_constants(module)
-        layers = sum(merge_layers(f) for f in module.functions.values())
+        layers = sum(merge_layers(f.body) for f in module.functions.values())
         context.count("constants", constants)
         context.count("layers", layers)
         return constants + layers > 0
@@ -42,12 +44,13 @@ def merge_constants(module: Module) -> int:
     """Make all readers of equal constants read the first of them; returns how many were removed."""
     first: dict[Hashable, Constant] = {}
     removed = 0
+    # What types name as scale or zero point has its meaning by its name.
+    named = {name for value in _values(module) for name in value.type.constant_names()}
     for constant in list(module.constants.values()):
         data = constant_data(constant)
-        if data is None:
+        if data is None or constant.name in named:
             continue
-        digest = hashlib.blake2b(np.ascontiguousarray(data).data, digest_size=20).digest()
-        kept = first.setdefault((constant.type, digest), constant)
+        kept = first.setdefault((constant.type, _digest(data)), constant)
         if kept is constant:
             continue
         for layer in list(constant.users):
@@ -58,18 +61,40 @@ def merge_constants(module: Module) -> int:
     return removed
 
 
-def merge_layers(function: Function) -> int:
-    """Replace later equal layers by the first; returns how many were removed."""
-    first: dict[Hashable, Layer] = {}
+def _digest(data: Array) -> bytes:
+    # Texts are objects, whose bytes in memory are addresses.
+    content = repr(data.tolist()).encode() if data.dtype.hasobject else data.tobytes()
+    return hashlib.blake2b(content, digest_size=20).digest()
+
+
+def _values(module: Module) -> Iterator[Value]:
+    for function in module.functions.values():
+        for region in function.body.nest():
+            yield from region.arguments
+    for layer in module.walk():
+        yield from layer.results
+
+
+def merge_layers(region: Region, around: ChainMap[Hashable, Layer] | None = None) -> int:
+    """Replace later equal layers by the first; returns how many were removed.
+
+    Args:
+        around: layers of the regions around this one, by what they compute. They are computed before, so that they may
+            stand for layers of this region, but what only a region computes is not there outside.
+    """
+    first: ChainMap[Hashable, Layer] = ChainMap() if around is None else around.new_child()
     removed = 0
-    for layer in function.body:
+    for layer in region:
+        if layer.regions():
+            removed += sum(merge_layers(inner, first) for inner in layer.regions())
+            continue
         kept = layer if isinstance(layer, OpaqueLayer) else first.setdefault(_key(layer), layer)
         if kept is layer:
             continue
         for old, new in zip(layer.results, kept.results, strict=True):
-            function.body.replace_uses(old, new)
-        kept.locations = tuple(dict.fromkeys((*kept.locations, *layer.locations)))
-        function.body.remove(layer)
+            region.replace_uses(old, new)
+        merge_locations(kept, layer)
+        region.remove(layer)
         removed += 1
     return removed
 
