@@ -29,8 +29,8 @@ class Dce(Pass):
     entries: tuple[str, ...] = attrs.field(default=(), converter=words)
 
     def run(self, module: Module, context: PassContext) -> bool:
-        nets = remove_uncalled(module, self.entries) if self.entries else 0
         layers = sum(_remove_unused(f.body) for f in module.functions.values())
+        nets = remove_uncalled(module, self.entries) if self.entries else 0
         constants = module.drop_unused_constants()
         context.count("nets", nets)
         context.count("layers", layers)

@@ -10,7 +10,16 @@ from plait.passes.pipeline import Pipeline
 from plait.testing.equivalence import assert_equivalent
 from plait.testing.random_modules import COMPUTABLE, random_module
 
-PASSES = ["strip-locations", "cancel-adapts", "nest-concat", "sink-layout"]
+PASSES = [
+    "strip-locations",
+    "cancel-adapts",
+    "nest-concat",
+    "sink-layout",
+    "cse",
+    "dce{entries=main}",
+    "fold-constants{unroll=3}",
+    "canonical",
+]
 
 
 @pytest.mark.parametrize("pipeline", PASSES)
