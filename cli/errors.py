@@ -35,7 +35,9 @@ def report(error: Exception, arguments: Sequence[str]) -> int:
         click.echo(f"  the IR and the pipeline that repeat it were written to {reproducer}", err=True)
     path = write_traceback(error, arguments)
     if path:
-        click.echo(f"  details were written to {path}; this is a defect of plait, please report it", err=True)
+        click.echo(
+            f"  details were written to {path}; this is a defect of {_culprit(error)}, please report it", err=True
+        )
     return INTERNAL
 
 
@@ -62,6 +64,20 @@ def write_traceback(error: BaseException, arguments: Sequence[str]) -> str | Non
     except OSError:
         return None
     return path
+
+
+def _culprit(error: BaseException) -> str:
+    """Whose code raised: the plug-in or loaded file that is nearest to the error, else plait."""
+    from plait.ir.plugins import is_plugin, owner
+
+    found = "plait"
+    cause: BaseException | None = error
+    while cause is not None:
+        for frame, _ in traceback.walk_tb(cause.__traceback__):
+            if is_plugin(module := frame.f_globals.get("__name__", "")):
+                found = owner(f"{module}:")
+        cause = cause.__cause__
+    return found
 
 
 def _summary(error: Exception) -> str:

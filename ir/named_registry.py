@@ -121,7 +121,10 @@ class Registry(Generic[T]):
     def copy(self) -> Registry[T]:
         """What is added to the copy is not in this one. Filled first, since built-in modules register only once."""
         self._fill()
-        return copy.deepcopy(self)
+        twin = copy.copy(self)
+        twin._things, twin._origins = dict(self._things), dict(self._origins)
+        twin._lazy, twin._errors = dict(self._lazy), dict(self._errors)
+        return twin
 
     def _prepare(self) -> None:
         if not self._prepared:

@@ -164,6 +164,12 @@ def owner(origin: str) -> str:
     return next((p.distribution for p in installed() if p.module.partition(".")[0] == top), module)
 
 
+def is_plugin(module: str) -> bool:
+    """Whether a module is a loaded file, or in a package that has entry points."""
+    top = module.partition(".")[0]
+    return module in _shown or any(p.module.partition(".")[0] == top for p in installed())
+
+
 def describe(origin: str) -> str:
     """An origin for messages, with its owner."""
     module, _, name = origin.partition(":")

@@ -160,6 +160,9 @@ def wrong(path):
 def solve(problem, options=None):
     return solver("greedy")(problem)
 
+def fails(problem, options=None):
+    return problem.no_such_thing
+
 number = 3
 """
 
@@ -197,7 +200,7 @@ def test_frontends(site: Any) -> None:
 
 
 def test_solvers(site: Any) -> None:
-    points = {"mine": "more:solve", "number": "more:number", "exact": "more:solve"}
+    points = {"mine": "more:solve", "number": "more:number", "exact": "more:solve", "fails": "more:fails"}
     site.install("more", {"more.py": MORE}, {"plait.solvers": points})
     assert "predicted" in site.plait("tune", "tiny.ir", "--solver", "mine").out
     outcome = site.plait("tune", "tiny.ir", "--solver", "number")
@@ -205,8 +208,12 @@ def test_solvers(site: Any) -> None:
     assert (outcome.code, outcome.err) == (2, unfit)
     outcome = site.plait("tune", "tiny.ir", "--solver", "exact")
     assert outcome.code == 2 and outcome.err.startswith("error[P602]: solver 'exact' is registered by both plait.")
+    outcome = site.plait("tune", "tiny.ir", "--solver", "fails")
+    assert outcome.code == 70 and "; this is a defect of more 1.0, please report it" in outcome.err
     outcome = site.plait("tune", "tiny.ir", "--solver", "none")
-    assert outcome.code == 2 and "known are exact, greedy, single_format, fastest, brute_force, mine" in outcome.err
+    assert (
+        outcome.code == 2 and "known are exact, greedy, single_format, fastest, brute_force, fails, mine" in outcome.err
+    )
 
 
 def test_the_list_of_plugins(site: Any, pass_text: Any) -> None:
