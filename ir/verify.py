@@ -5,6 +5,7 @@ All findings are returned; nothing stops at the first.
 
 from __future__ import annotations
 
+import graphlib
 from collections.abc import Sequence
 
 from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, did_you_mean
@@ -101,6 +102,8 @@ class _FunctionCheck:
                 self.add("P004", layer, f"%{value.name} is used before its definition, or outside its region")
 
     def layer(self, layer: Layer) -> None:
+        if not layer.results:
+            self.add("P103", layer, f"{layer.op} makes no results, so that nothing can use it")
         if isinstance(layer, OpaqueLayer):
             if not self.allow_unknown:
                 hint = did_you_mean(layer.kind, known_layers())
@@ -156,9 +159,14 @@ def check_layer(layer: Layer) -> list[Diagnostic]:
 
 
 def _misfits(value: Value) -> list[tuple[str, str]]:
-    """Layouts of a type that are for another rank."""
-    tensors = [t for t in value.type.tensors() if t.layout.rank not in (None, t.rank)]
-    return [("P106", f"layout {t.layout} does not fit rank {t.rank}") for t in tensors]
+    """What is wrong with a type by itself: layouts for another rank, negative dimensions."""
+    found = []
+    for tensor in value.type.tensors():
+        if tensor.layout.rank not in (None, tensor.rank):
+            found.append(("P106", f"layout {tensor.layout} does not fit rank {tensor.rank}"))
+        if any(isinstance(d, int) and d < 0 for d in tensor.shape):
+            found.append(("P103", f"%{value.name} has a negative dimension: {tensor}"))
+    return found
 
 
 def _missing_constants(module: Module, value: Value) -> list[tuple[str, str]]:
@@ -170,27 +178,20 @@ def _missing_constants(module: Module, value: Value) -> list[tuple[str, str]]:
 
 
 def _recursion(module: Module) -> list[Diagnostic]:
-    """Calls that lead back to the function that holds them."""
+    """A chain of calls that leads back to where it starts, if there is one."""
     calls = {
-        name: [layer for layer in function.walk() if isinstance(layer, Call)]
+        name: {layer.callee.name: layer for layer in function.walk() if isinstance(layer, Call)}
         for name, function in module.functions.items()
     }
-    found: list[Diagnostic] = []
-    done: set[str] = set()
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        for call in calls.get(name, ()):
-            if call.callee.name in path:
-                chain = " -> ".join(f"@{n}" for n in (*path[path.index(call.callee.name) :], call.callee.name))
-                found.append(_finding("P108", call, f"nets must not call themselves: {chain}"))
-            elif call.callee.name not in done:
-                visit(call.callee.name, (*path, call.callee.name))
-        done.add(name)
-
-    for name in module.functions:
-        if name not in done:
-            visit(name, (name,))
-    return found
+    try:
+        graphlib.TopologicalSorter(calls).prepare()
+    except graphlib.CycleError as error:
+        # Each element is called by the next; the last is the first again.
+        names = error.args[1][::-1]
+        names = [*names[(first := names.index(min(names))) : -1], *names[:first], names[first]]
+        chain = " -> ".join(f"@{name}" for name in names)
+        return [_finding("P108", calls[names[-2]][names[-1]], f"nets must not call themselves: {chain}")]
+    return []
 
 
 def _is_constant_of(module: Module, value: Value) -> bool:

@@ -31,8 +31,8 @@ def apply_rewrites(function: Function, module: Module, patterns: Sequence[Patter
     """Apply patterns to the layers of a function until none applies; returns whether anything changed.
 
     Layers and constants that lose their last use through a rewrite are removed at once, so that use counts stay true.
-    The new layer takes over the name of the result, its format, and the locations of all layers that it stands for. A
-    routine (`via`) chosen earlier is dropped, since it was chosen for another layer.
+    The new layer takes over the name of the result, its format, and the locations and comments of all layers that it
+    stands for. A routine (`via`) chosen earlier is dropped, since it was chosen for another layer.
 
     Raises:
         RewriteLoop: patterns undo one another, or do not come to an end.
@@ -171,6 +171,8 @@ class Driver:
         helpers = [h for h in builder.layers if self.order.holds(h)]
         made = [*helpers, *([] if isinstance(outcome, tuple) else [outcome])]
         self.pass_on_locations(dead, made, values, readers)
+        if isinstance(outcome, Layer):
+            outcome.comment = self.order.comments(dead, outcome.comment)
         self.push(made)
         self.push(o.owner for o in operands if o.owner is not None and self.order.holds(o.owner))
         self.push(touched)

@@ -63,6 +63,11 @@ class Order:
         seen.update(dict.fromkeys(rest))
         return tuple(seen)
 
+    def comments(self, layers: Iterable[Layer], rest: str) -> str:
+        """The comments of layers, each once, by place, then the rest."""
+        found = [layer.comment for layer in sorted(layers, key=self.place)]
+        return "\n".join(text for text in dict.fromkeys([*found, rest]) if text)
+
 
 def _around(layer: Layer) -> Iterator[Region]:
     """The region that a layer is in, and those around it."""

@@ -7,9 +7,11 @@ import pytest
 
 from plait.backends.reference import evaluate
 from plait.ir import IRError, Module
+from plait.ir.dtypes import DType
 from plait.ir.layer import OpaqueLayer
 from plait.ir.layers.control import Call, If, Loop
 from plait.ir.text import layer_text, parse_module, print_module
+from plait.ir.types import TensorType
 from plait.ir.verify import diagnose
 
 TEXT = """\
@@ -170,7 +172,7 @@ net @main(%go: bool[], %x: f32[N]) -> (%y: f32[N], %rows: f32[TxN]) {
         ("callee = @helper} : f32[4]", "callee = @helper}", "P102", 22, 8, "types of the results of call must be"),
         ("{callee = @helper}", "{callee = @main}", "P108", 22, 8, "nets must not call themselves: @main -> @main"),
         ("{callee = @helper}", "{callee = 3}", "P102", 22, 8, "wants the name of a net such as @helper"),
-        ("= add(%x, %x)", "= call(%x, %x) {callee = @main}", "P108", 22, 8, "@helper -> @main -> @helper"),
+        ("= add(%x, %x)", "= call(%x, %x) {callee = @main}", "P108", 7, 8, "@helper -> @main -> @helper"),
     ],
 )
 def test_errors(old: str, new: str, code: str, line: int, column: int, message: str) -> None:
@@ -199,6 +201,15 @@ def test_damage_in_memory_is_found() -> None:
     found = [(d.code, d.message) for d in diagnose(module)]
     assert ("P107", "a region of if belongs to another layer") in found
     assert ("P105", "output %a is not defined in its region") in found
+
+
+def test_what_text_cannot_hold_is_not_valid_in_memory() -> None:
+    module = parse_module(TEXT)
+    module.main.body.insert(OpaqueLayer("sink", (module.main.arguments[0],)), None)
+    module.main.arguments[0].type = TensorType(DType.F32, (-1,))
+    found = [(d.code, d.message) for d in diagnose(module, allow_unknown=True)]
+    assert ("P103", "sink makes no results, so that nothing can use it") in found
+    assert ("P103", "%x has a negative dimension: f32[-1]") in found
 
 
 def test_unknown_layers_keep_regions_names_and_any_attributes() -> None:

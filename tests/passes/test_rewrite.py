@@ -16,6 +16,7 @@ from plait.ir.layers.shape import Slice, Split
 from plait.ir.text import parse_module
 from plait.ir.values import Constant
 from plait.passes.base import PassContext
+from plait.passes.manager import run_pipeline
 from plait.passes.rewrite import (
     Builder,
     No,
@@ -62,6 +63,17 @@ def test_a_layer_takes_over_name_uses_and_locations_in_graph_order() -> None:
     assert (layer.op, layer.result.name) == ("sigmoid", "y")
     assert layer.locations == (Location("m", "t"), Location("m", "r"))
     assert module.main.outputs == (layer.result,)
+
+
+def test_a_layer_takes_over_comments_in_graph_order() -> None:
+    module = parse_module(
+        "ir 1\nnet @main(%x: f32[1x2x4x4] nchw, %w: f32[2x2x1x1]) -> (%y: f32[1x2x4x4] nchw) {\n"
+        "  // mixes channels\n  %c = conv2d(%x, %w)\n  // and no less than nothing\n  // (as in the paper)\n"
+        "  %y = relu(%c)\n}\n"
+    )
+    run_pipeline("fuse-activation", module)
+    (layer,) = module.main
+    assert layer.comment == "mixes channels\nand no less than nothing\n(as in the paper)"
 
 
 def test_shared_operands_stay() -> None:
