@@ -84,5 +84,5 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/pip install -q pytest hypothesis onnxruntime ruff mypy "setuptools>=70.1"
+	$(BIN)/pip install -q "pygls>=2" pytest hypothesis onnxruntime ruff mypy "setuptools>=70.1"
 	touch $@
