@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from plait.ir.documentation import Documentation, documentation_of
 from plait.ir.layer import Layer, OpaqueLayer, Return
 from plait.ir.named_registry import Registry
 from plait.ir.plugins import origin_of
@@ -71,7 +72,12 @@ class LayerSpec:
     @property
     def summary(self) -> str:
         """First paragraph of the docstring, on one line."""
-        return " ".join((self.cls.__doc__ or "").strip().partition("\n\n")[0].split())
+        return self.documentation.summary
+
+    @property
+    def documentation(self) -> Documentation:
+        """The parts of the docstring; what it leaves out is that of the base class."""
+        return documentation_of(self.cls, Layer, self.name)
 
 
 def _import_builtin() -> None:

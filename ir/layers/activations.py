@@ -14,7 +14,17 @@ from plait.ir.values import Array, Value
 
 @attrs.define(eq=False)
 class ActivationLayer(Layer):
-    """An element-wise function of one operand that other layers can absorb."""
+    """An element-wise function of one operand that other layers can absorb.
+
+    Operands:
+        x: numbers in any shape.
+    Shapes: any; the result has the shape of `x`.
+    Types: numbers; the result has the type of `x`.
+    Semantics: Computed in float64 and rounded once; of integers what is behind the point is dropped. NaN stays NaN.
+    Example:
+        (%x: f32[1x8x4x4])
+        %y = op(%x)
+    """
 
     x: Value
 
@@ -35,7 +45,11 @@ class ActivationLayer(Layer):
 @layer("relu")
 @attrs.define(eq=False)
 class Relu(ActivationLayer):
-    """`max(x, 0)`."""
+    """`max(x, 0)`.
+
+    Semantics: Exact. NaN stays NaN.
+    Source: ONNX operator specification, Relu.
+    """
 
     def activation(self) -> Activation:
         return Activation("relu")
@@ -44,7 +58,17 @@ class Relu(ActivationLayer):
 @layer("clip")
 @attrs.define(eq=False)
 class Clip(ActivationLayer):
-    """`min(max(x, low), high)`; relu6 is `{low = 0, high = 6}`."""
+    """`min(max(x, low), high)`; relu6 is `{low = 0, high = 6}`.
+
+    Attributes:
+        low: the least result.
+        high: the greatest result; it wins where `low` is greater.
+    Semantics: Exact, if the type of `x` has the bounds. NaN stays NaN.
+    Example:
+        (%x: f32[1x8x4x4])
+        %y = clip(%x) {low = 0.0, high = 6.0}
+    Source: ONNX operator specification, Clip.
+    """
 
     low: float = attrs.field(default=float("-inf"), converter=number, kw_only=True)
     high: float = attrs.field(default=float("inf"), converter=number, kw_only=True)
@@ -56,7 +80,10 @@ class Clip(ActivationLayer):
 @layer("hard_swish")
 @attrs.define(eq=False)
 class HardSwish(ActivationLayer):
-    """`x * clip(x / 6 + 1 / 2, 0, 1)`. Source: Howard et al. 2019."""
+    """`x * clip(x / 6 + 1 / 2, 0, 1)`.
+
+    Source: Howard et al. 2019, Searching for MobileNetV3; ONNX operator specification, HardSwish.
+    """
 
     def activation(self) -> Activation:
         return Activation("hard_swish")
@@ -65,7 +92,13 @@ class HardSwish(ActivationLayer):
 @layer("hard_sigmoid")
 @attrs.define(eq=False)
 class HardSigmoid(ActivationLayer):
-    """`clip(alpha * x + beta, 0, 1)`."""
+    """`clip(alpha * x + beta, 0, 1)`.
+
+    Attributes:
+        alpha: the slope.
+        beta: the result at 0.
+    Source: ONNX operator specification, HardSigmoid.
+    """
 
     alpha: float = attrs.field(default=0.2, converter=number, kw_only=True)
     beta: float = attrs.field(default=0.5, converter=number, kw_only=True)
@@ -77,7 +110,10 @@ class HardSigmoid(ActivationLayer):
 @layer("sigmoid")
 @attrs.define(eq=False)
 class Sigmoid(ActivationLayer):
-    """`1 / (1 + exp(-x))`."""
+    """`1 / (1 + exp(-x))`.
+
+    Source: ONNX operator specification, Sigmoid.
+    """
 
     def activation(self) -> Activation:
         return Activation("sigmoid")
@@ -86,7 +122,10 @@ class Sigmoid(ActivationLayer):
 @layer("silu")
 @attrs.define(eq=False)
 class Silu(ActivationLayer):
-    """`x * sigmoid(x)`, also called swish."""
+    """`x * sigmoid(x)`, also called swish.
+
+    Source: Elfwing et al. 2018, Sigmoid-weighted linear units; Ramachandran et al. 2017 (swish).
+    """
 
     def activation(self) -> Activation:
         return Activation("silu")
@@ -95,7 +134,12 @@ class Silu(ActivationLayer):
 @layer("leaky_relu")
 @attrs.define(eq=False)
 class LeakyRelu(ActivationLayer):
-    """`x if x >= 0 else alpha * x`."""
+    """`x if x >= 0 else alpha * x`.
+
+    Attributes:
+        alpha: the slope below 0.
+    Source: Maas et al. 2013; ONNX operator specification, LeakyRelu.
+    """
 
     alpha: float = attrs.field(default=0.01, converter=number, kw_only=True)
 
@@ -106,7 +150,10 @@ class LeakyRelu(ActivationLayer):
 @layer("tanh")
 @attrs.define(eq=False)
 class Tanh(ActivationLayer):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Source: ONNX operator specification, Tanh.
+    """
 
     def activation(self) -> Activation:
         return Activation("tanh")
@@ -115,7 +162,12 @@ class Tanh(ActivationLayer):
 @layer("elu")
 @attrs.define(eq=False)
 class Elu(ActivationLayer):
-    """`x if x >= 0 else alpha * (exp(x) - 1)`."""
+    """`x if x >= 0 else alpha * (exp(x) - 1)`.
+
+    Attributes:
+        alpha: `-alpha` is the limit for very negative numbers.
+    Source: Clevert et al. 2016; ONNX operator specification, Elu.
+    """
 
     alpha: float = attrs.field(default=1.0, converter=number, kw_only=True)
 
@@ -126,7 +178,10 @@ class Elu(ActivationLayer):
 @layer("gelu")
 @attrs.define(eq=False)
 class Gelu(ActivationLayer):
-    """`x / 2 * (1 + erf(x / sqrt(2)))`."""
+    """`x / 2 * (1 + erf(x / sqrt(2)))`.
+
+    Source: Hendrycks & Gimpel 2016; ONNX operator specification, Gelu (not its approximation by tanh).
+    """
 
     def activation(self) -> Activation:
         return Activation("gelu")

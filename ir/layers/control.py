@@ -27,7 +27,22 @@ from plait.ir.values import Array, Value
 class If(Layer):
     """The outputs of `then` where `condition` is true, else those of `else`. Only that region is run.
 
-    `condition` is bool[]. The regions take no arguments and yield values of the same types.
+    Operands:
+        condition: which region to run.
+    Regions:
+        then: for true; without arguments.
+        else: for false; without arguments.
+    Shapes: `condition` is a scalar. Both regions yield values of the same types, in the same order; the results have
+        them.
+    Types: `condition` bool; those of the outputs are free.
+    Example:
+        (%flag: bool[], %x: f32[4])
+        %y = if(%flag)
+          then () -> (%a: f32[4]) {
+            %a = relu(%x)
+          }
+          else () -> (%x: f32[4]) {
+          }
     Source: ONNX operator specification, If.
     """
 
@@ -54,11 +69,29 @@ class If(Layer):
 class Loop(Layer):
     """Runs `body` up to `count` times, as long as the condition holds, handing values from one run to the next.
 
-    `count` is i64[], `condition` bool[]: whether to run at all. `body` takes the number of the run (i64[], from 0), the
-    condition (bool[]) and the carried values, first the `initial` ones; it yields the condition of the next run, the
-    carried values, and any number of values to scan. Results are the last carried values, then for each scanned value
-    all of them, stacked along a new first axis of length `steps`: the number of runs, an integer or a dimension, which
-    must be given if there are any. Source: ONNX operator specification, Loop.
+    Operands:
+        count: how often at most.
+        condition: whether to run at all.
+        initial: the values that the first run is handed.
+    Regions:
+        body: takes the number of the run (i64[], from 0), the condition (bool[]) and the carried values; yields the
+            condition of the next run, the carried values, and any number of values to scan.
+    Attributes:
+        steps: the number of runs, an integer or a dimension; must be given if there are values to scan.
+    Shapes: carried values keep their types from run to run. Results are the last carried values, then for each scanned
+        value all of them, stacked along a new first axis of length `steps`.
+    Types: `count` i64[], `condition` bool[]; those of carried and scanned values are free.
+    Semantics: Without any run the results are the `initial` values, and nothing for scanned ones. Where there
+        are scanned values it is an error if the body does not run as often as an integer `steps` says.
+    Example:
+        const @ten : i64[] = 10
+        const @yes : bool[] = true
+        (%x: f32[4])
+        %last, %rows = loop(@ten, @yes, %x) {steps = 10}
+          body (%i: i64[], %go: bool[], %v: f32[4]) -> (%go: bool[], %w: f32[4], %v: f32[4]) {
+            %w = add(%v, %x)
+          }
+    Source: ONNX operator specification, Loop.
     """
 
     count: Value
@@ -106,7 +139,19 @@ class Loop(Layer):
 class Call(Layer):
     """The outputs of another function of the module, applied to the operands.
 
-    Functions do not call themselves, directly or through others.
+    Operands:
+        arguments: as many as the function takes, of the types that it takes.
+    Attributes:
+        callee: the function. Functions do not call themselves, directly or through others.
+    Shapes: those of the arguments and outputs of the function, symbols and layouts included.
+    Types: those of the arguments and outputs of the function. The types of the results must be written.
+    Example:
+        net @double(%x: f32[4]) -> (%y: f32[4]) {
+          %y = add(%x, %x)
+        }
+        (%x: f32[4])
+        %y = call(%x) {callee = @double} : f32[4]
+    Source: ONNX intermediate representation specification, model-local functions.
     """
 
     declares_types = True

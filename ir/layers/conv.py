@@ -21,8 +21,29 @@ class Conv2d(Layer):
     """2-D convolution (cross-correlation), then bias, residual and activation: `act(conv(x, weight) + bias +
     residual)`.
 
-    `x` is [N, C, H, W], `weight` [O, C / groups, KH, KW], `bias` [O], `residual` as the result [N, O, OH, OW]. `groups
-    == C` is a depthwise convolution. Source: ONNX operator specification, Conv.
+    Operands:
+        x: images [N, C, H, W].
+        weight: filters [O, C / groups, KH, KW].
+        bias: [O], added to each pixel of an output channel.
+        residual: [N, O, OH, OW], added before the activation: the skip connection of a residual block.
+    Attributes:
+        stride: step of the window, for height and width.
+        pad: rows and columns of zeros around the image: top, left, bottom, right.
+        dilation: distance of neighbouring elements of a filter, for height and width.
+        groups: parts into which channels are cut; each has filters of its own. `groups == C` is a depthwise
+            convolution.
+        act: what is applied to each number of the result.
+    Shapes: `x` [N, C, H, W] and `weight` [O, C / groups, KH, KW] to [N, O, OH, OW], where `OH = (H + top + bottom -
+        dilation * (KH - 1) - 1) / stride + 1`, rounded down, and OW likewise. O is a multiple of `groups`, the window
+        fits into the padded image, and the shape of `weight` is static.
+    Types: floats of one type, which the result has.
+    Semantics: `sum(weight[o, c, p, q] * x[n, g + c, i * stride + p * dilation - top, j * stride + q * dilation -
+        left])` over c, p and q, where g is the first channel of the group of o, and x is 0 outside of the image.
+        Computed in float64 and rounded once.
+    Example:
+        (%x: f32[1x3x32x32], %w: f32[8x3x3x3], %b: f32[8])
+        %y = conv2d(%x, %w, %b) {stride = [2, 2], pad = [1, 1, 1, 1], act = relu}
+    Source: ONNX operator specification, Conv.
     """
 
     x: Value

@@ -24,7 +24,21 @@ from plait.ir.values import Array, Value
 
 @attrs.define(eq=False)
 class Binary(Layer):
-    """An element-wise function of two operands of one dtype, broadcast, then an activation."""
+    """An element-wise function of two operands of one type, broadcast, then an activation.
+
+    Operands:
+        a: numbers in any shape.
+        b: of the same type, in a shape that broadcasts with that of `a`.
+    Attributes:
+        act: what is applied to each number of the result.
+    Shapes: those of `a` and `b`, broadcast: they are aligned at their last dimensions, missing ones count as 1, and
+        where two differ one of them must be 1 and gives way to the other. A symbol equals only itself.
+    Types: numbers of one type, which the result has.
+    Semantics: Computed in that type: floats round to nearest, integers wrap around.
+    Example:
+        (%a: f32[1x8x4x4], %b: f32[8x1x1])
+        %y = op(%a, %b)
+    """
 
     function: ClassVar[Callable[..., Any]]
 
@@ -48,7 +62,13 @@ class Binary(Layer):
 @layer("add")
 @attrs.define(eq=False)
 class Add(Binary):
-    """`act(a + b)`."""
+    """`act(a + b)`.
+
+    Example:
+        (%a: f32[1x8x4x4], %b: f32[8x1x1])
+        %y = add(%a, %b) {act = relu}
+    Source: ONNX operator specification, Add.
+    """
 
     function = np.add
 
@@ -56,7 +76,10 @@ class Add(Binary):
 @layer("sub")
 @attrs.define(eq=False)
 class Sub(Binary):
-    """`act(a - b)`."""
+    """`act(a - b)`.
+
+    Source: ONNX operator specification, Sub.
+    """
 
     function = np.subtract
 
@@ -64,7 +87,10 @@ class Sub(Binary):
 @layer("mul")
 @attrs.define(eq=False)
 class Mul(Binary):
-    """`act(a * b)`."""
+    """`act(a * b)`.
+
+    Source: ONNX operator specification, Mul.
+    """
 
     function = np.multiply
 
@@ -80,7 +106,11 @@ def _divide(a: Array, b: Array) -> Array:
 @layer("div")
 @attrs.define(eq=False)
 class Div(Binary):
-    """`act(a / b)`; integers truncate towards zero."""
+    """`act(a / b)`; integers truncate towards zero.
+
+    Semantics: Floats round to nearest, and division by 0 gives infinity or NaN. Of integers it is undefined.
+    Source: ONNX operator specification, Div.
+    """
 
     function = _divide
 
@@ -88,7 +118,11 @@ class Div(Binary):
 @layer("minimum")
 @attrs.define(eq=False)
 class Minimum(Binary):
-    """`act(min(a, b))`."""
+    """`act(min(a, b))`.
+
+    Semantics: NaN if either operand is NaN.
+    Source: ONNX operator specification, Min.
+    """
 
     function = np.minimum
 
@@ -96,7 +130,11 @@ class Minimum(Binary):
 @layer("maximum")
 @attrs.define(eq=False)
 class Maximum(Binary):
-    """`act(max(a, b))`."""
+    """`act(max(a, b))`.
+
+    Semantics: NaN if either operand is NaN.
+    Source: ONNX operator specification, Max.
+    """
 
     function = np.maximum
 
@@ -104,7 +142,11 @@ class Maximum(Binary):
 @layer("pow")
 @attrs.define(eq=False)
 class Pow(Binary):
-    """`act(a ** b)`."""
+    """`act(a ** b)`.
+
+    Semantics: A negative number to a fractional power is NaN. Integers take no negative exponents.
+    Source: ONNX operator specification, Pow.
+    """
 
     function = np.power
 
@@ -132,7 +174,21 @@ def _function_word(value: str) -> str:
 @layer("unary")
 @attrs.define(eq=False)
 class Unary(Layer):
-    """An element-wise mathematical function: `unary(%x) {fn = exp}`."""
+    """An element-wise mathematical function: `unary(%x) {fn = exp}`.
+
+    Operands:
+        x: numbers in any shape.
+    Attributes:
+        fn: one of `exp`, `log`, `sqrt`, `abs`, `neg`, `floor`, `ceil`, `reciprocal` and `erf`.
+    Shapes: any; the result has the shape of `x`.
+    Types: numbers; the result has the type of `x`.
+    Semantics: Of floats computed in float64 and rounded once; of integers what is behind the point is dropped. NaN
+        outside of the function's domain.
+    Example:
+        (%x: f32[Nx16])
+        %y = unary(%x) {fn = exp}
+    Source: ONNX operator specification, Exp, Log, Sqrt, Abs, Neg, Floor, Ceil, Reciprocal, Erf.
+    """
 
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)
@@ -159,9 +215,21 @@ def _rounding(value: str) -> str:
 class Cast(Layer):
     """Change of element type; floats to integers truncate towards zero.
 
-    `saturate`: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN. `rounding`
-    (`up`, `down` or `nearest`): between powers of two, for `f8e8m0`. To and from quantized types numbers are rounded to
-    the nearest that elements stand for.
+    Operands:
+        x: elements of any type.
+    Attributes:
+        to: the type of the result.
+        saturate: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN.
+        rounding: `up`, `down` or `nearest`: between powers of two, for `f8e8m0`.
+    Shapes: any; the result has the shape of `x`.
+    Types: any to any, except that complex numbers become complex numbers only, and quantized ones floats or quantized.
+    Semantics: Floats round to nearest, ties to even. Integers to narrower ones keep their low bits; anything but 0 is
+        true. Floats beyond the range of an integer are undefined. To and from quantized types numbers are rounded to
+        the nearest that elements stand for. Strings must be numbers.
+    Example:
+        (%x: f32[2x3])
+        %y = cast(%x) {to = i8}
+    Source: ONNX operator specification, Cast; QuantizeLinear and DequantizeLinear for quantized types.
     """
 
     x: Value
@@ -188,7 +256,17 @@ class Cast(Layer):
 @attrs.define(eq=False)
 class Adapt(Layer):
     """The same tensor in another format, which is that of its result type. Inserted by selection; has routines and a
-    cost as any layer."""
+    cost as any layer.
+
+    Operands:
+        x: elements of any type.
+    Shapes: any; the result has the shape of `x`.
+    Types: any; the result has the type of `x`. Layout and device are those that the type of the result states.
+    Example:
+        (%x: f32[1x32x8x8] nchw)
+        %y = adapt(%x) : f32[1x32x8x8] nchw16c
+    Source: Plait: what an edge between two routines of different formats costs, see design/selection.md.
+    """
 
     x: Value
 

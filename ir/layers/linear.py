@@ -18,7 +18,22 @@ from plait.ir.values import Array, Value
 @layer("fully_connected")
 @attrs.define(eq=False)
 class FullyConnected(Layer):
-    """`act(x weightᵀ + bias)`: `x` is [N, K], `weight` [O, K], `bias` [O], the result [N, O]."""
+    """`act(x weightᵀ + bias)`: `x` is [N, K], `weight` [O, K], `bias` [O], the result [N, O].
+
+    Operands:
+        x: rows of K features.
+        weight: a row of K weights for each output.
+        bias: a number for each output.
+    Attributes:
+        act: what is applied to each number of the result.
+    Shapes: `x` [N, K], `weight` [O, K] and `bias` [O] to [N, O].
+    Types: floats of one type, which the result has.
+    Semantics: Computed in float64 and rounded once.
+    Example:
+        (%x: f32[Nx64], %w: f32[10x64], %b: f32[10])
+        %y = fully_connected(%x, %w, %b)
+    Source: ONNX operator specification, Gemm (transB = 1).
+    """
 
     x: Value
     weight: Value
@@ -47,8 +62,20 @@ class FullyConnected(Layer):
 @layer("matmul")
 @attrs.define(eq=False)
 class Matmul(Layer):
-    """Matrix product of the last two dimensions, batched and broadcast over the others. Source: ONNX, MatMul (rank 2
-    and up)."""
+    """Matrix product of the last two dimensions, batched and broadcast over the others.
+
+    Operands:
+        a: matrices [..., M, K].
+        b: matrices [..., K, N].
+    Shapes: `a` [..., M, K] and `b` [..., K, N] to [..., M, N]. Both have at least 2 dimensions; those before the last
+        two broadcast as for `add`.
+    Types: numbers of one type, which the result has.
+    Semantics: Floats are computed in float64 and rounded once; integers wrap around.
+    Example:
+        (%a: f32[8x16x32], %b: f32[32x4])
+        %y = matmul(%a, %b)
+    Source: ONNX operator specification, MatMul (of operands with at least 2 dimensions).
+    """
 
     a: Value
     b: Value

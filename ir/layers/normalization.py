@@ -24,7 +24,21 @@ def _per_channel(x: Array, values: Array) -> Array:
 class BatchNorm(Layer):
     """Inference-time batch normalisation over axis 1: `(x - mean) / sqrt(variance + epsilon) * scale + bias`.
 
-    `x` is [N, C, ...], the others are [C]. Source: Ioffe & Szegedy 2015; ONNX, BatchNormalization.
+    Operands:
+        x: [N, C, ...].
+        scale: a factor for each channel.
+        bias: a summand for each channel.
+        mean: the mean of each channel, of the training data.
+        variance: the variance of each channel, of the training data.
+    Attributes:
+        epsilon: added to the variance.
+    Shapes: `x` [N, C, ...], the others [C]; the result has the shape of `x`.
+    Types: floats; the result has the type of `x`.
+    Semantics: Computed in float64 and rounded once.
+    Example:
+        (%x: f32[1x8x4x4], %s: f32[8], %b: f32[8], %m: f32[8], %v: f32[8])
+        %y = batch_norm(%x, %s, %b, %m, %v)
+    Source: Ioffe & Szegedy 2015; ONNX operator specification, BatchNormalization (training_mode = 0).
     """
 
     x: Value
@@ -55,7 +69,22 @@ class BatchNorm(Layer):
 @attrs.define(eq=False)
 class ScaleShift(Layer):
     """`act(x * scale + shift)` with one scale and shift for each channel (axis 1): what is left of a batch_norm that no
-    layer absorbs."""
+    layer absorbs.
+
+    Operands:
+        x: [N, C, ...].
+        scale: a factor for each channel.
+        shift: a summand for each channel.
+    Attributes:
+        act: what is applied to each number of the result.
+    Shapes: `x` [N, C, ...], the others [C]; the result has the shape of `x`.
+    Types: floats; the result has the type of `x`.
+    Semantics: Computed in float64 and rounded once.
+    Example:
+        (%x: f32[1x8x4x4], %s: f32[8], %t: f32[8])
+        %y = scale_shift(%x, %s, %t) {act = relu}
+    Source: Plait; the affine part of batch normalisation, Ioffe & Szegedy 2015.
+    """
 
     x: Value
     scale: Value
@@ -81,8 +110,24 @@ class ScaleShift(Layer):
 @layer("local_response_norm")
 @attrs.define(eq=False)
 class LocalResponseNorm(Layer):
-    """`x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta`. Source: Krizhevsky et al. 2012;
-    ONNX, LRN."""
+    """`x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta`.
+
+    Operands:
+        x: images [N, C, H, W].
+    Attributes:
+        size: number of neighbouring channels, those of the channel itself included.
+        alpha: weight of the sum of squares.
+        beta: exponent.
+        k: summand that keeps the divisor from 0.
+    Shapes: `x` [N, C, H, W]; the result has the shape of `x`.
+    Types: floats; the result has the type of `x`.
+    Semantics: The window reaches from `(size - 1) / 2` channels before to `size / 2` behind, both rounded down;
+        channels that do not exist count as 0. Computed in float64 and rounded once.
+    Example:
+        (%x: f32[1x96x8x8])
+        %y = local_response_norm(%x) {size = 5}
+    Source: Krizhevsky et al. 2012; ONNX operator specification, LRN.
+    """
 
     x: Value
     size: int = attrs.field(converter=integer, kw_only=True)
@@ -110,7 +155,20 @@ class LocalResponseNorm(Layer):
 @layer("softmax")
 @attrs.define(eq=False)
 class Softmax(Layer):
-    """`exp(x) / sum(exp(x))` along one axis."""
+    """`exp(x) / sum(exp(x))` along one axis.
+
+    Operands:
+        x: numbers with at least one axis.
+    Attributes:
+        axis: the axis along which results add up to 1; negative ones count from the end.
+    Shapes: any with that axis; the result has the shape of `x`.
+    Types: floats; the result has the type of `x`.
+    Semantics: The greatest number is subtracted first, so that nothing overflows. Computed in float64 and rounded once.
+    Example:
+        (%x: f32[Nx1000])
+        %y = softmax(%x)
+    Source: ONNX operator specification, Softmax (from version 13).
+    """
 
     x: Value
     axis: int = attrs.field(default=-1, converter=integer, kw_only=True)
@@ -132,8 +190,24 @@ class Softmax(Layer):
 @layer("layer_norm")
 @attrs.define(eq=False)
 class LayerNorm(Layer):
-    """Normalisation over the axes from `axis` on: `(x - mean) / sqrt(var + epsilon) * scale + bias`. Source: Ba et al.
-    2016; ONNX."""
+    """Normalisation over the axes from `axis` on: `(x - mean) / sqrt(var + epsilon) * scale + bias`.
+
+    Operands:
+        x: numbers with at least one axis.
+        scale: factors, usually in the shape of the axes that are normalised.
+        bias: summands, likewise.
+    Attributes:
+        axis: the first of the axes that are normalised; negative ones count from the end.
+        epsilon: added to the variance.
+    Shapes: any with that axis; `scale` and `bias` broadcast to it as for `add`. The result has the shape of `x`.
+    Types: floats; the result has the type of `x`.
+    Semantics: The variance is that of the whole (divided by the count, not by one less). Computed in float64 and
+        rounded once.
+    Example:
+        (%x: f32[Nx16x64], %s: f32[64], %b: f32[64])
+        %y = layer_norm(%x, %s, %b)
+    Source: Ba et al. 2016; ONNX operator specification, LayerNormalization.
+    """
 
     x: Value
     scale: Value

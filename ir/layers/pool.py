@@ -48,8 +48,26 @@ def _full_pad(pad: _Quad, size: _Pair, out: _Pair, kernel: _Pair, stride: _Pair,
 @layer("max_pool2d")
 @attrs.define(eq=False)
 class MaxPool2d(Layer):
-    """Maximum over sliding windows of [N, C, H, W]; padding never wins. `ceil` keeps a last partial window. Source:
-    ONNX, MaxPool."""
+    """Maximum over sliding windows of [N, C, H, W]; padding never wins.
+
+    Operands:
+        x: images [N, C, H, W].
+    Attributes:
+        kernel: height and width of the window.
+        stride: step of the window, for height and width.
+        pad: rows and columns around the image: top, left, bottom, right.
+        dilation: distance of neighbouring elements of a window, for height and width.
+        ceil: keep a last, partial window if it starts inside the image or the padding before it.
+    Shapes: `x` [N, C, H, W] to [N, C, OH, OW], where `OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1`,
+        rounded down, with `ceil` up, and OW likewise. The window fits into the padded image.
+    Types: numbers; the result has the type of `x`.
+    Semantics: Exact. NaN if the window holds a NaN; the lowest number of the type (of floats -inf) if it holds nothing
+        but padding.
+    Example:
+        (%x: f32[1x64x112x112])
+        %y = max_pool2d(%x) {kernel = [3, 3], stride = [2, 2], pad = [1, 1, 1, 1]}
+    Source: ONNX operator specification, MaxPool.
+    """
 
     x: Value
     kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
@@ -79,8 +97,24 @@ class MaxPool2d(Layer):
 class AvgPool2d(Layer):
     """Mean over sliding windows of [N, C, H, W].
 
-    `count_pad`: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by
-    the number of input elements in the window. Source: ONNX, AveragePool.
+    Operands:
+        x: images [N, C, H, W].
+    Attributes:
+        kernel: height and width of the window.
+        stride: step of the window, for height and width.
+        pad: rows and columns around the image: top, left, bottom, right.
+        dilation: distance of neighbouring elements of a window, for height and width.
+        ceil: keep a last, partial window if it starts inside the image or the padding before it.
+        count_pad: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by
+            the number of input elements in the window.
+    Shapes: `x` [N, C, H, W] to [N, C, OH, OW], where `OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1`,
+        rounded down, with `ceil` up, and OW likewise. The window fits into the padded image.
+    Types: numbers; the result has the type of `x`.
+    Semantics: Padding is 0. Computed in float64 and rounded once; of integers what is behind the point is dropped.
+    Example:
+        (%x: f32[1x64x8x8])
+        %y = avg_pool2d(%x) {kernel = [2, 2], stride = [2, 2]}
+    Source: ONNX operator specification, AveragePool.
     """
 
     x: Value
@@ -116,7 +150,18 @@ class AvgPool2d(Layer):
 @layer("global_avg_pool")
 @attrs.define(eq=False)
 class GlobalAvgPool(Layer):
-    """Mean over height and width: [N, C, H, W] to [N, C, 1, 1]."""
+    """Mean over height and width: [N, C, H, W] to [N, C, 1, 1].
+
+    Operands:
+        x: images [N, C, H, W].
+    Shapes: `x` [N, C, H, W] to [N, C, 1, 1].
+    Types: numbers; the result has the type of `x`.
+    Semantics: Computed in float64 and rounded once.
+    Example:
+        (%x: f32[1x512x7x7])
+        %y = global_avg_pool(%x)
+    Source: Lin et al. 2014, Network in network; ONNX operator specification, GlobalAveragePool.
+    """
 
     x: Value
 

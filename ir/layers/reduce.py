@@ -36,7 +36,23 @@ def _function_word(value: str) -> str:
 @attrs.define(eq=False)
 class Reduce(Layer):
     """`reduce(%x) {fn = mean, axes = [2, 3]}`; without axes over all of them. `keep` leaves reduced axes with size
-    1."""
+    1.
+
+    Operands:
+        x: numbers in any shape.
+    Attributes:
+        fn: one of `mean`, `sum`, `max`, `min` and `prod`.
+        axes: those that are reduced, in any order; negative ones count from the end.
+        keep: leave reduced axes with size 1 rather than drop them.
+    Shapes: that of `x`, with reduced axes of size 1 or without them.
+    Types: numbers; the result has the type of `x`.
+    Semantics: Floats are computed in float64 and rounded once; integers wrap around, and their mean drops what is
+        behind the point. `max` and `min` of nothing are errors.
+    Example:
+        (%x: f32[Nx512x7x7])
+        %y = reduce(%x) {fn = mean, axes = [2, 3], keep = false}
+    Source: ONNX operator specification, ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd.
+    """
 
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)

@@ -51,7 +51,17 @@ def _position(position: Array | None, length: int, default: int, inclusive: bool
 @layer("sequence_construct")
 @attrs.define(eq=False)
 class SequenceConstruct(Layer):
-    """A sequence of the operands, of which there is at least one."""
+    """A sequence of the operands, of which there is at least one.
+
+    Operands:
+        xs: the elements, in order.
+    Shapes: of one rank; dimensions that differ become `_`, any size, in the type of the element.
+    Types: any, one for all.
+    Example:
+        (%a: f32[2x4], %b: f32[3x4])
+        %s = sequence_construct(%a, %b)
+    Source: ONNX operator specification, SequenceConstruct.
+    """
 
     xs: tuple[Value, ...]
 
@@ -70,7 +80,17 @@ class SequenceConstruct(Layer):
 @layer("sequence_empty")
 @attrs.define(eq=False)
 class SequenceEmpty(Layer):
-    """An empty sequence for elements of the type `of`, whose dimensions may be `_`: any size."""
+    """An empty sequence for elements of the type `of`, whose dimensions may be `_`: any size.
+
+    Attributes:
+        of: the type of the elements.
+    Shapes: the result is `seq<of>`.
+    Types: any.
+    Example:
+        ()
+        %s = sequence_empty() {of = f32[_x4]}
+    Source: ONNX operator specification, SequenceEmpty.
+    """
 
     of: Type = attrs.field(converter=type_of, kw_only=True)
 
@@ -84,7 +104,20 @@ class SequenceEmpty(Layer):
 @layer("sequence_at")
 @attrs.define(eq=False)
 class SequenceAt(Layer):
-    """The element at `position`, counted from the end if negative."""
+    """The element at `position`, counted from the end if negative.
+
+    Operands:
+        s: a sequence.
+        position: one integer.
+    Shapes: `position` has one element; the result is of the sequence's element type.
+    Types: `position` i64 or i32.
+    Semantics: A position beyond the ends is an error.
+    Example:
+        const @first : i64[] = 0
+        (%s: seq<f32[_x4]>)
+        %y = sequence_at(%s, @first)
+    Source: ONNX operator specification, SequenceAt.
+    """
 
     s: Value
     position: Value
@@ -100,7 +133,20 @@ class SequenceAt(Layer):
 @layer("sequence_insert")
 @attrs.define(eq=False)
 class SequenceInsert(Layer):
-    """The sequence with `x` inserted before `position`, by default at the end."""
+    """The sequence with `x` inserted before `position`, by default at the end.
+
+    Operands:
+        s: a sequence.
+        x: the new element.
+        position: one integer; negative ones count from the end.
+    Shapes: `x` has the rank of the elements; dimensions that differ become `_`, any size. `position` has one element.
+    Types: `x` as the elements; `position` i64 or i32.
+    Semantics: A position beyond the ends is an error; that behind the last element is none.
+    Example:
+        (%s: seq<f32[_x4]>, %x: f32[3x4])
+        %t = sequence_insert(%s, %x)
+    Source: ONNX operator specification, SequenceInsert.
+    """
 
     s: Value
     x: Value
@@ -118,7 +164,19 @@ class SequenceInsert(Layer):
 @layer("sequence_erase")
 @attrs.define(eq=False)
 class SequenceErase(Layer):
-    """The sequence without the element at `position`, by default the last."""
+    """The sequence without the element at `position`, by default the last.
+
+    Operands:
+        s: a sequence.
+        position: one integer; negative ones count from the end.
+    Shapes: `position` has one element; the result has the type of `s`.
+    Types: `position` i64 or i32.
+    Semantics: A position beyond the ends is an error, and so is an empty sequence.
+    Example:
+        (%s: seq<f32[_x4]>)
+        %t = sequence_erase(%s)
+    Source: ONNX operator specification, SequenceErase.
+    """
 
     s: Value
     position: Value | None = None
@@ -135,7 +193,17 @@ class SequenceErase(Layer):
 @layer("sequence_length")
 @attrs.define(eq=False)
 class SequenceLength(Layer):
-    """The number of elements."""
+    """The number of elements.
+
+    Operands:
+        s: a sequence.
+    Shapes: the result is a scalar.
+    Types: i64.
+    Example:
+        (%s: seq<f32[_x4]>)
+        %n = sequence_length(%s)
+    Source: ONNX operator specification, SequenceLength.
+    """
 
     s: Value
 
@@ -153,7 +221,19 @@ class SplitToSequence(Layer):
     """Parts of `x` along `axis`: of the sizes in the vector `split`, of one size if it is a scalar (the last may be
     smaller), else of 1.
 
-    `keep`: parts of 1 made without `split` keep the axis.
+    Operands:
+        x: elements of any type, with at least one axis.
+        split: the size of all parts (a scalar), or of each (a vector).
+    Attributes:
+        axis: the axis that is cut; negative ones count from the end.
+        keep: parts of 1 made without `split` keep the axis.
+    Shapes: the elements have the shape of `x`, along `axis` the size of the parts if that is known and one for all,
+        else `_`. Sizes add up to that of `x`.
+    Types: `split` i64 or i32; the elements have the type of `x`.
+    Example:
+        (%x: f32[6x4])
+        %s = split_to_sequence(%x)
+    Source: ONNX operator specification, SplitToSequence.
     """
 
     x: Value
@@ -205,7 +285,21 @@ def _part(size: Dimension, split: Value) -> Dimension:
 @attrs.define(eq=False)
 class ConcatFromSequence(Layer):
     """The elements one after the other along `axis`, or along a new axis there with `new_axis`. The sequence must not
-    be empty, and the size of the axis is not known before: `_`."""
+    be empty, and the size of the axis is not known before: `_`.
+
+    Operands:
+        s: a sequence that is not empty.
+    Attributes:
+        axis: the axis along which they are joined; negative ones count from the end.
+        new_axis: stack them along a new axis.
+    Shapes: that of the elements, with `_` along `axis`, or inserted there.
+    Types: that of the elements.
+    Semantics: An empty sequence is an error, and so are elements whose other dimensions differ.
+    Example:
+        (%s: seq<f32[_x4]>)
+        %y = concat_from_sequence(%s) {axis = 0}
+    Source: ONNX operator specification, ConcatFromSequence.
+    """
 
     s: Value
     axis: int = attrs.field(kw_only=True, converter=integer)
@@ -227,7 +321,19 @@ class ConcatFromSequence(Layer):
 @layer("optional")
 @attrs.define(eq=False)
 class Optional(Layer):
-    """`x` as an optional value; without it nothing, of the type `of`."""
+    """`x` as an optional value; without it nothing, of the type `of`.
+
+    Operands:
+        x: what it holds.
+    Attributes:
+        of: the type of what it could hold; may be left out where `x` is given.
+    Shapes: the result is `optional<T>`, where T is the type of `x`, or `of`.
+    Types: any.
+    Example:
+        (%x: f32[4])
+        %o = optional(%x)
+    Source: ONNX operator specification, Optional.
+    """
 
     x: Value | None = None
     of: Type | None = attrs.field(default=None, converter=attrs.converters.optional(type_of), kw_only=True)
@@ -248,7 +354,18 @@ class Optional(Layer):
 @layer("optional_get")
 @attrs.define(eq=False)
 class OptionalGet(Layer):
-    """What an optional value holds; it must hold something. Other values are given back as they are."""
+    """What an optional value holds; it must hold something. Other values are given back as they are.
+
+    Operands:
+        x: an optional value, or any other.
+    Shapes: `optional<T>` to T; any other type to itself.
+    Types: any.
+    Semantics: A value that holds nothing is an error.
+    Example:
+        (%o: optional<f32[4]>)
+        %x = optional_get(%o)
+    Source: ONNX operator specification, OptionalGetElement.
+    """
 
     x: Value
 
@@ -264,7 +381,17 @@ class OptionalGet(Layer):
 @layer("optional_has")
 @attrs.define(eq=False)
 class OptionalHas(Layer):
-    """Whether an optional value holds something. Other values always do, and an absent operand never does."""
+    """Whether an optional value holds something. Other values always do, and an absent operand never does.
+
+    Operands:
+        x: an optional value, or any other.
+    Shapes: the result is a scalar.
+    Types: any, to bool.
+    Example:
+        (%o: optional<f32[4]>)
+        %y = optional_has(%o)
+    Source: ONNX operator specification, OptionalHasElement.
+    """
 
     x: Value | None = None
 

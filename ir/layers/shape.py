@@ -19,7 +19,20 @@ from plait.ir.values import Array, Value
 @attrs.define(eq=False)
 class Reshape(Layer):
     """The same elements, row-major, in another shape. One entry may be -1 (inferred); 0 copies the dimension of `x` at
-    that place."""
+    that place.
+
+    Operands:
+        x: elements of any type.
+    Attributes:
+        shape: the dimensions of the result.
+    Shapes: any, to `shape`. The number of elements stays the same; with -1, which stands for what is left, it must
+        divide. Symbols that do not cancel stay in the dimension for -1.
+    Types: any; the result has the type of `x`.
+    Example:
+        (%x: f32[Nx8x4x4])
+        %y = reshape(%x) {shape = [0, -1]}
+    Source: ONNX operator specification, Reshape (allowzero = 0).
+    """
 
     x: Value
     shape: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -70,7 +83,19 @@ def _quotient(source: tuple[Dimension, ...], shape: list[Dimension], total: Dime
 @layer("transpose")
 @attrs.define(eq=False)
 class Transpose(Layer):
-    """Permutation of the logical axes: axis `i` of the result is axis `perm[i]` of `x`."""
+    """Permutation of the logical axes: axis `i` of the result is axis `perm[i]` of `x`.
+
+    Operands:
+        x: elements of any type.
+    Attributes:
+        perm: for each axis of the result its place in `x`; each axis once.
+    Shapes: [d0, d1, ...] to [d(perm[0]), d(perm[1]), ...].
+    Types: any; the result has the type of `x`.
+    Example:
+        (%x: f32[1x224x224x3])
+        %y = transpose(%x) {perm = [0, 3, 1, 2]}
+    Source: ONNX operator specification, Transpose.
+    """
 
     x: Value
     perm: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -87,7 +112,19 @@ class Transpose(Layer):
 @layer("concat")
 @attrs.define(eq=False)
 class Concat(Layer):
-    """Operands one after the other along `axis`."""
+    """Operands one after the other along `axis`.
+
+    Operands:
+        xs: at least one; all of one type and rank.
+    Attributes:
+        axis: the axis along which they are joined; negative ones count from the end.
+    Shapes: equal but for `axis`, whose sizes add up.
+    Types: any, one for all, which the result has.
+    Example:
+        (%a: f32[1x8x4x4], %b: f32[1x24x4x4])
+        %y = concat(%a, %b)
+    Source: ONNX operator specification, Concat.
+    """
 
     xs: tuple[Value, ...]
     axis: int = attrs.field(default=1, converter=integer, kw_only=True)
@@ -116,7 +153,21 @@ class Concat(Layer):
 @layer("split")
 @attrs.define(eq=False)
 class Split(Layer):
-    """Parts of `x` along `axis`, of the given sizes."""
+    """Parts of `x` along `axis`, of the given sizes.
+
+    Operands:
+        x: elements of any type.
+    Attributes:
+        sizes: the size of each part; the layer has as many results.
+        axis: the axis that is cut; negative ones count from the end.
+    Shapes: each part has the shape of `x`, with its own size along `axis`. The sizes add up to that of `x`; a part may
+        be empty.
+    Types: any; the results have the type of `x`.
+    Example:
+        (%x: f32[1x32x4x4])
+        %a, %b = split(%x) {sizes = [8, 24]}
+    Source: ONNX operator specification, Split.
+    """
 
     x: Value
     sizes: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -136,7 +187,23 @@ class Split(Layer):
 @layer("slice")
 @attrs.define(eq=False)
 class Slice(Layer):
-    """`x[start:stop:step]` along each of `axes`, as Python slices; large stops are clamped. Source: ONNX, Slice."""
+    """`x[start:stop:step]` along each of `axes`, as Python slices; large stops are clamped.
+
+    Operands:
+        x: elements of any type.
+    Attributes:
+        axes: those that are sliced; negative ones count from the end.
+        starts: the first index, for each of `axes`; negative ones count from the end.
+        stops: the index before which it ends, likewise; below minus the size: the beginning, for negative steps.
+        steps: the distance of indices, not 0; by default 1 for each axis.
+    Shapes: that of `x`, with as many elements along each of `axes` as there are indices. These axes are static.
+    Types: any; the result has the type of `x`.
+    Semantics: Starts and stops beyond the ends are clamped to them. Nothing between them gives an empty result.
+    Example:
+        (%x: f32[1x32x10x10])
+        %y = slice(%x) {axes = [2, 3], starts = [1, 1], stops = [-1, -1]}
+    Source: ONNX operator specification, Slice.
+    """
 
     x: Value
     axes: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -183,8 +250,21 @@ class Slice(Layer):
 @layer("pad")
 @attrs.define(eq=False)
 class Pad(Layer):
-    """`x` with `before[i]` and `after[i]` elements of `value` added along axis i; negative counts crop. Source: ONNX,
-    Pad (constant)."""
+    """`x` with `before[i]` and `after[i]` elements of `value` added along axis i; negative counts crop.
+
+    Operands:
+        x: numbers in any shape.
+    Attributes:
+        before: elements to add before the first, for each axis.
+        after: elements to add after the last, for each axis.
+        value: what is added, rounded to the type of `x`.
+    Shapes: each dimension d to `d + before + after`.
+    Types: numbers; the result has the type of `x`.
+    Example:
+        (%x: f32[1x3x8x8])
+        %y = pad(%x) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
+    Source: ONNX operator specification, Pad (mode = constant).
+    """
 
     x: Value
     before: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -210,7 +290,21 @@ class Pad(Layer):
 @layer("gather")
 @attrs.define(eq=False)
 class Gather(Layer):
-    """`x` at `indices` along `axis`; negative indices count from the end. Source: ONNX, Gather."""
+    """`x` at `indices` along `axis`; negative indices count from the end.
+
+    Operands:
+        x: elements of any type, with at least one axis.
+        indices: integers in any shape.
+    Attributes:
+        axis: the axis of `x` that is indexed; negative ones count from the end.
+    Shapes: that of `x`, with the whole shape of `indices` in the place of `axis`.
+    Types: `indices` i64 or i32; the result has the type of `x`.
+    Semantics: An index beyond the ends is an error.
+    Example:
+        (%x: f32[1000x64], %i: i64[Nx16])
+        %y = gather(%x, %i)
+    Source: ONNX operator specification, Gather.
+    """
 
     x: Value
     indices: Value
@@ -230,7 +324,19 @@ class Gather(Layer):
 @layer("expand")
 @attrs.define(eq=False)
 class Expand(Layer):
-    """`x` broadcast with a shape. Source: ONNX, Expand."""
+    """`x` broadcast with a shape.
+
+    Operands:
+        x: elements of any type.
+    Attributes:
+        shape: the dimensions to broadcast with; 1 leaves that of `x`.
+    Shapes: that of `x` and `shape`, broadcast as for `add`.
+    Types: any; the result has the type of `x`.
+    Example:
+        (%x: f32[8x1x1])
+        %y = expand(%x) {shape = [2, 8, 4, 4]}
+    Source: ONNX operator specification, Expand.
+    """
 
     x: Value
     shape: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
@@ -247,7 +353,17 @@ class Expand(Layer):
 @layer("shape")
 @attrs.define(eq=False)
 class ShapeOf(Layer):
-    """The dimensions of `x` as i64[rank]."""
+    """The dimensions of `x` as i64[rank].
+
+    Operands:
+        x: elements of any type.
+    Shapes: any, to [rank].
+    Types: any, to i64.
+    Example:
+        (%x: f32[Nx3x8x8])
+        %y = shape(%x)
+    Source: ONNX operator specification, Shape.
+    """
 
     x: Value
 
