@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from plait.ir.activation import KINDS, Activation
-from plait.passes.analyses.intervals import EVERYTHING, INF, Interval, Number, point
+from plait.passes.analyses.intervals import INF, Interval, Number, point
 
 _VALLEYS = {"hard_swish": -1.5, "silu": -1.2784645427610738, "gelu": -0.7517915246935645}
 """Functions that fall from 0 to their minimum, which is here, and rise from there on."""
@@ -44,13 +45,18 @@ def _rising(kind: str, codomain: Interval) -> Callable[..., Interval]:
 
 
 def _leaky_relu(x: Interval, alpha: float) -> Interval:
-    if alpha < 0:
-        return EVERYTHING
-    return x.at_least(0).hull(*([x.at_most(0) * point(alpha)] if x.low < 0 else [])).rounded()
+    if x.low >= 0:
+        return x
+    return x.at_least(0).hull(x.at_most(0) * point(alpha)).rounded()
 
 
 def _elu(x: Interval, alpha: float) -> Interval:
-    return _rising("elu", Interval(-alpha, INF))(x, alpha) if alpha >= 0 else EVERYTHING
+    if x.low >= 0:
+        return x
+    below = x.at_most(0)
+    # exp(x) - 1 rises to 0.
+    ends = (point(alpha) * point(math.expm1(bound)) for bound in (below.low, below.high))
+    return x.at_least(0).hull(*ends).rounded(1e-12)
 
 
 _RULES: dict[str, Callable[..., Interval]] = {
