@@ -21,6 +21,8 @@ from plait.ir.text.syntax import BadLiteral, plain, read
 from plait.passes.base import OptionError, Pass, PassError
 from plait.passes.registry import known_passes, pass_named
 
+_PRECISE = "[batch_norm,layer_norm,local_response_norm,softmax,pow]"
+
 PIPELINES: dict[str, str] = {
     # One spelling for each computation, nothing computed twice or in vain. dce comes first too: a dead reader keeps a
     # layer from being absorbed, and would do so only the first time.
@@ -30,6 +32,9 @@ PIPELINES: dict[str, str] = {
     # reader of a value keeps layers from being fused.
     "default": "fold-constants,dce,canonicalize,sink-layout,canonicalize,cse,dce,"
     "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,nest-concat,cse,dce",
+    # Normalisations and exponentials stay in f32: their sums and quotients need more digits or range than the data.
+    "to-f16": f"default,convert-dtype{{to=f16,keep={_PRECISE}}},cse,dce",
+    "to-bf16": f"default,convert-dtype{{to=bf16,keep={_PRECISE}}},cse,dce",
 }
 """Named pipelines; others join by `register_pipeline`."""
 

@@ -16,6 +16,7 @@ _BUILTIN = {
     "bind-dims": "plait.passes.specialize:BindDims",
     "cancel-adapts": "plait.passes.cancel_adapts:CancelAdapts",
     "canonicalize": "plait.passes.canonicalize:Canonicalize",
+    "convert-dtype": "plait.passes.convert_dtype:ConvertDtype",
     "cse": "plait.passes.cse:Cse",
     "dce": "plait.passes.dce:Dce",
     "fold-batchnorm": "plait.passes.fold_batchnorm:FoldBatchNorm",

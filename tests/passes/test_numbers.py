@@ -26,7 +26,8 @@ from plait.passes.pipeline import Pipeline
 from plait.passes.registry import known_passes
 
 C = 3
-PASSES = [*(p for p in known_passes() if p not in ("bind-dims", "on", "repeat", "rewrite")), "canonical", "default"]
+OTHERS = ("bind-dims", "convert-dtype", "on", "repeat", "rewrite")
+PASSES = [*(p for p in known_passes() if p not in OTHERS), "canonical", "default"]
 
 
 class Net:

@@ -19,10 +19,12 @@ PASSES = [
     "dce{entries=main}",
     "fold-constants{unroll=3}",
     "canonical",
+    "convert-dtype{to=f64}",
 ]
+HALF = ["convert-dtype{to=f16,keep=softmax}", "convert-dtype{to=bf16,io=convert}"]
 
 
-@pytest.mark.parametrize("pipeline", PASSES)
+@pytest.mark.parametrize("pipeline", [*PASSES, *HALF])
 def test_everything(pipeline: str) -> None:
     changes = 0
     for seed in range(40):

@@ -1,0 +1,1 @@
+"""Changing the element types that layers compute in."""
