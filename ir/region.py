@@ -172,8 +172,9 @@ class Region:
         _add_uses(layer)
 
     def replace(self, old: Layer, new: Layer) -> Layer:
-        """Put a detached layer in the place of an attached one; it takes over names and uses of the results."""
-        self.insert(new, old, [r.name for r in old.results])
+        """Put a detached layer in the place of an attached one; it takes over names, formats, uses of the results."""
+        types = [t.placed_like(r.type) for t, r in zip(new.result_types(), old.results, strict=True)]
+        self.insert(new, old, [r.name for r in old.results], types)
         for before, after in zip(old.results, new.results, strict=True):
             self.replace_uses(before, after)
         self.remove(old)

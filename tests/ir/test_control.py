@@ -203,6 +203,23 @@ def test_damage_in_memory_is_found() -> None:
     assert ("P105", "output %a is not defined in its region") in found
 
 
+def test_broken_references_in_memory_are_found() -> None:
+    module = parse_module(TEXT.replace("relu(%x)", "add(%x, %x)"))
+    choose, _, call = layers(module)
+    (add,) = choose.then
+    other = parse_module(TEXT)
+    x = other.main.arguments[0]
+    choose.then.set_operand(add, "a", x)
+    call.region.set_operand(call, "arguments", (x,))
+    found = [(d.code, d.message) for d in diagnose(module)]
+    assert ("P004", "%x is used before its definition, or outside its region") in found
+    module.main.body.last.results[0].owner = None
+    x.users.clear()
+    found = [(d.code, d.message) for d in diagnose(module)]
+    assert ("P107", "result %z does not know its layer") in found
+    assert ("P107", "<%x: f32[4]> does not know that this layer uses it") in found
+
+
 def test_what_text_cannot_hold_is_not_valid_in_memory() -> None:
     module = parse_module(TEXT)
     module.main.body.insert(OpaqueLayer("sink", (module.main.arguments[0],)), None)

@@ -148,6 +148,40 @@ def test_all_errors_of_a_text_are_reported(lines: list[str], errors: list[tuple[
     assert caught.value.exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column", "message"),
+    [
+        ('ir 1\nweights "\\q" {\n}\n', "P006", 2, 9, "is not a string"),
+        ('ir 1\nweights "w" {\n  @a : f31[1]\n  @b : f32[1]\n  @b : f32[1]\n}\n', "P006", 3, 8, "unknown dtype 'f31'"),
+        ('ir 1\nweights "w" {\n  @b : f32[1]\n  @b : f32[1]\n}\n', "P002", 4, 3, "@b is defined twice"),
+        ("ir 1\nconst @c : seq<f32[]> = [1.0]\n", "P006", 2, 12, "a constant must be a tensor, not seq<f32[]>"),
+        ("ir 1\nconst @c : seq<f31[]> = [1.0]\n", "P006", 2, 16, "unknown dtype 'f31'"),
+        ('ir 1\nconst @c : string[1] = ["\\q"]\n', "P006", 2, 25, "is not a string"),
+        ('ir 1\nconst @"\\q" : f32[1] = [1.0]\n', "P006", 2, 7, "is not a string"),
+        ("ir 1\nconst @c : q8<[0.5] axis 3>[1] = [1]\n", "P006", 2, 12, "axis 3 of q8<[0.5] axis 3> is out of range"),
+        (body("%y = relu(%x) : q8<0>[1]"), "P006", 3, 19, "scale"),
+        (body("%y = cast(%x) {to = q9<1.0>}"), "P006", 3, 23, "q9"),
+        (body("%y = relu(%x) {a = f31[2]}"), "P006", 3, 22, "unknown dtype 'f31'"),
+        (body("%y = add(%x, %x, a = %x)"), "P102", 3, 20, "operand a is given twice"),
+        (body("%y = if(%x) then () -> () {}"), "P102", 3, 8, "if needs region else"),
+        (body('%y = relu(%x) loc "\\q":"n"'), "P006", 3, 21, "is not a string"),
+        ("ir 1\nnet @main(%x: f31[1]) -> () {\n}\n", "P006", 2, 15, "unknown dtype 'f31'"),
+    ],
+)
+def test_places_of_malformed_parts(text: str, code: str, line: int, column: int, message: str) -> None:
+    with pytest.raises(IRError) as caught:
+        parse_module(text, "t.ir")
+    found = [(d.code, d.span and d.span.line, d.span and d.span.column) for d in caught.value.diagnostics]
+    assert (code, line, column) in found, str(caught.value)
+    assert any(message in d.message for d in caught.value.diagnostics), str(caught.value)
+
+
+def test_malformed_options_have_a_place() -> None:
+    with pytest.raises(IRError) as caught:
+        parse_attributes('{a = "\\q"}')
+    assert caught.value.code == "P006" and caught.value.diagnostics[0].span == Span("<options>", 1, 6, 10)
+
+
 DEEP = {
     "list": body("%y = foo(%x) {a = " + "[" * 3000 + "1" + "]" * 3000 + "}"),
     "dict": body("%y = foo(%x) {a = " + "{b = " * 3000 + "1" + "}" * 3000 + "}"),

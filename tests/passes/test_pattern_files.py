@@ -149,7 +149,7 @@ def sprinkled(module: Module, seed: int) -> Module:
     random, body = np.random.default_rng(seed), module.main.body
     for layer in list(body):
         x = layer.results[0]
-        if len(layer.results) > 1 or x.type.dtype is not DType.F32 or not x.users:
+        if len(layer.results) > 1 or not x.type.is_plain or x.type.dtype is not DType.F32 or not x.users:
             continue
         new = body.insert(something(module, x, int(random.integers(7))), layer.next, ("s",), [x.type])
         body.replace_uses(x, new.result)

@@ -1,0 +1,120 @@
+"""The verifier on modules in memory: what a text cannot show, every branch of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plait.ir import Function, IRError, Module, TensorType, Value, verify
+from plait.ir.dtypes import ConstantName, DType, Quantized
+from plait.ir.layer import OpaqueLayer
+from plait.ir.layers.activations import Relu
+from plait.ir.layers.shape import Concat, Split, Transpose
+from plait.ir.layout import layout_named
+from plait.ir.text import parse_module
+from plait.ir.values import Constant
+from plait.ir.verify import diagnose
+
+X = TensorType(DType.F32, (2, 4))
+
+
+def module(*types: TensorType) -> Module:
+    return Module([Function("main", [Value(f"x{i}", t) for i, t in enumerate(types or (X,))])])
+
+
+def findings(found: Module, *, allow_unknown: bool = False) -> list[tuple[str, str]]:
+    return [(d.code, d.message) for d in diagnose(found, allow_unknown=allow_unknown)]
+
+
+def test_a_valid_module_has_no_findings() -> None:
+    good = module()
+    good.main.set_outputs([good.main.body.append(Relu(good.main.arguments[0])).result])
+    verify(good)
+    assert findings(good) == []
+
+
+def test_verify_raises_all_findings() -> None:
+    bad = module()
+    for _ in range(2):
+        bad.main.body.append(OpaqueLayer("rely", tuple(bad.main.arguments), declared=(X,)))
+    with pytest.raises(IRError, match="did you mean relu") as caught:
+        verify(bad)
+    assert [d.code for d in caught.value.diagnostics] == ["P101", "P101"]
+    verify(bad, allow_unknown=True)
+
+
+def test_result_counts() -> None:
+    bad = module()
+    split = Split(bad.main.arguments[0], sizes=(1, 1), axis=0)
+    bad.main.body.append(split, ["a"], [X])
+    relu = Relu(bad.main.arguments[0])
+    bad.main.body.append(relu, ["b", "c"], [X, X])
+    assert findings(bad) == [
+        ("P103", "split makes 2 results, not 1"),
+        ("P103", "relu makes 1 result, not 2"),
+    ]
+
+
+def test_operands_of_an_unexpected_rank() -> None:
+    bad = module(TensorType(DType.F32, ()))
+    bad.main.body.append(Concat(tuple(bad.main.arguments), axis=0), ["y"], [X])
+    bad.main.body.append(Transpose(bad.main.arguments[0], perm=(0, 1)), ["z"], [X])
+    (first, second) = findings(bad)
+    assert first[0] == second[0] == "P104" and "transpose: perm [0, 1] is not a permutation" in second[1]
+
+
+def test_a_rule_that_fails_on_its_operands() -> None:
+    class Odd(Relu):
+        def infer(self) -> TensorType:
+            raise IndexError("tuple index out of range")
+
+    Odd.spec = Relu.spec
+    bad = module()
+    bad.main.body.append(Odd(bad.main.arguments[0]), ["y"], [X])
+    assert findings(bad) == [("P104", "relu: operands do not fit together (tuple index out of range)")]
+
+
+def test_constants_that_types_name() -> None:
+    type = TensorType(Quantized(DType.I8, ConstantName("scale"), axis=1), (2, 4))
+    bad = module(type)
+    bad.main.body.append(OpaqueLayer("id", tuple(bad.main.arguments), declared=(type,)), ["y"], [type])
+    message = "names @scale, which is not a constant of the module"
+    assert findings(bad, allow_unknown=True) == [
+        ("P003", f"the type of %x0 {message}"),
+        ("P003", f"the type of %y {message}"),
+    ]
+    bad.add_constant("scale", np.ones(4, np.float32))
+    assert findings(bad, allow_unknown=True) == []
+
+
+def test_formats_of_arguments_of_functions_and_regions() -> None:
+    text = """\
+ir 1
+const @n : i64[] = 3
+const @go : bool[] = true
+net @main(%x: f32[2x4]) -> (%y: f32[2x4]) {
+  %y = loop(@n, @go, %x)
+    body (%i: i64[], %g: bool[], %v: f32[2x4]) -> (%g: bool[], %v: f32[2x4]) {
+    } : f32[2x4]
+}
+"""
+    bad = parse_module(text)
+    (loop,) = bad.main
+    for value in (bad.main.arguments[0], loop.regions()[0].arguments[2], loop.result):
+        value.type = TensorType(DType.F32, (2, 4), layout_named("nchw"))
+    assert findings(bad) == [
+        ("P106", "layout nchw does not fit rank 2"),
+        ("P106", "layout nchw does not fit rank 2"),
+        ("P106", "layout nchw does not fit rank 2"),
+    ]
+
+
+def test_constants_of_another_module() -> None:
+    bad = module()
+    stray = Constant("c", np.zeros(2, np.float32))
+    bad.main.body.append(Relu(stray))
+    bad.main.set_outputs([stray])
+    assert findings(bad) == [
+        ("P003", "constant @c is not in the module"),
+        ("P105", "output %c is not defined in net @main"),
+    ]
