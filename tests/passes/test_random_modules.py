@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plait.ir.verify import verify
-from plait.passes.manager import PassManager
+from plait.passes.manager import PassManager, run_pipeline
 from plait.passes.pipeline import Pipeline
 from plait.testing.equivalence import assert_equivalent
 from plait.testing.random_modules import COMPUTABLE, random_module
@@ -18,6 +18,8 @@ PASSES = [
     "cse",
     "dce{entries=main}",
     "fold-constants{unroll=3}",
+    "inline",
+    "outline{block=3}",
     "canonical",
     "convert-dtype{to=f64}",
 ]
@@ -35,6 +37,15 @@ def test_everything(pipeline: str) -> None:
         verify(module, allow_unknown=True)
         assert not manager.run(module), f"seed {seed}"
     assert changes, "the modules have something to change"
+
+
+def test_out_and_in_again() -> None:
+    for seed in range(20):
+        module = random_module(seed, 12, COMPUTABLE)
+        before = module.clone()
+        assert run_pipeline("outline{block=2},inline,dce{entries=main}", module)
+        assert list(module.functions) == ["main"]
+        assert_equivalent(module, before)
 
 
 @pytest.mark.parametrize("pipeline", PASSES)
