@@ -5,6 +5,7 @@ b = g(a); y = h(b)     ->     y = call(a) {callee = @f};  net @f(a) -> (y) { b =
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
@@ -31,7 +32,7 @@ class Outline(Pass):
     patterns of the names that nodes had in the original model; `block`, a number of layers, to divide the whole net
     into functions of so many. `net` is the function to take them from (main), `into` the name of the new one (block).
 
-    No value may lead from these layers through others back to them. Calls are not moved to functions, except in blocks.
+    No value may lead from these layers through others back to them. Calls stay where they are.
     """
 
     name = "outline"
@@ -49,8 +50,6 @@ class Outline(Pass):
             raise pass_error(f"there is no net {self.net!r}")
         changed = False
         for members in list(self.choose(module.functions[self.net].body)):
-            if all(isinstance(layer, Call) for layer in members):
-                continue
             if why := why_not(members):
                 first = members[0]
                 context.refuse(Refusal(self.name, "outline", first.describe(), why, first.locations))
@@ -63,8 +62,9 @@ class Outline(Pass):
     def choose(self, body: Region) -> Iterator[list[Layer]]:
         """Groups of layers, each for one function."""
         if self.block:
-            everything = list(body)
-            yield from (everything[i : i + self.block] for i in range(0, len(everything), self.block))
+            for called, run in itertools.groupby(list(body), key=lambda layer: isinstance(layer, Call)):
+                if not called:
+                    yield from _chunks(list(run), self.block)
             return
         members = [layer for layer in body if not isinstance(layer, Call) and self.wants(layer)]
         if members:
@@ -77,6 +77,10 @@ class Outline(Pass):
         return any(fnmatchcase(n, p.removeprefix("%")) for n in results for p in self.layers) or any(
             fnmatchcase(n, p) for n in nodes for p in self.locations
         )
+
+
+def _chunks(layers: list[Layer], size: int) -> Iterator[list[Layer]]:
+    yield from (layers[i : i + size] for i in range(0, len(layers), size))
 
 
 def why_not(members: Sequence[Layer]) -> str | None:

@@ -43,6 +43,7 @@ def test_out_and_in_again() -> None:
     for seed in range(20):
         module = random_module(seed, 12, COMPUTABLE)
         before = module.clone()
+        run_pipeline("inline", module)
         assert run_pipeline("outline{block=2},inline,dce{entries=main}", module)
         assert list(module.functions) == ["main"]
         assert_equivalent(module, before)
