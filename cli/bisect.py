@@ -16,7 +16,7 @@ from plait.cli.watching import show_diff
 
 if TYPE_CHECKING:
     from plait.ir import Module
-    from plait.passes.bisect import Bisection, FirstBadRewrite, Test
+    from plait.passes.manager.bisect import Bisection, FirstBadRewrite, Test
     from plait.passes.pipeline import Pipeline
 
 
@@ -33,8 +33,8 @@ def bisect_by_command(
         click.ClickException: the command fails on the input, passes at the end, or cannot be run.
         PassFailed: a pass fails by itself.
     """
-    from plait.passes.bisect import NothingToFind, bisect
-    from plait.passes.reproducer import write_reproducer
+    from plait.passes.manager.bisect import NothingToFind, bisect
+    from plait.passes.manager.reproducer import write_reproducer
 
     checks: list[str] = []
 
@@ -60,7 +60,7 @@ def bisect_by_command(
 
 def _test(check: Check, path: Path) -> Test:
     from plait.ir.text import save_ir
-    from plait.passes.bisect import Verdict
+    from plait.passes.manager.bisect import Verdict
 
     def test(module: Module) -> Verdict:
         path.with_suffix(".safetensors").unlink(missing_ok=True)
@@ -77,7 +77,7 @@ def _test(check: Check, path: Path) -> Test:
 
 
 def _why_not(error: Any) -> str:
-    from plait.passes.bisect import Verdict
+    from plait.passes.manager.bisect import Verdict
 
     if error.verdict is Verdict.SKIP:
         where = "the input" if error.at_input else "the result of the pipeline"

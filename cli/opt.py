@@ -112,8 +112,8 @@ def command(
 
 def _source(model: Path | None, pipeline: str | None, reproducer: Path | None) -> tuple[Path, Pipeline]:
     """The file to read and the pipeline to run on it."""
+    from plait.passes.manager.reproducer import read_pipeline
     from plait.passes.pipeline import Pipeline
-    from plait.passes.reproducer import read_pipeline
 
     if reproducer is not None:
         if model is not None or pipeline is not None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from plait.cli.output import Table, size
 
 if TYPE_CHECKING:
-    from plait.passes.instrumentation import Timing
-    from plait.passes.observer import PassRun
-    from plait.passes.statistics import PassChange, Statistics
+    from plait.passes.manager.instrumentation import Timing
+    from plait.passes.manager.observer import PassRun
+    from plait.passes.manager.statistics import PassChange, Statistics
 
 
 def show_timing(timing: Timing) -> None:

@@ -18,10 +18,10 @@ from plait.cli.complete import complete_pass
 from plait.cli.output import colour, print_json, printable
 
 if TYPE_CHECKING:
-    from plait.passes.instrumentation import Timing
-    from plait.passes.observer import Observer, PassRun
+    from plait.passes.manager.instrumentation import Timing
+    from plait.passes.manager.observer import Observer, PassRun
+    from plait.passes.manager.statistics import Statistics
     from plait.passes.pipeline import Pipeline
-    from plait.passes.statistics import Statistics
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -131,9 +131,9 @@ class Watching:
 
     def observers(self) -> list[Observer]:
         """Observers for the manager; call once."""
-        from plait.passes.instrumentation import Diff, Timing
-        from plait.passes.reproducer import Reproducer
-        from plait.passes.statistics import Statistics
+        from plait.passes.manager.instrumentation import Diff, Timing
+        from plait.passes.manager.reproducer import Reproducer
+        from plait.passes.manager.statistics import Statistics
 
         found: list[Observer] = [*self._printers()]
         if self.flags["diff"]:
@@ -149,7 +149,7 @@ class Watching:
         return found
 
     def _printers(self) -> list[Observer]:
-        from plait.passes.instrumentation import PrintIR, into_folder
+        from plait.passes.manager.instrumentation import PrintIR, into_folder
 
         wanted = {word.replace("-", "_"): self.flags[f"print_ir_{word.replace('-', '_')}"] for word, _ in _PRINTS}
         folder = self.flags["print_ir_dir"]

@@ -14,7 +14,7 @@ from plait.ir.module import Module
 from plait.passes.analyses.base import Analyses, Analysis
 
 if TYPE_CHECKING:
-    from plait.passes.observer import PassRun
+    from plait.passes.manager.observer import PassRun
     from plait.passes.rewriting.listener import Listener
 
 

@@ -38,8 +38,8 @@ from plait.passes.analyses.value_ranges import ValueRanges
 from plait.passes.base import Pass, PassContext
 from plait.passes.dce import Dce
 from plait.passes.manager import PassManager
+from plait.passes.manager.statistics import Facts
 from plait.passes.pipeline import Pipeline
-from plait.passes.statistics import Facts
 from plait.testing.random_modules import random_module
 
 TEXT = """ir 1

@@ -13,9 +13,9 @@ from plait.ir.layer import Layer
 from plait.ir.layers.activations import Relu, Sigmoid, Tanh
 from plait.ir.text import parse_module
 from plait.passes.base import Pass, PassContext, PassFailed
-from plait.passes.bisect import Bisection, NothingToFind, Verdict, bisect
 from plait.passes.cse import Cse
 from plait.passes.dce import Dce
+from plait.passes.manager.bisect import Bisection, NothingToFind, Verdict, bisect
 from plait.passes.pipeline import Pipeline
 from plait.passes.repeat import Repeat
 from plait.passes.rewrite import No, rewrite, rewrite_module

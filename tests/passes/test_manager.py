@@ -17,14 +17,14 @@ from plait.passes.base import Pass, PassContext, PassError, PassFailed
 from plait.passes.cse import Cse
 from plait.passes.dce import Dce
 from plait.passes.fuse_activation import FuseActivation
-from plait.passes.instrumentation import Diff, PrintIR, Timing, into_folder
 from plait.passes.manager import PassManager, run_pipeline
-from plait.passes.observer import Observer, PassRun
+from plait.passes.manager.instrumentation import Diff, PrintIR, Timing, into_folder
+from plait.passes.manager.observer import Observer, PassRun
+from plait.passes.manager.reproducer import Reproducer, read_pipeline
+from plait.passes.manager.statistics import Statistics
 from plait.passes.on_nets import OnNets
 from plait.passes.pipeline import Pipeline
 from plait.passes.repeat import Repeat
-from plait.passes.reproducer import Reproducer, read_pipeline
-from plait.passes.statistics import Statistics
 
 TEXT = """ir 1
 net @main(%x: f32[2x3]) -> (%y: f32[2x3]) {

@@ -6,7 +6,7 @@
 
     PassManager(pipeline, observers=[Counting()]).run(module)
 
-Observers that come with the manager stand in `plait.passes.instrumentation`, `statistics` and `reproducer`.
+Observers that come with the manager stand in `plait.passes.manager.instrumentation`, `statistics` and `reproducer`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.text.printer import print_module
 from plait.passes.base import Pass, PassContext
-from plait.passes.manager import PassManager
+from plait.passes.manager.runner import PassManager
 from plait.passes.pipeline import Pipeline
 from plait.passes.rewriting.listener import Limit
 from plait.passes.rewriting.rule import Pattern

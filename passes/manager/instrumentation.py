@@ -13,7 +13,7 @@ from plait.ir.files import write_text
 from plait.ir.module import Module
 from plait.ir.text.printer import print_module
 from plait.passes.base import PassFailed
-from plait.passes.observer import Observer, PassRun
+from plait.passes.manager.observer import Observer, PassRun
 
 Show = Callable[[PassRun, str, str], None]
 """Takes a run, "before" or "after", and the text of the module (large weights are only declared)."""

@@ -12,7 +12,7 @@ from plait.ir.module import Module
 from plait.ir.text.printer import print_module
 from plait.ir.verify import verify
 from plait.passes.base import Pass, PassContext, PassFailed
-from plait.passes.observer import Observer, PassRun
+from plait.passes.manager.observer import Observer, PassRun
 from plait.passes.pipeline import Pipeline
 
 
@@ -23,7 +23,7 @@ def count_layers(module: Module) -> int:
 
 @attrs.define
 class PassManager:
-    """Runs a pipeline. See `plait.passes.instrumentation` for observers that print, measure and write reproducers."""
+    """Runs a pipeline. Observers that print, measure and write reproducers stand beside this file."""
 
     pipeline: Pipeline
     verify: bool = True

@@ -21,7 +21,7 @@ from plait.ir.module import Module
 from plait.ir.text.files import save_ir
 from plait.ir.text.printer import print_module
 from plait.passes.base import PassFailed, pass_error
-from plait.passes.observer import Observer, PassRun
+from plait.passes.manager.observer import Observer, PassRun
 from plait.passes.pipeline import Pipeline
 
 _RUN = re.compile(r"// RUN:[ \t]*(.*?)[ \t]*\Z")

@@ -10,7 +10,7 @@ from plait.ir.module import Module
 from plait.passes.analyses.base import Analyses
 from plait.passes.analyses.costs import Costs
 from plait.passes.analyses.liveness import Liveness
-from plait.passes.observer import Observer, PassRun
+from plait.passes.manager.observer import Observer, PassRun
 
 
 @attrs.frozen
