@@ -35,7 +35,7 @@ def test_every_command_has_help(plait: Plait) -> None:
 
 
 def test_version(plait: Plait) -> None:
-    assert plait("--version").out == "plait 0.1.0\n"
+    assert plait("--version").out == "plait 0.2.0\n"
 
 
 # --- import and opt ---
