@@ -223,6 +223,9 @@ def _make(terms: Mapping[Monomial, int]) -> Dimension:
         return kept[()]
     if len(kept) > _TERMS:
         raise ValueError(f"a dimension has more than {_TERMS} terms")
+    quotients = [atom for monomial in kept for atom in monomial if isinstance(atom, Quotient)]
+    if sum(str(q).count("(") + 1 for q in quotients) > _PARENTHESES:  # the text could not be read back
+        raise ValueError("a dimension is a quotient of too many others")
     # Constant last, higher degree first: H*W+2*H+1.
     return Dim(tuple(sorted(kept.items(), key=lambda mc: (-len(mc[0]), [str(a) for a in mc[0]]))))
 

@@ -90,6 +90,18 @@ def test_malformed_text(text: str, message: str) -> None:
         parse_dim(text)
 
 
+def test_quotients_that_could_not_be_read_back() -> None:
+    with pytest.raises(ValueError, match="a quotient of too many others"):
+        parse_dim("N" + "".join(f"/{n}" for n in range(3, 900)))
+    with pytest.raises(ValueError, match="a quotient of too many others"):
+        sum((symbol(f"a{n}") // 2 for n in range(40)), start=symbol("N"))
+    deep: Dimension = symbol("N")
+    with pytest.raises(ValueError, match="a quotient of too many others"):
+        for n in range(900):
+            assert parse_dim(str(deep)) == deep
+            deep = (deep + n) // 3
+
+
 def test_equal_dims_are_equal_and_hash_equal() -> None:
     a, b = parse_dim("(H+W)/2+N"), parse_dim("N+(W+H)/2")
     assert a == b and hash(a) == hash(b)

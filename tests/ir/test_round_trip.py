@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
+from plait.ir.diagnostics import IRError
 from plait.ir.module import Module
 from plait.ir.text import parse_module, print_module
 from plait.ir.types import Type
@@ -39,3 +41,12 @@ def test_text_reads_back_as_the_same_module(module: Module) -> None:
     again = parse_module(text, weights=weights_of(module), allow_unknown=True)
     assert print_module(again) == text
     assert again == module
+
+
+def test_signs_that_end_lines_elsewhere_do_not_shift_what_follows() -> None:
+    text = 'ir 1\nnet @main(%"a\u2028b": f32[4]) -> (%y: f32[4]) {\n  // kept\n  %y = relu(%"a\u2028b") : f32[4]\n}\n'
+    assert print_module(parse_module(text)) == text
+    with pytest.raises(IRError) as caught:
+        parse_module(text.replace("= relu", "= rel"))
+    (span,) = (d.span for d in caught.value.diagnostics)
+    assert span is not None and (span.line, span.column) == (4, 8) and "rel(" in span.text
