@@ -9,12 +9,13 @@ BIN := $(VENV)/bin
 PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
 
-.PHONY: demo test nightly fuzz lint types docs check dev clean help
+.PHONY: demo test nightly fuzz lint types docs pages check dev clean help
 
 help:
 	@echo "make demo     tune and run a trained model, every stage shown"
 	@echo "make test     the tests"
 	@echo "make check    tests, lint, types, docs: what CI runs"
+	@echo "make pages    write docs/layers from the declarations of layers"
 	@echo "make nightly  the tests with the long ones"
 	@echo "make fuzz     random inputs to all that reads text, for FUZZ_SECONDS=60"
 	@echo "make dev      an editable install: edits are live, kernels are rebuilt at import"
@@ -46,6 +47,10 @@ types: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/python -m pytest -q tests/docs
+
+# The reference of layers is written from their declarations; `make docs` says if it is out of date.
+pages: $(VENV)/.installed
+	$(BIN)/plait layers --write docs/layers
 
 check: test lint types docs
 

@@ -21,6 +21,8 @@ MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
 """A model file that must be there."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 """A file to write."""
+FOLDER = click.Path(file_okay=False, path_type=Path)
+"""A folder to write files into."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 

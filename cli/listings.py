@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.common import JSON
+from plait.cli.common import FOLDER, JSON
 from plait.cli.output import Table, note, print_json
+
+if TYPE_CHECKING:
+    from plait.ir.registry import LayerSpec
 
 
 @click.command("routines")
@@ -19,12 +23,9 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
     """List the routines that layers can have, or those that PATTERN matches (as for `plait tune --routine`)."""
     from plait.backends.descriptor import RoutinePattern
     from plait.backends.routine import known_routines, routine_owner
-    from plait.ir import known_layers
-    from plait.ir.diagnostics import did_you_mean
 
-    if layer_name is not None and layer_name not in known_layers():
-        hint = did_you_mean(layer_name, known_layers()) or "`plait layers` lists them"
-        raise click.BadParameter(f"no kind of layer is called {layer_name!r}; {hint}", param_hint="--layer")
+    if layer_name is not None:
+        _known_layer(layer_name, "--layer")
     wanted = RoutinePattern.parse(pattern) if pattern else None
     found = [r for r in known_routines(layer_name) if wanted is None or wanted.matches(r.path)]
     if not found:
@@ -54,8 +55,34 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
 
 @click.command("layers")
 @JSON
-def layers(as_json: bool) -> None:
-    """List the kinds of layers with their operands and attributes."""
+@click.option("--write", "folder", type=FOLDER, help="Write the reference pages of the built-in layers into a folder.")
+@click.argument("name", required=False)
+def layers(name: str | None, folder: Path | None, as_json: bool) -> None:
+    """List the kinds of layers with their operands and attributes, or print the reference page of the layer NAME."""
+    from plait.cli.layer_pages import page, write_pages
+
+    if (name is not None) + (folder is not None) + as_json > 1:
+        raise click.UsageError("NAME, --json and --write exclude one another")
+    if name is not None:
+        click.echo(page(_known_layer(name, "NAME")), nl=False)
+    elif folder is not None:
+        for file in write_pages(folder):
+            note(f"{folder / file} is updated")
+    else:
+        _list_layers(as_json)
+
+
+def _known_layer(name: str, where: str) -> LayerSpec:
+    from plait.ir import known_layers
+    from plait.ir.diagnostics import did_you_mean
+
+    if name not in known_layers():
+        hint = did_you_mean(name, known_layers()) or "`plait layers` lists them"
+        raise click.BadParameter(f"no kind of layer is called {name!r}; {hint}", param_hint=where)
+    return known_layers()[name]
+
+
+def _list_layers(as_json: bool) -> None:
     from plait.ir import known_layers
     from plait.ir.plugins import owner
 

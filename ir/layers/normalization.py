@@ -110,7 +110,7 @@ class ScaleShift(Layer):
 @layer("local_response_norm")
 @attrs.define(eq=False)
 class LocalResponseNorm(Layer):
-    """`x / (k + alpha / size * sum of x² over `size` neighbouring channels) ** beta`.
+    """`x / (k + alpha / size * s) ** beta`, where s is the sum of x² over `size` neighbouring channels.
 
     Operands:
         x: images [N, C, H, W].

@@ -125,6 +125,8 @@ def test_missing_weights_file(plait: Plait, tiny: Path) -> None:
         (["opt", "tiny.ir", "--print-ir-after", "cse", "-p", "dce"], "no pass 'cse'"),
         (["opt"], "Missing argument"),
         (["routines", "--layer", "conv"], "did you mean conv2d"),
+        (["layers", "conv"], "did you mean conv2d"),
+        (["layers", "conv2d", "--json"], "exclude one another"),
         (["routines", "nchw16c", "--layer", "conv2d"], "'nchw16c' matches no routine of conv2d"),
         (["bench", "notes.txt"], "neither a .plait package nor a tuned .ir file"),
     ],

@@ -21,6 +21,8 @@ def test_routines(plait: Plait) -> None:
 def test_layers_and_passes(plait: Plait) -> None:
     assert "conv2d" in plait("layers").out
     assert json.loads(plait("layers", "--json").out)["schema"] == "layers/1"
+    assert plait("layers", "conv2d").out.startswith("# conv2d\n\n2-D convolution")
+    assert plait("layers", "--write", "pages").code == 0 and Path("pages/conv2d.md").exists()
     passes = json.loads(plait("passes", "--json").out)
     assert passes["schema"] == "passes/1" and "default" in passes["pipelines"]
 
