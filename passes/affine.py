@@ -13,7 +13,6 @@ from plait.ir.diagnostics import IRError
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Div, Mul, Sub
 from plait.ir.layers.normalization import BatchNorm, ScaleShift
-from plait.ir.types import DType
 from plait.ir.values import Array, Constant, Value
 from plait.passes.rewrite import No
 
@@ -41,8 +40,8 @@ class Affine:
 
 
 def constant_data(value: Value | None) -> Array | None:
-    """The elements of a constant, or None if `value` is no constant, is stored as bf16, or has no data at hand."""
-    if not isinstance(value, Constant) or value.type.dtype is DType.BF16:
+    """The elements of a constant, or None if `value` is no constant or has no data at hand."""
+    if not isinstance(value, Constant):
         return None
     try:
         return value.data

@@ -16,7 +16,6 @@ from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layers.elementwise import Adapt
 from plait.ir.layers.shape import ShapeOf
 from plait.ir.module import Module
-from plait.ir.types import DType
 from plait.ir.values import Array, Constant, Value
 from plait.passes.affine import constant_data
 from plait.passes.base import Pass, PassContext
@@ -53,8 +52,7 @@ def folding_rule(max_bytes: int) -> Rule:
 
 def _evaluate(layer: Layer, builder: Builder) -> tuple[Value, ...] | No:
     slots: list[Array | None] = [None if v is None else constant_data(v) for v in layer.operand_slots()]
-    half = any(r.type.dtype is DType.BF16 for r in layer.results)
-    if half or sum(s is not None for s in slots) != len(layer.operands):
+    if sum(s is not None for s in slots) != len(layer.operands):
         return No("the data of an operand are not at hand")
     try:
         found = layer.reference(*slots)
