@@ -89,5 +89,5 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/pip install -q "pygls>=2" pytest hypothesis onnxruntime ruff mypy "setuptools>=70.1"
+	$(BIN)/pip install -q "pygls>=2" pytest hypothesis onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
 	touch $@

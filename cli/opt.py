@@ -37,6 +37,9 @@ _MODEL = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path
 @click.option(
     "-o", "--output", type=FILE, help="The .ir file to write, weights beside it (default: text on standard output)."
 )
+@click.option(
+    "--generic", is_flag=True, help="Write generic MLIR text (see docs/generic-form.md), which can be read again."
+)
 @click.option("--allow-unknown", is_flag=True, help="Keep layers of unknown kinds as they are, instead of failing.")
 @click.option("--verbose", is_flag=True, help="Print each rewrite, and why rewrites did not apply, to standard error.")
 @watching_options
@@ -64,6 +67,7 @@ def command(
     model: Path | None,
     pipeline: str,
     output: Path | None,
+    generic: bool,
     allow_unknown: bool,
     verbose: bool,
     run_reproducer: Path | None,
@@ -107,7 +111,7 @@ def command(
     manager.observers = watching.observers()
     manager.run(module, context)
     watching.report(as_json)
-    _write(module, target, before)
+    _write(module, target, before, generic)
 
 
 def _source(model: Path | None, pipeline: str | None, reproducer: Path | None) -> tuple[Path, Pipeline]:
@@ -151,15 +155,16 @@ def _read_stdin(allow_unknown: bool) -> Module:
     return parse_module(sys.stdin.read(), "<stdin>", weights=loader, allow_unknown=allow_unknown)
 
 
-def _write(module: Module, output: Path | None, before: set[str]) -> None:
+def _write(module: Module, output: Path | None, before: set[str], generic: bool) -> None:
+    from plait.ir.generic import print_generic
     from plait.ir.text import print_module, save_ir
 
     if output is not None:
-        save_ir(module, output)
+        save_ir(module, output, generic=generic)
         click.echo(f"wrote {output}", err=True)
         return
     from plait.ir.literals import is_inline
 
-    click.echo(print_module(module), nl=False)
+    click.echo(print_generic(module) if generic else print_module(module), nl=False)
     if any(name not in before and not is_inline(c.type) for name, c in module.constants.items()):
         note("weights were computed, and text does not hold them: write a file with -o to keep them")

@@ -28,7 +28,8 @@ def load_model(path: str | Path, **options: Any) -> Module:
     """Read a model file of any known format; the content decides, then the suffix.
 
     Args:
-        path: an ONNX file, the text form of the IR (`.ir`), or a file for a registered frontend.
+        path: an ONNX file, the text form of the IR (`.ir`), generic MLIR text (`.mlir`), or a file for a registered
+            frontend.
         options: those of the reader: `plait.frontends.onnx.import_onnx` or `plait.ir.text.load_ir`; others take none.
 
     Raises:
@@ -47,8 +48,8 @@ def load_model(path: str | Path, **options: Any) -> Module:
 
 
 def is_ir_text(path: Path) -> bool:
-    """Whether a file is IR text: by its suffix, else by its first line."""
-    if path.suffix == ".ir":
+    """Whether a file is IR text, be it generic MLIR text: by its suffix, else by its first line."""
+    if path.suffix == ".ir" or (path.suffix == ".mlir" and frontend_of(path) is None):
         return True
     try:
         with open(path, "rb") as file:
@@ -57,6 +58,8 @@ def is_ir_text(path: Path) -> bool:
         return False  # the reader of the suffix' format says what is wrong
     lines = (line.strip() for line in head.splitlines())
     first = next((line for line in lines if line and not line.startswith(b"//")), b"")
+    if first.startswith(b'"builtin.module"'):
+        return True
     return first.split()[:1] == [b"ir"] and first.split()[1:2] != [] and first.split()[1].isdigit()
 
 

@@ -17,7 +17,7 @@ from plait.ir.weights import read_weights, write_weights
 
 
 def load_ir(path: str | Path, *, allow_unknown: bool = False, check: bool = True) -> Module:
-    """Read an `.ir` file and map its weights.
+    """Read an `.ir` file, or one of generic MLIR text, and map its weights.
 
     Raises:
         IRError: the text or the weights are not valid.
@@ -36,13 +36,22 @@ def load_ir(path: str | Path, *, allow_unknown: bool = False, check: bool = True
     return parse_module(text, str(path), weights=loader, allow_unknown=allow_unknown, check=check)
 
 
-def save_ir(module: Module, path: str | Path, *, locations: bool = True) -> None:
+def save_ir(module: Module, path: str | Path, *, locations: bool = True, generic: bool = False) -> None:
     """Write an `.ir` file, and its weights to a file of the same stem with suffix `.safetensors`. Both are written
-    atomically."""
+    atomically.
+
+    Args:
+        locations: whether they are written. generic: write generic MLIR text instead (suffix `.mlir` by custom).
+    """
     path = Path(path)
     external = [c for c in module.constants.values() if not is_inline(c.type)]
     digest = ""
     if external:
         module.weights_file = path.with_suffix(".safetensors").name
         digest = write_weights(path.parent / module.weights_file, {c.name: (c.type, c.data) for c in external})
-    write_text(path, print_module(module, locations=locations, weights_hash=digest))
+    if generic:
+        from plait.ir.generic import print_generic
+
+        write_text(path, print_generic(module, locations=locations, weights_hash=digest))
+    else:
+        write_text(path, print_module(module, locations=locations, weights_hash=digest))

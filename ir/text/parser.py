@@ -4,6 +4,7 @@ once."""
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,7 +42,7 @@ def parse_module(
     allow_unknown: bool = False,
     check: bool = True,
 ) -> Module:
-    """Read the text form.
+    """Read the text form, or generic MLIR text (see `plait.ir.generic`).
 
     Args:
         text: the whole text.
@@ -71,16 +72,32 @@ def parse_partial(
 
     The module holds what is right: for editors, not for passes, if there are errors.
     """
-    source = Source.of(file, text)
     with _no_garbage_collection():
         try:
-            syntax, errors, lost = read_on(text, source)
+            source, syntax, errors, lost = _records(text, file)
         except IRError as error:
             return Module(), list(error.diagnostics)
         builder = _Builder(source, weights, allow_unknown, lost)
         builder.errors += errors
         module = builder.build(syntax, check)
     return module, sorted(builder.errors, key=lambda d: (d.span.line, d.span.column) if d.span else (1 << 30, 0))
+
+
+def is_generic(text: str) -> bool:
+    """Whether this is generic MLIR text rather than the text form."""
+    return _GENERIC.match(text) is not None
+
+
+_GENERIC = re.compile(r'(?:\s|//[^\n]*\n)*+"builtin\.module"')
+
+
+def _records(text: str, file: str) -> tuple[Source, ModuleSyntax, list[Diagnostic], set[str]]:
+    if is_generic(text):
+        from plait.ir.generic.reader import read_generic
+
+        return (*read_generic(text, file), set())
+    source = Source.of(file, text)
+    return (source, *read_on(text, source))
 
 
 @contextmanager
@@ -197,25 +214,31 @@ class _Builder:
         return None
 
     def add_inline(self, item: DeclaredSyntax) -> None:
+        constant = self.inline(item)
+        if constant is None:
+            self.lost.add(str(item.name))
+        else:
+            self.adopt(item.name, constant)
+
+    def inline(self, item: DeclaredSyntax) -> Constant | None:
+        """The constant; None after reporting why there is none."""
         name, type = self.name(item.name), self.constant_type(item)
         if type is None:
-            self.lost.add(str(item.name))
-            return
+            return None
         try:
             literal = plain(item.literal)
         except BadLiteral as bad:
             self.error("P006", bad.fault.at(item.name), bad.fault.message)
-            return
+            return None
         count = len(literal) if isinstance(literal, tuple) else 1
         if not type.is_static or type.elements != count:
             self.error("P006", item.name, f"@{name} has type {constant_type(type)} but {count} elements")
-            return
+            return None
         try:
-            data = read_literal(literal, type)
+            return Constant(name, read_literal(literal, type), type=type)
         except (ValueError, TypeError, OverflowError) as error:
             self.error("P006", item.name, f"@{name}: {error}")
-            return
-        self.adopt(item.name, Constant(name, data, type=type))
+            return None
 
     def adopt(self, token: lark.Token, constant: Constant) -> None:
         if constant.name in self.module.constants:

@@ -51,7 +51,7 @@ def constant_type(type: Type) -> str:
 def layer_text(layer: Layer, names: Names | None = None, *, locations: bool = True) -> str:
     """One layer without its comment: one line (wrapped before `via` if it would be long), and those of its regions."""
     if names is None:
-        inside = [*(r for region in layer.regions() for r in _defined(region))]
+        inside = [*(r for region in layer.regions() for r in defined_values(region))]
         read = [v for region in layer.regions() for inner in region.walk() for v in inner.operands]
         yielded = [v for region in layer.regions() for nested in region.nest() for v in nested.outputs]
         names = Names((*layer.operands, *layer.results, *inside, *read, *yielded))
@@ -85,19 +85,19 @@ class Names:
 
 
 def _function(function: Function, style: Style) -> str:
-    names = Names(_defined(function.body))
+    names = Names(defined_values(function.body))
     outputs = ", ".join(_output(v, n, names) for v, n in zip(function.outputs, function.output_names, strict=True))
     head = f"net @{name_text(function.name)}({_arguments(function.body, names)}) -> ({outputs}) {{"
     return "\n".join([*_comment(function.comment, "", style), head, *_rows(function.body, names, "  ", style), "}"])
 
 
-def _defined(region: Region) -> Iterator[Value]:
+def defined_values(region: Region) -> Iterator[Value]:
     """All values that a region and those in it define, in the order of the text."""
     yield from region.arguments
     for layer in region:
         yield from layer.results
         for inner in layer.regions():
-            yield from _defined(inner)
+            yield from defined_values(inner)
 
 
 def _arguments(region: Region, names: Names) -> str:
@@ -126,7 +126,7 @@ def _layer(layer: Layer, names: Names, indent: str, style: Style) -> Iterator[st
     text += f" = {layer.op}({', '.join(_operands(layer, names))})"
     if attributes := layer.attributes():
         text += f" {attribute_text(attributes)}"
-    if regions := _named_regions(layer):
+    if regions := named_regions(layer):
         for name, region in regions:
             yield text
             outputs = ", ".join(_output(v, None, names) for v in region.outputs)
@@ -147,7 +147,8 @@ def _layer(layer: Layer, names: Names, indent: str, style: Style) -> Iterator[st
     yield text + tail
 
 
-def _named_regions(layer: Layer) -> list[tuple[str, Region]]:
+def named_regions(layer: Layer) -> list[tuple[str, Region]]:
+    """The regions of a layer with their names in the text."""
     if isinstance(layer, OpaqueLayer):
         return list(layer.bodies.items())
     return [(spec.name, getattr(layer, spec.field)) for spec in layer.spec.regions]

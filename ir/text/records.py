@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import attrs
 import lark
@@ -20,7 +20,7 @@ class Source:
     lines: list[str]
 
     @classmethod
-    def of(cls, file: str, text: str) -> Source:
+    def of(cls, file: str, text: str) -> Self:
         """A text in lines as the lexer counts them: what else ends lines, such as U+2028, may stand in strings."""
         return cls(file, [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")])
 
@@ -29,7 +29,9 @@ class Source:
         line = token.line or 1
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         column = token.column or 1
-        return Span(self.file, line, column, column + len(token), text)
+        # Tokens of the generic form spell other than their place in the text.
+        end = token.end_column if token.end_column and token.end_line == line else column + len(token)
+        return Span(self.file, line, column, end, text)
 
     def comment_above(self, token: lark.Token) -> str:
         """The lines of comment directly above the statement that starts with this token, without their `//`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lark
@@ -54,7 +55,7 @@ def read(text: str, source: Source, start: str = "module") -> Any:
     try:
         return _parser(start).parse(text, start=start)
     except lark.UnexpectedInput as error:
-        raise IRError(_syntax_error(error, source)) from None
+        raise IRError(syntax_error(error, source)) from None
 
 
 def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], set[str]]:
@@ -73,7 +74,7 @@ def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], 
             syntax: Any = _parser().parse(text, start="module")
             return syntax, found, lost
         except lark.UnexpectedInput as error:
-            found.append(_syntax_error(error, source))
+            found.append(syntax_error(error, source))
             at_start = "VALUE" in _wanted(error)
             blanked = blank_statement(text, found[-1].span, at_start)
             if blanked is None or len(found) == ERROR_LIMIT:
@@ -129,9 +130,13 @@ _PEOPLE = {
 @functools.cache
 def _spellings() -> dict[str, str]:
     """How messages call each terminal: fixed ones by their text in quotes, the others in words."""
-    terminals = (*_parser().terminals, *_parser("patterns").terminals)
+    return spellings_of((*_parser().terminals, *_parser("patterns").terminals), _PEOPLE)
+
+
+def spellings_of(terminals: Iterable[lark.lexer.TerminalDef], people: Mapping[str, str]) -> dict[str, str]:
+    """How messages call each terminal: fixed ones by their text in quotes, the others as `people` do."""
     fixed = {t.name: repr(t.pattern.value) for t in terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
-    return {**fixed, **_PEOPLE}
+    return {**fixed, **people}
 
 
 def _wanted(error: lark.UnexpectedInput) -> set[str]:
@@ -143,7 +148,8 @@ def _wanted(error: lark.UnexpectedInput) -> set[str]:
     return set(error.allowed or ())
 
 
-def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
+def syntax_error(error: lark.UnexpectedInput, source: Source, spellings: Mapping[str, str] | None = None) -> Diagnostic:
+    """P001 for an error of Lark; `spellings` are how the message calls the terminals of a grammar (default: this)."""
     if isinstance(error, lark.UnexpectedToken):
         token = error.token
         found = "the end of the file" if token.type == "$END" else repr(str(token))
@@ -158,7 +164,8 @@ def _syntax_error(error: lark.UnexpectedInput, source: Source) -> Diagnostic:
         line = source.lines[error.line - 1] if error.line <= len(source.lines) else ""
         found = repr(error.char)
         span = Span(source.file, error.line, error.column, error.column + 1, line)
-    names = sorted({_spellings().get(w, w) for w in _wanted(error)})
+    spelled = _spellings() if spellings is None else spellings
+    names = sorted({spelled.get(w, w) for w in _wanted(error)})
     return Diagnostic(
         "P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span
     )
@@ -271,7 +278,8 @@ def _tensor(element: str, shape: str, layout: str | None, device: str | None) ->
         raise _Malformed(0, error) from None
 
 
-def _wrapped(token: lark.Token, inner: Type | Fault, make: type[SequenceType] | type[OptionalType]) -> TypeSyntax:
+def wrapped(token: lark.Token, inner: Type | Fault, make: type[SequenceType] | type[OptionalType]) -> TypeSyntax:
+    """A type that holds another one, or the fault of that one."""
     if isinstance(inner, Fault):
         return TypeSyntax(token, inner)
     depth, element = 1, inner
@@ -342,10 +350,10 @@ class _ToSyntax(PatternCallbacks, lark.Transformer[Any, Any]):
         return TypeSyntax(c[0], type)
 
     def seq(self, c: list[Any]) -> TypeSyntax:
-        return _wrapped(c[0], c[1].type, SequenceType)
+        return wrapped(c[0], c[1].type, SequenceType)
 
     def optional(self, c: list[Any]) -> TypeSyntax:
-        return _wrapped(c[0], c[1].type, OptionalType)
+        return wrapped(c[0], c[1].type, OptionalType)
 
     def quantized(self, c: list[Any]) -> ElementType | Fault:
         try:

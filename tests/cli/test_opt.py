@@ -305,3 +305,17 @@ def test_bisect_errors(
     assert (outcome.code, outcome.out) == (code, ""), outcome.err
     assert message in outcome.err
     assert listing() == before
+
+
+def test_generic_text_is_written_and_read(plait: Plait, tiny: Path) -> None:
+    wanted = plait("opt", tiny, "-p", "").out
+    outcome = plait("opt", tiny, "-p", "", "--generic")
+    assert outcome.out.startswith('"builtin.module"() ({\n') and '"plait.conv2d"(' in outcome.out
+    Path("a.txt").write_text(outcome.out, encoding="utf-8")
+    assert plait("opt", tiny, "-p", "", "--generic", "-o", "b.mlir").code == 0
+    for file in ("a.txt", "b.mlir"):
+        assert plait("opt", file, "-p", "").out == wanted
+    assert plait("opt", "b.mlir").out == plait("opt", tiny).out
+    Path("c.mlir").write_text("module {\n}\n", encoding="utf-8")
+    outcome = plait("opt", "c.mlir")
+    assert outcome.code == 3 and "c.mlir:1:1: error[P001]: unexpected 'module'" in outcome.err

@@ -12,6 +12,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)+)"')
 
 def modules() -> list[str]:
     """The cases of the `.ir` tests, the modules in the documentation, and random modules."""
+    from plait.ir.generic import print_generic
     from plait.ir.text import print_module
     from plait.testing.ir_files import read_cases
     from plait.testing.random_modules import random_module
@@ -21,7 +22,8 @@ def modules() -> list[str]:
         cases = read_cases(path.read_text(encoding="utf-8"), path.name)
         found += ["".join(case.source) for case in cases]
     found += [body for kind, body in _blocks() if kind == "ir"]
-    return found + [print_module(random_module(seed, layers=seed % 6)) for seed in range(100)]
+    found += [print_module(random_module(seed, layers=seed % 6)) for seed in range(100)]
+    return found + [print_generic(random_module(seed, layers=seed % 6)) for seed in range(100, 150)]
 
 
 def pipelines() -> list[str]:
@@ -48,7 +50,8 @@ def words() -> list[str]:
     from plait.ir.registry import known_layers
     from plait.passes.registry import known_passes
 
-    grammar = (ROOT / "ir/text/grammar.lark").read_text(encoding="utf-8")
+    grammars = [(ROOT / "ir" / form / "grammar.lark").read_text(encoding="utf-8") for form in ("text", "generic")]
+    grammar = "".join(grammars)
     layers = known_layers()
     fields = {f.name for spec in layers.values() for f in (*spec.operands, *spec.attributes)}
     names = [*layers, *sorted(fields), *known_passes(), *KINDS, *(d.value for d in DType)]
