@@ -137,7 +137,7 @@ class _FunctionText:
         if isinstance(layer, OpaqueLayer):
             if regions:
                 yield f"plait.region_names = {array_text([name for name, _ in regions])}"
-            if layer.fields:
+            if any(layer.fields):
                 yield f"plait.operand_names = {array_text(layer.fields)}"
             if not all(is_key(name) for name in layer.values):
                 yield f"plait.attributes = {attribute_text(layer.values)}"
