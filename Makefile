@@ -30,9 +30,10 @@ test: $(VENV)/.test
 nightly: $(VENV)/.test
 	$(BIN)/python -m pytest -q
 
-# Two thirds of the time for modules, the rest for what is smaller. The first line of each says which engine it uses.
+# Half of the time for modules, the rest for what is smaller. The first line of each says which engine it uses.
 fuzz: $(VENV)/.fuzz
-	$(BIN)/python tests/fuzz/fuzz_parser.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) * 2 / 3))
+	$(BIN)/python tests/fuzz/fuzz_parser.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 2))
+	$(BIN)/python tests/fuzz/fuzz_generic.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 	$(BIN)/python tests/fuzz/fuzz_pipeline.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 	$(BIN)/python tests/fuzz/fuzz_pattern.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 

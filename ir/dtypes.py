@@ -396,6 +396,8 @@ def _read(text: str, number: type[int] | type[float]) -> Any:
         return ConstantName(unquote(text[1:]) if text.startswith('@"') else text[1:])
     if text.startswith("["):
         items = [part.strip() for part in text[1:-1].split(",")]
+        if "@" in text or "[" in text[1:]:
+            raise ValueError(f"a quantized type wants numbers in a list, or the name of one constant, got {text!r}")
         return tuple(_read(part, number) for part in items if part or len(items) > 1)
     try:
         return number(text)

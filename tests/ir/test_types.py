@@ -135,6 +135,8 @@ def test_quantized_types_of_other_spellings() -> None:
         ("q8<[a] axis 0>", "wants a number, got 'a'"),
         ("q8<[1,] axis 0>", "wants a number, got ''"),
         ("q8<[1]>", "need an axis"),
+        ("q8<[@a, 1.0] axis 0>", "wants numbers in a list, or the name of one constant"),
+        ("q8<[1.0]:[@a] axis 0>", "wants numbers in a list, or the name of one constant"),
         ("q8<@s:[1, 2]>", "need an axis"),
         ("q8<1 axis 0>", "has no axis"),
         ("q8<[] axis 0>", "there is no scale"),

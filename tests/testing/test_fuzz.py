@@ -43,7 +43,7 @@ def test_harness_finds_nothing(name: str) -> None:
 
 
 def test_there_are_harnesses() -> None:
-    assert {"fuzz_parser", "fuzz_pattern", "fuzz_pipeline"} <= set(HARNESSES)
+    assert {"fuzz_generic", "fuzz_parser", "fuzz_pattern", "fuzz_pipeline"} <= set(HARNESSES)
 
 
 def test_mutation_finds_what_is_planted_and_repeats_it(tmp_path: Path) -> None:
