@@ -257,7 +257,7 @@ class Pad(Layer):
     Attributes:
         before: elements to add before the first, for each axis.
         after: elements to add after the last, for each axis.
-        value: what is added, rounded to the type of `x`.
+        value: what is added, converted to the type of `x`.
     Shapes: each dimension d to `d + before + after`.
     Types: numbers; the result has the type of `x`.
     Example:
