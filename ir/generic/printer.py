@@ -166,12 +166,18 @@ def _count(operand: Value | tuple[Value, ...] | None) -> int:
 
 
 def _has_form(places: Sequence[Location]) -> bool:
-    return all(stands_anywhere(place.file) and stands_anywhere(place.name) for place in places)
+    """Whether MLIR can say these places: it takes equal ones for one."""
+    return len(set(places)) == len(places) and all(
+        stands_anywhere(place.file) and stands_anywhere(place.name) for place in places
+    )
 
 
 def _location(places: Sequence[Location]) -> str:
-    """Nodes of a model file: names at a file. (Their line and column are not known.)"""
+    """Nodes of a model file: names at a file. (Their line and column are not known.)
+
+    Where there are none it says so: MLIR makes the place in the text a location else.
+    """
     if not places or not _has_form(places):
-        return ""
+        return " loc(unknown)"
     shown = [f"{string(place.name)}({string(place.file)}:0:0)" for place in places]
     return f" loc({shown[0]})" if len(shown) == 1 else f" loc(fused[{', '.join(shown)}])"
