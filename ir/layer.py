@@ -3,18 +3,28 @@ chosen."""
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
 
-from plait.ir.diagnostics import Location, Span
+from plait.ir.diagnostics import Location, ShapeError, Span
+from plait.ir.dtypes import DType, Quantized
 from plait.ir.types import Type
 from plait.ir.values import Array, Value
 
 if TYPE_CHECKING:
     from plait.ir.region import Region
     from plait.ir.registry import LayerSpec
+
+
+class Elements(enum.Enum):
+    """Kinds of element types. Quantized ones count as all of them, since they stand for real numbers."""
+
+    ANY = "anything"
+    NUMBERS = "numbers"
+    FLOATS = "floating-point numbers"
 
 
 class Scope(Protocol):
@@ -41,6 +51,10 @@ class Layer:
     spec: ClassVar[LayerSpec]
     declares_types: ClassVar[bool] = False
     """Result types follow from nothing and are stated with the layer: `infer` gives `declared`."""
+    elements: ClassVar[Elements] = Elements.ANY
+    """Which element types the operands may have."""
+    one_type: ClassVar[bool] = False
+    """Whether all operands have one element type (quantized ones aside: they stand for real numbers)."""
 
     via: str | None = attrs.field(default=None, kw_only=True)
     """Path of the chosen routine, with its variant: `cpu/f32/nchw16c/direct[tile=14x2]`."""
@@ -134,9 +148,27 @@ class Layer:
         return value
 
     def result_types(self) -> tuple[Type, ...]:
-        """`infer`, always as a tuple."""
+        """`infer`, always as a tuple, after a check of the operands' element types.
+
+        Raises:
+            ShapeError: operands and attributes do not fit together.
+        """
+        if self.elements is not Elements.ANY:
+            self._check_elements()
         types = self.infer()
         return types if isinstance(types, tuple) else (types,)
+
+    def _check_elements(self) -> None:
+        plain: DType | None = None
+        for name, value in self.named_operands():
+            dtype = value.type.dtype
+            if isinstance(dtype, Quantized):
+                continue
+            if not (dtype.is_float or (self.elements is Elements.NUMBERS and (dtype.is_integer or dtype.is_complex))):
+                raise ShapeError(f"{name} must hold {self.elements.value}, got {value.type}")
+            if self.one_type and plain not in (None, dtype):
+                raise ShapeError(f"operands have dtypes {plain} and {dtype}")
+            plain = dtype
 
     def with_operands(self, mapping: Mapping[Value, Value]) -> Layer:
         """A detached copy with operands replaced, and regions copied so that they read the replaced values."""

@@ -6,7 +6,7 @@ import attrs
 
 from plait.ir.activation import Activation
 from plait.ir.attributes import number
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -25,6 +25,8 @@ class ActivationLayer(Layer):
         (%x: f32[1x8x4x4])
         %y = op(%x)
     """
+
+    elements = Elements.NUMBERS
 
     x: Value
 

@@ -8,7 +8,7 @@ import numpy as np
 from plait.ir.activation import NONE, Activation, activation
 from plait.ir.attributes import integer, pads, pair
 from plait.ir.diagnostics import ShapeError
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import show, want_rank, window_extent
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
@@ -45,6 +45,9 @@ class Conv2d(Layer):
         %y = conv2d(%x, %w, %b) {stride = [2, 2], pad = [1, 1, 1, 1], act = relu}
     Source: ONNX operator specification, Conv.
     """
+
+    elements = Elements.FLOATS
+    one_type = True
 
     x: Value
     weight: Value

@@ -15,7 +15,7 @@ from plait.ir.attributes import dtype as dtype_converter
 from plait.ir.casting import ROUNDINGS, can_cast, cast_array
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import DType, ElementType, Quantized, is_floating
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import broadcast
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
@@ -40,6 +40,9 @@ class Binary(Layer):
         %y = op(%a, %b)
     """
 
+    elements = Elements.NUMBERS
+    one_type = True
+
     function: ClassVar[Callable[..., Any]]
 
     a: Value
@@ -47,8 +50,6 @@ class Binary(Layer):
     act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
 
     def infer(self) -> TensorType:
-        if self.a.type.dtype != self.b.type.dtype:
-            raise ShapeError(f"operands have dtypes {self.a.type.dtype} and {self.b.type.dtype}")
         return TensorType(self.a.type.dtype, broadcast([self.a.type.shape, self.b.type.shape]))
 
     def flops(self) -> int:
@@ -189,6 +190,8 @@ class Unary(Layer):
         %y = unary(%x) {fn = exp}
     Source: ONNX operator specification, Exp, Log, Sqrt, Abs, Neg, Floor, Ceil, Reciprocal, Erf.
     """
+
+    elements = Elements.NUMBERS
 
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)

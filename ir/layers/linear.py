@@ -8,7 +8,7 @@ import numpy as np
 from plait.ir.activation import NONE, Activation, activation
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import is_floating
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import broadcast, want_rank
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
@@ -34,6 +34,9 @@ class FullyConnected(Layer):
         %y = fully_connected(%x, %w, %b)
     Source: ONNX operator specification, Gemm (transB = 1).
     """
+
+    elements = Elements.FLOATS
+    one_type = True
 
     x: Value
     weight: Value
@@ -76,6 +79,9 @@ class Matmul(Layer):
         %y = matmul(%a, %b)
     Source: ONNX operator specification, MatMul (of operands with at least 2 dimensions).
     """
+
+    elements = Elements.NUMBERS
+    one_type = True
 
     a: Value
     b: Value

@@ -8,7 +8,7 @@ import numpy as np
 from plait.ir.activation import NONE, Activation, activation
 from plait.ir.attributes import integer, number
 from plait.ir.diagnostics import ShapeError
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import axis_in, want_rank
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
@@ -40,6 +40,8 @@ class BatchNorm(Layer):
         %y = batch_norm(%x, %s, %b, %m, %v)
     Source: Ioffe & Szegedy 2015; ONNX operator specification, BatchNormalization (training_mode = 0).
     """
+
+    elements = Elements.FLOATS
 
     x: Value
     scale: Value
@@ -86,6 +88,8 @@ class ScaleShift(Layer):
     Source: Plait; the affine part of batch normalisation, Ioffe & Szegedy 2015.
     """
 
+    elements = Elements.FLOATS
+
     x: Value
     scale: Value
     shift: Value
@@ -129,6 +133,8 @@ class LocalResponseNorm(Layer):
     Source: Krizhevsky et al. 2012; ONNX operator specification, LRN.
     """
 
+    elements = Elements.FLOATS
+
     x: Value
     size: int = attrs.field(converter=integer, kw_only=True)
     alpha: float = attrs.field(default=1e-4, converter=number, kw_only=True)
@@ -170,6 +176,8 @@ class Softmax(Layer):
     Source: ONNX operator specification, Softmax (from version 13).
     """
 
+    elements = Elements.FLOATS
+
     x: Value
     axis: int = attrs.field(default=-1, converter=integer, kw_only=True)
 
@@ -208,6 +216,8 @@ class LayerNorm(Layer):
         %y = layer_norm(%x, %s, %b)
     Source: Ba et al. 2016; ONNX operator specification, LayerNormalization.
     """
+
+    elements = Elements.FLOATS
 
     x: Value
     scale: Value

@@ -8,7 +8,7 @@ import numpy as np
 from plait.ir.attributes import boolean, pads, pair
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import DType, is_floating
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import want_rank, window_extent
 from plait.ir.layers.conv import windows
 from plait.ir.registry import layer
@@ -69,6 +69,8 @@ class MaxPool2d(Layer):
     Source: ONNX operator specification, MaxPool.
     """
 
+    elements = Elements.NUMBERS
+
     x: Value
     kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
     stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
@@ -117,6 +119,8 @@ class AvgPool2d(Layer):
     Source: ONNX operator specification, AveragePool.
     """
 
+    elements = Elements.NUMBERS
+
     x: Value
     kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
     stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
@@ -162,6 +166,8 @@ class GlobalAvgPool(Layer):
         %y = global_avg_pool(%x)
     Source: Lin et al. 2014, Network in network; ONNX operator specification, GlobalAveragePool.
     """
+
+    elements = Elements.NUMBERS
 
     x: Value
 

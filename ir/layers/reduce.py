@@ -8,8 +8,9 @@ import attrs
 import numpy as np
 
 from plait.ir.attributes import boolean, ints
+from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension
-from plait.ir.dtypes import is_floating
+from plait.ir.dtypes import DType, is_floating
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axes_in
 from plait.ir.registry import layer
@@ -45,7 +46,7 @@ class Reduce(Layer):
         axes: those that are reduced, in any order; negative ones count from the end.
         keep: leave reduced axes with size 1 rather than drop them.
     Shapes: that of `x`, with reduced axes of size 1 or without them.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers, and truth values for `max` and `min`; the result has the type of `x`.
     Semantics: Floats are computed in float64 and rounded once; integers wrap around, and their mean drops what is
         behind the point. `max` and `min` of nothing are errors.
     Example:
@@ -60,6 +61,8 @@ class Reduce(Layer):
     keep: bool = attrs.field(default=True, converter=boolean, kw_only=True)
 
     def infer(self) -> TensorType:
+        if self.x.type.dtype is DType.STRING or (self.x.type.dtype is DType.BOOL and self.fn not in ("max", "min")):
+            raise ShapeError(f"x must hold numbers, got {self.x.type}")
         axes = axes_in(self.axes, self.x.type.rank)
         shape: list[Dimension] = []
         for i, d in enumerate(self.x.type.shape):

@@ -8,7 +8,7 @@ import numpy as np
 from plait.ir.attributes import integer, ints, number
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension
-from plait.ir.layer import Layer
+from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import axis_in, show
 from plait.ir.registry import layer
 from plait.ir.types import DType, TensorType
@@ -265,6 +265,8 @@ class Pad(Layer):
         %y = pad(%x) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
     Source: ONNX operator specification, Pad (mode = constant).
     """
+
+    elements = Elements.NUMBERS
 
     x: Value
     before: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)

@@ -197,6 +197,11 @@ def test_symbolic_batch(name: str, types: str, attributes: str) -> None:
         ("matmul", "f32[5] f32[5]", "{}", "at least 2 dimensions"),
         ("add", "f32[3] f32[4]", "{}", "do not broadcast"),
         ("add", "f32[3] i32[3]", "{}", "dtypes f32 and i32"),
+        ("relu", "bool[3]", "{}", "x must hold numbers, got bool\\[3\\]"),
+        ("mul", "string[3] string[3]", "{}", "a must hold numbers"),
+        ("softmax", "i32[3]", "{}", "x must hold floating-point numbers"),
+        ("conv2d", "f32[1x3x4x4] f16[2x3x1x1]", "{}", "dtypes f32 and f16"),
+        ("reduce", "bool[3]", "{fn = sum}", "x must hold numbers"),
         ("batch_norm", "f32[1x3] f32[3] f32[3] f32[2] f32[3]", "{}", "mean must be"),
         ("scale_shift", "f32[1x3] f32[3] f32[2]", "{}", "scale and shift must be"),
         ("max_pool2d", "f32[1x3x4x4]", "{kernel = 0}", "must be positive"),
@@ -220,7 +225,7 @@ def test_symbolic_batch(name: str, types: str, attributes: str) -> None:
 )
 def test_refused_shapes(name: str, types: str, attributes: str, message: str) -> None:
     with pytest.raises(ShapeError, match=message):
-        make(name, values_for(types), attributes).infer()
+        make(name, values_for(types), attributes).result_types()
 
 
 NAMES = st.sampled_from(["a", "conv1.w", "x-1", "$0", "0", "with space", 'quo"te', "ünï", "back\\slash", "v"])

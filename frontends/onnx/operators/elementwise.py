@@ -8,7 +8,7 @@ from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.registry import converter
 from plait.frontends.onnx.tensors import dtype_of
 from plait.ir.diagnostics import ShapeError
-from plait.ir.dtypes import ElementType
+from plait.ir.dtypes import DType, ElementType
 from plait.ir.layers import elementwise as ew
 from plait.ir.layers._rules import axis_in
 from plait.ir.values import Value
@@ -101,4 +101,8 @@ def cast_like(ctx: Context) -> Value:
 
 def _cast(ctx: Context, to: ElementType) -> Value:
     x = ctx.value()
-    return x if x.type.dtype == to else ctx.emit(ew.Cast(x, to=to))
+    if x.type.dtype == to:
+        return x
+    saturate = bool(ctx.int_attr("saturate", 1)) or not (to.is_float and to.storage.bits == 8)
+    rounding = ctx.text_attr("round_mode", "up") if to is DType.F8E8M0 else "up"
+    return ctx.emit(ew.Cast(x, to=to, saturate=saturate, rounding=rounding))
