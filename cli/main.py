@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "layers": ("plait.cli.listings:layers", "List the kinds of layers."),
     "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),
     "plugins": ("plait.cli.listings:plugins", "List what plug-ins add, and which of them cannot be loaded."),
+    "lsp": ("plait.cli.lsp:command", "Serve editors: help with IR text as you type."),
     "profile": ("plait.cli.profiles:group", "Look into the profile database."),
 }
 
