@@ -15,40 +15,10 @@ from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
 
-_Pair = tuple[int, int]
-_Quad = tuple[int, int, int, int]
 
-
-def _infer(x: Value, kernel: _Pair, stride: _Pair, pad: _Quad, dilation: _Pair, ceil: bool) -> TensorType:
-    n, c, h, w = want_rank(x, 4, "x")
-    if min(*kernel, *stride, *dilation) < 1 or min(pad) < 0:
-        raise ShapeError("kernel, stride and dilation must be positive, pad not negative")
-    top, left, bottom, right = pad
-    return TensorType(
-        x.type.dtype,
-        (
-            n,
-            c,
-            window_extent(h, kernel[0], stride[0], dilation[0], top, bottom, ceil),
-            window_extent(w, kernel[1], stride[1], dilation[1], left, right, ceil),
-        ),
-    )
-
-
-def _full_pad(pad: _Quad, size: _Pair, out: _Pair, kernel: _Pair, stride: _Pair, dilation: _Pair) -> _Quad:
-    """Padding with the trailing sides extended so that every window, partial ones of `ceil` included, lies inside."""
-    top, left, _, _ = pad
-    bottom, right = (
-        max(p, (o - 1) * s + d * (k - 1) + 1 - i - q)
-        for p, o, s, d, k, i, q in zip(pad[2:], out, stride, dilation, kernel, size, pad[:2], strict=True)
-    )
-    return (top, left, bottom, right)
-
-
-@layer("max_pool2d")
 @attrs.define(eq=False)
-class MaxPool2d(Layer):
-    """Maximum over sliding windows of [N, C, H, W]; padding never wins.
+class Pool2d(Layer):
+    """A reduction of sliding windows of images.
 
     Operands:
         x: images [N, C, H, W].
@@ -61,12 +31,6 @@ class MaxPool2d(Layer):
     Shapes: `x` [N, C, H, W] to [N, C, OH, OW], where `OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1`,
         rounded down, with `ceil` up, and OW likewise. The window fits into the padded image.
     Types: numbers; the result has the type of `x`.
-    Semantics: Exact. NaN if the window holds a NaN; the lowest number of the type (of floats -inf) if it holds nothing
-        but padding.
-    Example:
-        (%x: f32[1x64x112x112])
-        %y = max_pool2d(%x) {kernel = [3, 3], stride = [2, 2], pad = [1, 1, 1, 1]}
-    Source: ONNX operator specification, MaxPool.
     """
 
     elements = Elements.NUMBERS
@@ -79,14 +43,45 @@ class MaxPool2d(Layer):
     ceil: bool = attrs.field(default=False, converter=boolean, kw_only=True)
 
     def infer(self) -> TensorType:
-        return _infer(self.x, self.kernel, self.stride, self.pad, self.dilation, self.ceil)
+        n, c, h, w = want_rank(self.x, 4, "x")
+        if min(*self.kernel, *self.stride, *self.dilation) < 1 or min(self.pad) < 0:
+            raise ShapeError("kernel, stride and dilation must be positive, pad not negative")
+        (kh, kw), (sh, sw), (dh, dw) = self.kernel, self.stride, self.dilation
+        top, left, bottom, right = self.pad
+        height = window_extent(h, kh, sh, dh, top, bottom, self.ceil)
+        width = window_extent(w, kw, sw, dw, left, right, self.ceil)
+        return TensorType(self.x.type.dtype, (n, c, height, width))
 
     def flops(self) -> int:
         return self.result.type.elements * self.kernel[0] * self.kernel[1]
 
+    def full_pad(self, size: tuple[int, ...], out: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Padding with the trailing sides extended so that every window, partial ones of `ceil` included, lies inside.
+
+        `size` and `out` are height and width of image and result.
+        """
+        top, left, _, _ = self.pad
+        sides = zip(self.pad[2:], out, self.stride, self.dilation, self.kernel, size, self.pad[:2], strict=True)
+        bottom, right = (max(p, (o - 1) * s + d * (k - 1) + 1 - i - q) for p, o, s, d, k, i, q in sides)
+        return (top, left, bottom, right)
+
+
+@layer("max_pool2d")
+@attrs.define(eq=False)
+class MaxPool2d(Pool2d):
+    """Maximum over sliding windows of [N, C, H, W]; padding never wins.
+
+    Semantics: Exact. NaN if the window holds a NaN; the lowest number of the type (of floats -inf) if it holds nothing
+        but padding.
+    Example:
+        (%x: f32[1x64x112x112])
+        %y = max_pool2d(%x) {kernel = [3, 3], stride = [2, 2], pad = [1, 1, 1, 1]}
+    Source: ONNX operator specification, MaxPool.
+    """
+
     def reference(self, x: Array) -> Array:
         oh, ow = self.infer().static_shape[2:]
-        pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
+        pad = self.full_pad(x.shape[2:], (oh, ow))
         floating = is_floating(x.dtype)
         lowest = -np.inf if floating else DType.of(x.dtype).integer_range[0]
         wide = x.astype(np.float64) if floating else x  # some small floats have no infinity
@@ -96,22 +91,12 @@ class MaxPool2d(Layer):
 
 @layer("avg_pool2d")
 @attrs.define(eq=False)
-class AvgPool2d(Layer):
+class AvgPool2d(Pool2d):
     """Mean over sliding windows of [N, C, H, W].
 
-    Operands:
-        x: images [N, C, H, W].
     Attributes:
-        kernel: height and width of the window.
-        stride: step of the window, for height and width.
-        pad: rows and columns around the image: top, left, bottom, right.
-        dilation: distance of neighbouring elements of a window, for height and width.
-        ceil: keep a last, partial window if it starts inside the image or the padding before it.
         count_pad: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by
             the number of input elements in the window.
-    Shapes: `x` [N, C, H, W] to [N, C, OH, OW], where `OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1`,
-        rounded down, with `ceil` up, and OW likewise. The window fits into the padded image.
-    Types: numbers; the result has the type of `x`.
     Semantics: Padding is 0. Computed in float64 and rounded once; of integers what is behind the point is dropped.
     Example:
         (%x: f32[1x64x8x8])
@@ -119,25 +104,11 @@ class AvgPool2d(Layer):
     Source: ONNX operator specification, AveragePool.
     """
 
-    elements = Elements.NUMBERS
-
-    x: Value
-    kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
-    stride: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
-    pad: tuple[int, int, int, int] = attrs.field(default=(0, 0, 0, 0), converter=pads, kw_only=True)
-    dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
-    ceil: bool = attrs.field(default=False, converter=boolean, kw_only=True)
     count_pad: bool = attrs.field(default=False, converter=boolean, kw_only=True)
-
-    def infer(self) -> TensorType:
-        return _infer(self.x, self.kernel, self.stride, self.pad, self.dilation, self.ceil)
-
-    def flops(self) -> int:
-        return self.result.type.elements * self.kernel[0] * self.kernel[1]
 
     def reference(self, x: Array) -> Array:
         oh, ow = self.infer().static_shape[2:]
-        pad = _full_pad(self.pad, x.shape[2:], (oh, ow), self.kernel, self.stride, self.dilation)
+        pad = self.full_pad(x.shape[2:], (oh, ow))
         total = windows(x.astype(np.float64), self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(
             axis=(4, 5)
         )
