@@ -20,7 +20,7 @@ from plait.ir.registry import AttributeSpec, LayerSpec, known_layers
 
 COMMAND = "plait layers --write docs/layers"
 _MARK = f"<!-- Written by `{COMMAND}`"
-_TYPES = {
+TYPES = {
     "int": "integer",
     "float": "number",
     "bool": "boolean",
@@ -164,7 +164,7 @@ def _fields(spec: LayerSpec) -> Iterator[str]:
         rows = [
             (
                 f"`{a.name}`",
-                _TYPES.get(a.type, f"`{a.type}`"),
+                TYPES.get(a.type, f"`{a.type}`"),
                 "must be given" if a.required else f"`{text}`" if (text := default_text(a)) else "",
                 told.get(a.name, ""),
             )

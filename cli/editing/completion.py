@@ -11,6 +11,7 @@ from plait.cli.editing.context import Context, context_at
 from plait.cli.editing.document import Document
 from plait.cli.editing.positions import Position, Range
 from plait.cli.editing.scan import name_in
+from plait.cli.layer_pages import default_text, signature
 from plait.ir.activation import KINDS
 from plait.ir.dtypes import DType
 from plait.ir.registry import AttributeSpec, known_layers, layer_class
@@ -105,16 +106,16 @@ def _nets(document: Document, context: Context) -> Iterator[_Found]:
 
 def _layers(document: Document, context: Context) -> Iterator[_Found]:
     for name, spec in known_layers().items():
-        yield _Found(name, "layer", describe.signature(spec), spec.summary)
+        yield _Found(name, "layer", signature(spec), spec.summary)
 
 
 def _attributes(document: Document, context: Context) -> Iterator[_Found]:
     cls = layer_class(context.op)
     for attribute in cls.spec.attributes if cls is not None else ():
         if attribute.name not in context.given:
-            default = "must be given" if attribute.required else f"= {describe.default_text(attribute)}"
+            default = default_text(attribute)
+            detail = f"{f'= {default}, ' if default else ''}{describe.kind_of(attribute)}"
             documentation = describe.about(cls.spec, attribute.name) if cls is not None else ""
-            detail = f"{default} ({attribute.type})"
             order = 0 if attribute.required else 1
             yield _Found(attribute.name, "attribute", detail, documentation, f"{attribute.name} = ", order)
 
@@ -140,7 +141,7 @@ def _attribute_values(document: Document, context: Context) -> Iterator[_Found]:
 
 
 def _default(attribute: AttributeSpec) -> Iterator[_Found]:
-    if text := describe.default_text(attribute):
+    if text := default_text(attribute):
         yield _Found(text, "word", "the default")
 
 
@@ -188,10 +189,9 @@ def _routines(document: Document, context: Context) -> Iterator[_Found]:
     if layer is not None and layer.op != context.op:
         layer = None
     for routine in known_routines(context.op):
-        if layer is not None and routine.refuse(layer) is not None:
+        if describe.refusal(routine, layer) is not None:
             continue
-        variants = routine.variants(layer) if layer is not None else ()
-        for variant in dict.fromkeys(("", *variants)):
+        for variant in dict.fromkeys(("", *describe.variants(routine, layer))):
             path = str(routine.path_with(variant))
             yield _Found(path, "routine", routine.summary, order=1 if variant else 0)
 

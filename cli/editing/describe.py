@@ -3,43 +3,39 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
+from plait.cli.layer_pages import TYPES
 from plait.cli.output import size
-from plait.ir.attributes import attribute_text
 from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.registry import AttributeSpec, LayerSpec
 from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 
+if TYPE_CHECKING:
+    from plait.backends.routine import Routine
 
-def signature(spec: LayerSpec) -> str:
-    """`conv2d(x, weight, bias?) {stride = [1, 1]}`, with the names of regions behind."""
-    operands = ", ".join(o.name + ("..." if o.variadic else "?" if o.optional else "") for o in spec.operands)
-    attributes = ", ".join(a.name if a.required else f"{a.name} = {default_text(a)}" for a in spec.attributes)
-    regions = "".join(f" {r.name}" for r in spec.regions)
-    return f"{spec.name}({operands})" + (f" {{{attributes}}}" if attributes else "") + regions
+T = TypeVar("T")
+_SECTIONS = ("Shapes", "Types", "Semantics", "Source")
 
 
-def default_text(attribute: AttributeSpec) -> str:
-    """The default of an attribute as it would be written; "" if it must be given, or has no spelling."""
-    if attribute.required:
-        return ""
-    try:
-        return attribute_text(attribute.default)
-    except TypeError:
-        return "none"
+def kind_of(attribute: AttributeSpec) -> str:
+    """What an attribute takes: "integer, or list of 2"."""
+    words = TYPES.get(attribute.type, attribute.type)
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words)
 
 
 def documentation(spec: LayerSpec) -> str:
-    """The docstring of a layer, paragraphs on one line each."""
-    paragraphs = (spec.cls.__doc__ or "").strip().split("\n\n")
-    return "\n\n".join(" ".join(p.split()) for p in paragraphs)
+    """What the docstring of a layer says of the whole: what it computes, shapes, types, and the source of that."""
+    found = spec.documentation
+    sections = [f"**{title}** {found.texts[title]}" for title in _SECTIONS if title in found.texts]
+    return "\n\n".join(filter(None, (found.summary, found.description, *sections)))
 
 
 def about(spec: LayerSpec, name: str) -> str:
-    """The sentences of a layer's docstring that mention an attribute or operand."""
-    sentences = re.split(r"(?<=[.;:]) (?=[A-Z`])", " ".join(documentation(spec).split()))
-    return " ".join(s for s in sentences if re.search(rf"`[^`]*\b{re.escape(name)}\b[^`]*`", s))
+    """What the docstring of a layer says of an operand, attribute or region."""
+    return spec.documentation.fields.get(name, "")
 
 
 def code(text: str) -> str:
@@ -82,10 +78,18 @@ def layer_text(layer: Layer) -> str:
     return "\n\n".join(filter(None, rows))
 
 
+def ask(question: Callable[[], T], otherwise: T) -> T:
+    """What the code of a layer or routine answers; it is written for valid layers of static shapes, so it may fail."""
+    try:
+        return question()
+    except Exception:
+        return otherwise
+
+
 def _work(layer: Layer) -> str:
     from plait.passes.analyses.costs import cost_of
 
-    cost = None if isinstance(layer, OpaqueLayer) else cost_of(layer)
+    cost = None if isinstance(layer, OpaqueLayer) else ask(lambda: cost_of(layer), None)
     return "" if cost is None else f"{count(cost.flops)}flop, {size(cost.nbytes)} read and written"
 
 
@@ -93,6 +97,17 @@ def _choice(layer: Layer) -> str:
     chosen = [f"`via {layer.via}`"] if layer.via else []
     chosen += [f"{layer.cost_us:.2f} us measured"] if layer.cost_us is not None else []
     return ", ".join(chosen)
+
+
+def refusal(routine: Routine, layer: Layer | None) -> str | None:
+    """Why a routine cannot run a layer, as far as that can be told."""
+    return None if layer is None else ask(lambda: routine.refuse(layer), None)
+
+
+def variants(routine: Routine, layer: Layer | None) -> Sequence[str]:
+    """The variants of a routine for a layer, as far as they can be told."""
+    none: Sequence[str] = ()
+    return none if layer is None else ask(lambda: routine.variants(layer), none)
 
 
 def count(number: int) -> str:

@@ -7,6 +7,7 @@ from plait.cli.editing.document import Document
 from plait.cli.editing.outline import Mark
 from plait.cli.editing.positions import Position, Range
 from plait.cli.editing.scan import Token
+from plait.cli.layer_pages import default_text, signature
 from plait.ir.activation import KINDS
 from plait.ir.registry import LayerSpec, layer_class
 
@@ -32,8 +33,9 @@ def _of_mark(document: Document, mark: Mark) -> str:
         return _routine(document, mark)
     if spec is not None and mark.role == "attribute":
         return _attribute(spec, mark.of)
-    if spec is not None and mark.role == "field":
-        return f"operand `{mark.token.text}` of `{spec.name}`\n\n{describe.about(spec, mark.token.text)}".strip()
+    if spec is not None and mark.role in ("field", "region"):
+        what = "operand" if mark.role == "field" else "region"
+        return f"{what} `{mark.token.text}` of `{spec.name}`\n\n{describe.about(spec, mark.token.text)}".strip()
     return _word(mark.token) if mark.role == "word" else ""
 
 
@@ -75,15 +77,16 @@ def _layer(document: Document, mark: Mark, spec: LayerSpec | None) -> str:
     own = describe.layer_text(layer) if layer is not None else ""
     if spec is None:
         return own
-    return "\n\n".join(filter(None, (describe.code(describe.signature(spec)), own, describe.documentation(spec))))
+    return "\n\n".join(filter(None, (describe.code(signature(spec)), own, describe.documentation(spec))))
 
 
 def _attribute(spec: LayerSpec, name: str) -> str:
     attribute = next((a for a in spec.attributes if a.name == name), None)
     if attribute is None:
         return ""
-    default = "must be given" if attribute.required else f"default `{describe.default_text(attribute)}`"
-    head = f"attribute `{name}` of `{spec.name}`: {attribute.type}, {default}"
+    text = default_text(attribute)
+    default = ", must be given" if attribute.required else f", default `{text}`" if text else ""
+    head = f"attribute `{name}` of `{spec.name}`: {describe.kind_of(attribute)}{default}"
     return f"{head}\n\n{describe.about(spec, name)}".strip()
 
 
@@ -100,8 +103,7 @@ def _routine(document: Document, mark: Mark) -> str:
     if routine is None or op is None:
         return f"`{op.text if op else '?'}` has no such routine here"
     rows = [f"`{routine.path}` of `{routine.layer}`", routine.summary, f"by {routine_owner(routine)}"]
-    layer = document.layer(mark.statement)
-    refused = routine.refuse(layer) if layer is not None else None
+    refused = describe.refusal(routine, document.layer(mark.statement))
     return "\n\n".join(filter(None, (*rows, f"refuses this layer: {refused}" if refused else "")))
 
 

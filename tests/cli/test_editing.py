@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import time
 from itertools import pairwise
 
@@ -122,6 +124,42 @@ def test_any_beginning_of_a_text_has_an_outline(seed: int) -> None:
         completions(document, document.lines.position(end))
 
 
+SNIPPETS = [
+    *'%@(){}[]<>,:=!"/ \n\r+0😀\u2028',
+    "net ",
+    "weights ",
+    "via cpu/f32/",
+    "loc ",
+    "ir 1\n",
+    "q8<",
+    "%x = ",
+    '@"',
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_text_has_answers(seed: int) -> None:
+    rng = random.Random(seed)
+    text = TEXT if seed % 2 else str(random_module(seed))
+    sheet = Sheet(text)
+    sheet.findings()
+    for _ in range(12):
+        at = rng.randrange(len(text))
+        text = text[:at] + rng.choice(SNIPPETS) + rng.choice(SNIPPETS) + text[at + rng.choice([0, 0, 1, 40]) :]
+        sheet = Sheet(text, previous=sheet)
+        place = Lines(text).position(min(len(text), at + rng.randrange(4)))
+        document = sheet.at(place)
+        hover(document, place)
+        for completion in completions(document, place):
+            assert completion.range.end == place
+        found = references(document, place)
+        assert (definition(document, place) in found) or not definition(document, place)
+        sheet.symbols()
+        sheet.foldings()
+    with contextlib.suppress(Declined):
+        assert Document(sheet.formatted()[0][1]).parse()[1] == []
+
+
 def test_a_broken_statement_does_not_hide_others() -> None:
     for line in (
         "  %z = add(%d,",
@@ -169,9 +207,10 @@ def test_pattern_files_are_checked() -> None:
         ("%c", 1, ["%c : f32[1x2x4x5] nchw", "40 elements, 160 B", "conv2d", "240 flop", "12.34 us", "`m:n`"]),
         ("%c", 2, ["%c : f32[1x2x4x5] nchw"]),
         ("%image", 1, ["60 elements", "argument"]),
-        ("conv2d", 1, ["conv2d(x, weight, bias?, residual?) {stride = [1, 1]", "cpu/f32/nchw/gemm", "2-D convolution"]),
+        ("conv2d", 1, ["conv2d(%x, %weight, [%bias]", "cpu/f32/nchw/gemm", "2-D convolution", "**Shapes**"]),
         ("bias", 1, ["operand `bias`", "[O]"]),
-        ("act", 1, ["attribute `act` of `conv2d`", "default `none`"]),
+        ("act", 1, ["attribute `act` of `conv2d`: activation, default `none`", "each number of the result"]),
+        ("then", 1, ["region `then`"]),
         ("clip", 1, ["activation `clip`, 2 parameters"]),
         ("callee", 1, ["must be given"]),
         ("@help", 2, ["net @help(%a: f32[1x2x4x5] nchw)", "1 layers"]),
@@ -368,7 +407,7 @@ def test_completion_replaces_what_is_written() -> None:
     assert text_of(document, image.range) == "%im" and image.insert == "%image" and image.detail == "f32[1x3x4x5] nchw"
     document, position = typed("  %z = conv2d(%image, @w) {st")
     (stride,) = completions(document, position)
-    assert stride.insert == "stride = " and stride.detail.startswith("= [1, 1]")
+    assert stride.insert == "stride = " and stride.detail == "= [1, 1], integer, or list of 2"
 
 
 def test_completion_between_items_and_in_heads() -> None:

@@ -150,3 +150,16 @@ def test_the_textmate_grammar_is_sound() -> None:
         assert re.compile(rule["match"]).match("") is None, "an empty match goes on for ever"
     assert re.compile(inner["begin"]).match("{act = relu}")
     assert not re.compile(inner["begin"]).match("{ // a body")
+
+
+def test_the_extension_names_what_is_there() -> None:
+    folder = ROOT / "examples/vscode"
+    package = json.loads((folder / "package.json").read_text("utf-8"))
+    (language,), (coloured,) = package["contributes"]["languages"], package["contributes"]["grammars"]
+    assert {e.removeprefix(".") for e in language["extensions"]} == set(grammar()["fileTypes"])
+    assert coloured["scopeName"] == grammar()["scopeName"] and coloured["language"] == language["id"]
+    assert (folder / package["main"]).is_file()
+    settings = json.loads((folder / language["configuration"]).read_text("utf-8"))
+    assert all(re.fullmatch(settings["wordPattern"], word) for word in ("%conv-1", '@"a b"', "relu"))
+    # The script that npm runs after an installation copies the grammar to where the extension wants it.
+    assert f"docs/editors/{coloured['path'].removeprefix('./')} ." in package["scripts"]["postinstall"]
