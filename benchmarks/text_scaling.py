@@ -2,6 +2,10 @@
 
     python benchmarks/text_scaling.py [--sizes 1000,...,100000] [--rounds 3] [--json FILE] [--plot FILE.png]
 
+and of the text of a network as it is imported:
+
+    python benchmarks/text_scaling.py --network resnet50
+
 A text is a chain of convolutions, additions, activations and poolings with types, attributes, and for each convolution
 a routine, a cost and a location. Sizes are measured in turn, `rounds` times; a row gives the medians. `growth` is the
 exponent of the power law nearest to the measurements: 1 is linear. Each text is measured in a process of its own, so
@@ -22,7 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from plait.cli.output import Table
+from plait.frontends.onnx import import_onnx
 from plait.ir.text import parse_module, print_module
+from plait.testing import networks
 
 SIZES = (1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
 TYPE = "f32[1x16x32x32] nchw16c"
@@ -49,10 +55,10 @@ def network(layers: int) -> str:
     return f"{head}net @main(%image: {TYPE}) -> (%{last}: {TYPE}) {{\n" + "\n".join(rows) + "\n}\n"
 
 
-def measure(layers: int) -> tuple[float, float]:
-    """Seconds to read and to print a text of this many layers."""
+def measure(size: int | str) -> tuple[float, float]:
+    """Seconds to read and to print a text of this many layers, or the text of a network as it is imported."""
     parse_module(network(8))  # builds the parser's tables
-    text = network(layers)
+    text = network(size) if isinstance(size, int) else print_module(import_onnx(networks.build(size)))
     start = time.perf_counter()
     module = parse_module(text)
     read = time.perf_counter()
@@ -86,10 +92,16 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", type=lambda text: [int(s) for s in text.split(",")], default=list(SIZES))
+    parser.add_argument("--network", choices=sorted(networks.NETWORKS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
+    if options.network:
+        found = [measure(options.network) for _ in range(max(5, options.rounds))]
+        read, printed = (statistics.median(s[i] for s in found) for i in (0, 1))
+        print(f"{options.network}: read in {read * 1e3:.1f} ms, printed in {printed * 1e3:.1f} ms")
+        return
     samples: dict[int, list[tuple[float, float]]] = {size: [] for size in options.sizes}
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         for _ in range(options.rounds):
