@@ -16,10 +16,13 @@ def formatted(document: Document) -> list[tuple[Range, str]]:
     Raises:
         Declined: the text has errors, or something in it would be lost.
     """
+    from plait.ir.text.parser import is_generic
     from plait.ir.text.printer import print_module
 
     if document.holds_patterns:
         raise Declined("pattern files have no printed form")
+    if is_generic(document.text):
+        raise Declined("this is generic text; only the text form is formatted")
     facts, errors = document.parse()
     if errors:
         raise Declined(f"the text has errors; the first is in line {errors[0].span.line if errors[0].span else 1}")

@@ -12,6 +12,7 @@ from pygls.lsp.server import LanguageServer
 
 from plait import __version__
 from plait.cli.editing import navigation, translate
+from plait.cli.editing.colours import MODIFIERS, TYPES
 from plait.cli.editing.completion import completions
 from plait.cli.editing.document import Declined
 from plait.cli.editing.hover import hover
@@ -46,6 +47,11 @@ class Session:
             (lsp.TEXT_DOCUMENT_COMPLETION, self.completion, lsp.CompletionOptions(trigger_characters=triggers)),
             (lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, self.symbols, None),
             (lsp.TEXT_DOCUMENT_FOLDING_RANGE, self.foldings, None),
+            (
+                lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL,
+                self.colours,
+                lsp.SemanticTokensLegend(list(TYPES), list(MODIFIERS)),
+            ),
             (lsp.TEXT_DOCUMENT_FORMATTING, self.formatting, None),
             (lsp.TEXT_DOCUMENT_CODE_ACTION, self.repairs, lsp.CodeActionOptions([lsp.CodeActionKind.QuickFix])),
         ]
@@ -138,6 +144,9 @@ class Session:
 
     def foldings(self, params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange]:
         return [translate.folding(f) for f in self._sheet(params).foldings()]
+
+    def colours(self, params: lsp.SemanticTokensParams) -> lsp.SemanticTokens:
+        return translate.semantic_tokens(self._sheet(params).colours())
 
     def formatting(self, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit]:
         return translate.edits(_or_refuse(self._sheet(params).formatted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from plait.cli.editing.colours import Coloured, colours
 from plait.cli.editing.document import Declined, Document, parts
 from plait.cli.editing.findings import Finding, findings
 from plait.cli.editing.formatting import formatted
@@ -27,6 +28,10 @@ class Sheet:
         self.documents: list[Document] = []
         self.found: list[Finding] = []
         """What `findings` gave last; nothing before it was asked."""
+        self.is_current = True
+        """Unset once there is a newer state, so that a check which waits for its turn is left out."""
+        if previous is not None:
+            previous.is_current = False
         for number, (_, piece) in enumerate(pieces):
             before = old[number] if number < len(old) and len(old) == len(pieces) else None
             if before is not None and before.text == piece:
@@ -41,10 +46,12 @@ class Sheet:
         return around[-1] if around else self.documents[0]
 
     def findings(self) -> list[Finding]:
-        """All that is wrong. May be called in another thread."""
+        """All that is wrong. May be called in another thread; nothing for a state that is no longer current."""
         with _READING:
-            for document in self.documents:
+            for document in self.documents if self.is_current else ():
                 document.parse()
+        if not self.is_current:
+            return []
         self.found = [f for document in self.documents for f in findings(document)]
         return self.found
 
@@ -62,6 +69,10 @@ class Sheet:
     def foldings(self) -> list[tuple[int, int, str]]:
         """What can be folded; see `structure.foldings`."""
         return sorted(f for document in self.documents for f in foldings(document))
+
+    def colours(self) -> list[Coloured]:
+        """The tokens of the file that have a colour."""
+        return [c for document in self.documents for c in colours(document)]
 
     def formatted(self) -> list[tuple[Range, str]]:
         """Edits that print the file anew; see `formatting.formatted`.

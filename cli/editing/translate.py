@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as lsp
 
+from plait.cli.editing.colours import Coloured
 from plait.cli.editing.completion import LIMIT, Completion
 from plait.cli.editing.findings import Finding
 from plait.cli.editing.positions import Position, Range
@@ -102,3 +103,14 @@ def folding(found: tuple[int, int, str]) -> lsp.FoldingRange:
     """Lines that can be folded."""
     first, last, kind = found
     return lsp.FoldingRange(first, last, kind=lsp.FoldingRangeKind(kind))
+
+
+def semantic_tokens(found: list[Coloured]) -> lsp.SemanticTokens:
+    """Tokens, each told by its distance from the one before."""
+    data: list[int] = []
+    line = character = 0
+    for token in found:
+        down = token.line - line
+        data += [down, token.character - (0 if down else character), token.length, token.type, token.modifiers]
+        line, character = token.line, token.character
+    return lsp.SemanticTokens(data)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from plait.cli.editing.colours import TYPES, colours
 from plait.cli.editing.completion import LIMIT, completions
 from plait.cli.editing.document import Declined, Document
 from plait.cli.editing.findings import findings
@@ -352,6 +353,40 @@ def test_foldings() -> None:
     ]
 
 
+def test_colours() -> None:
+    text = (
+        'net @n(%"😀": f32[4]) -> () {\n  %y = add(a = %x, @b) {act = relu, to = f16} : f32[4] nchw via a/b !1us // c\n'
+    )
+    found = [(c.line, text.split("\n")[c.line], c) for c in colours(Document(text, units="utf-32"))]
+    kinds = [(line[c.character : c.character + c.length], TYPES[c.type], c.modifiers) for _, line, c in found]
+    first, second = kinds[:5], kinds[5:]
+    assert first[:3] == [("net", "keyword", 0), ("@n", "function", 1), ('%"😀"', "variable", 1)]
+    assert first[3:] == [("f32", "type", 0), ("[4]", "number", 0)]
+    assert second[:5] == [
+        ("%y", "variable", 1),
+        ("add", "method", 0),
+        ("a", "parameter", 0),
+        ("%x", "variable", 0),
+        ("@b", "variable", 2),
+    ]
+    assert [kind for _, kind, _ in second[5:]] == (
+        [
+            "property",
+            "enumMember",
+            "property",
+            "type",
+            "type",
+            "number",
+            "modifier",
+            "keyword",
+            "namespace",
+            "number",
+            "comment",
+        ]
+    )
+    assert colours(Document(text))[2].length == 5, "units of UTF-16"
+
+
 # --- completion ---
 
 
@@ -465,6 +500,7 @@ def test_formatting_keeps_hashes() -> None:
         ("ir 1\nnet @main() -> () {\n} // end\n", "the comment in line 3 would be lost"),
         ('ir 1\nweights "a" {\n}\nweights "b" {\n}\n', "several blocks"),
         ("ir 1\nrewrite @a (%x) {\n  %y = relu(%x)\n} => %x\n", "pattern files"),
+        ('"builtin.module"() ({\n}) : () -> ()\n', "generic text"),
     ],
 )
 def test_formatting_declined(text: str, reason: str) -> None:

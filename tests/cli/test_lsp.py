@@ -153,6 +153,7 @@ def test_a_session(client: Client, process: subprocess.Popen[bytes]) -> None:
     assert (constant["name"], constant["kind"]) == ('@"ü😀"', 14)
     assert [c["name"] for c in net["children"]] == ["%a", "%y"]
     assert client.ask("foldingRange") == [{"startLine": 2, "endLine": 4, "kind": "region"}]
+    assert client.ask("semanticTokens/full")["data"][:10] == [0, 0, 2, 3, 0, 0, 3, 1, 2, 0]
 
     # While a statement is being typed, and after it.
     client.change(TEXT.replace("rely(%a)", "conv2d(%"))
