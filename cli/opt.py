@@ -58,6 +58,13 @@ _MODEL = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path
     "file; without one the file comes last. Status 0: good; 125: cannot tell; any other: bad. -o then writes the IR "
     "before that pass.",
 )
+@click.option(
+    "--color",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Colour the text on standard output; auto: on a terminal, unless $NO_COLOR is set.",
+)
 @click.option("--list", "list_passes", is_flag=True, help="List the passes and named pipelines, and stop.")
 @JSON
 @click.pass_context
@@ -73,6 +80,7 @@ def command(
     run_reproducer: Path | None,
     max_rewrites: int | None,
     bisect_command: str | None,
+    color: str,
     list_passes: bool,
     as_json: bool,
     **flags: Any,
@@ -111,7 +119,7 @@ def command(
     manager.observers = watching.observers()
     manager.run(module, context)
     watching.report(as_json)
-    _write(module, target, before, generic)
+    _write(module, target, before, generic, color)
 
 
 def _source(model: Path | None, pipeline: str | None, reproducer: Path | None) -> tuple[Path, Pipeline]:
@@ -155,7 +163,7 @@ def _read_stdin(allow_unknown: bool) -> Module:
     return parse_module(sys.stdin.read(), "<stdin>", weights=loader, allow_unknown=allow_unknown)
 
 
-def _write(module: Module, output: Path | None, before: set[str], generic: bool) -> None:
+def _write(module: Module, output: Path | None, before: set[str], generic: bool, color: str) -> None:
     from plait.ir.generic import print_generic
     from plait.ir.text import print_module, save_ir
 
@@ -163,8 +171,9 @@ def _write(module: Module, output: Path | None, before: set[str], generic: bool)
         save_ir(module, output, generic=generic)
         click.echo(f"wrote {output}", err=True)
         return
+    from plait.cli.editing.terminal import show
     from plait.ir.literals import is_inline
 
-    click.echo(print_generic(module) if generic else print_module(module), nl=False)
+    show(print_generic(module) if generic else print_module(module), "never" if generic else color)
     if any(name not in before and not is_inline(c.type) for name, c in module.constants.items()):
         note("weights were computed, and text does not hold them: write a file with -o to keep them")

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import lark
 import pytest
@@ -163,3 +164,11 @@ def test_the_extension_names_what_is_there() -> None:
     assert all(re.fullmatch(settings["wordPattern"], word) for word in ("%conv-1", '@"a b"', "relu"))
     # The script that npm runs after an installation copies the grammar to where the extension wants it.
     assert f"docs/editors/{coloured['path'].removeprefix('./')} ." in package["scripts"]["postinstall"]
+
+
+def test_opt_prints_in_colour(plait: Callable[..., Any], tiny: Path) -> None:
+    plain = plait("opt", tiny, "-p", "").out
+    assert "\x1b" not in plain and plait("opt", tiny, "-p", "", "--color", "never").out == plain
+    bright = plait("opt", tiny, "-p", "", "--color", "always").out
+    assert bright.count("\x1b[") > 20 and re.sub(r"\x1b\[[0-9;]*m", "", bright) == plain
+    assert "\x1b" not in plait("opt", tiny, "-p", "", "--color", "always", "--generic").out
