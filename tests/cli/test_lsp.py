@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -35,7 +36,11 @@ class Client:
         self.answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self.notes: queue.Queue[dict[str, Any]] = queue.Queue()
         self.number = 0
-        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ValueError, OSError):  # the test is over, and the stream closed
+            self._read()
 
     def _read(self) -> None:
         while header := self.reader.readline():
@@ -104,13 +109,17 @@ def start() -> Iterator[Start]:
     def run(*arguments: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "plait.cli.main", "lsp", *arguments]
         pipe = subprocess.PIPE
-        started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env={**os.environ}))
+        started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe))
         return started[-1]
 
     yield run
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):  # what was not sent any more
+                stream.close()
 
 
 @pytest.fixture
