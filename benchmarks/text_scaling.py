@@ -58,7 +58,7 @@ def network(layers: int) -> str:
 def measure(size: int | str) -> tuple[float, float]:
     """Seconds to read and to print a text of this many layers, or the text of a network as it is imported."""
     parse_module(network(8))  # builds the parser's tables
-    text = network(size) if isinstance(size, int) else print_module(import_onnx(networks.build(size)))
+    text = network(size) if isinstance(size, int) else print_module(import_onnx(networks.build(size)).module)
     start = time.perf_counter()
     module = parse_module(text)
     read = time.perf_counter()
