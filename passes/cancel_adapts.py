@@ -20,7 +20,7 @@ from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext, Refusal
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
 
 
 @rewrite(Adapt)

@@ -12,7 +12,7 @@ from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
 from plait.passes.canonical import activations, identities, linear, pooling
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import rewrite_module
+from plait.passes.rewriting import rewrite_module
 
 RULES = (*identities.RULES, *activations.RULES, *pooling.RULES, *linear.RULES)
 

@@ -17,10 +17,10 @@ from plait.ir.layers.elementwise import Add, Maximum, Minimum, Mul
 from plait.ir.module import Module
 from plait.ir.region import Region
 from plait.ir.values import Array, Constant, Value
-from plait.passes.affine import constant_data
 from plait.passes.base import Pass, PassContext
-from plait.passes.locations import merge_locations
 from plait.passes.registry import register_pass
+from plait.passes.support.constants import constant_data
+from plait.passes.support.locations import merge_locations
 
 _COMMUTE = (Add, Mul, Minimum, Maximum)
 

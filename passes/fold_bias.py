@@ -13,11 +13,11 @@ from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Add, Binary, Sub
 from plait.ir.layers.linear import FullyConnected
 from plait.ir.module import Module
-from plait.passes.affine import affine_of
 from plait.passes.base import Pass, PassContext
-from plait.passes.fold_batchnorm import fold
+from plait.passes.folding.affine import affine_of
+from plait.passes.folding.weights import fold
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import Builder, No, has_one_use, rewrite, rewrite_module
+from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_module
 
 
 @rewrite(Add, Sub)

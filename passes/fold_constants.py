@@ -3,7 +3,7 @@
     f(@a, @b) -> @c,   c = f(a, b) by the layer's NumPy reference
 
 The shape of a value with static dimensions is known too. `if` and `loop` that depend on constants only are replaced by
-the layers that they run (`plait.passes.fold_control`).
+the layers that they run (`plait.passes.folding.control`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from plait.ir.layers.elementwise import Adapt
 from plait.ir.layers.shape import ShapeOf
 from plait.ir.module import Module
 from plait.ir.values import Array, Constant, Value
-from plait.passes.affine import constant_data
 from plait.passes.base import Pass, PassContext
-from plait.passes.fold_control import fold_control
+from plait.passes.folding.control import fold_control
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import Builder, No, Rule, rewrite, rewrite_module
+from plait.passes.rewriting import Builder, No, Rule, rewrite, rewrite_module
+from plait.passes.support.constants import constant_data
 
 
 def folding_rule(max_bytes: int) -> Rule:

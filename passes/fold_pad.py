@@ -21,7 +21,7 @@ from plait.ir.module import Module
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
 
 _Quad = tuple[int, int, int, int]
 

@@ -17,7 +17,7 @@ from plait.ir.layers.activations import ActivationLayer
 from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, Rule, has_one_use, rewrite, rewrite_module
+from plait.passes.rewriting import No, Rule, has_one_use, rewrite, rewrite_module
 
 _WORDS = (*(k for k in KINDS if k != "none"), "relu6")
 

@@ -16,7 +16,7 @@ from plait.ir.module import Module
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, has_one_use, rewrite, rewrite_module
+from plait.passes.rewriting import No, has_one_use, rewrite, rewrite_module
 
 
 @rewrite(Add)

@@ -17,7 +17,7 @@ from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
 from plait.passes.options import words
 from plait.passes.registry import register_pass
-from plait.passes.splice import replace_by_values, splice
+from plait.passes.support.splice import replace_by_values, splice
 
 
 @register_pass

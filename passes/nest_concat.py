@@ -27,9 +27,9 @@ from plait.ir.region import Region
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.canonical.identities import concat_of_concat, concat_of_one
-from plait.passes.locations import merge_locations
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
+from plait.passes.support.locations import merge_locations
 
 
 @rewrite(Concat)

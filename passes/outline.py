@@ -18,9 +18,9 @@ from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext, Refusal, pass_error
-from plait.passes.locations import merge_locations
 from plait.passes.options import words
 from plait.passes.registry import register_pass
+from plait.passes.support.locations import merge_locations
 
 
 @register_pass

@@ -13,7 +13,7 @@ from plait.ir.plugins import origin_of
 from plait.passes.base import Pass, pass_error
 
 _BUILTIN = {
-    "bind-dims": "plait.passes.specialize:BindDims",
+    "bind-dims": "plait.passes.bind_dims:BindDims",
     "cancel-adapts": "plait.passes.cancel_adapts:CancelAdapts",
     "canonicalize": "plait.passes.canonicalize:Canonicalize",
     "convert-dtype": "plait.passes.convert_dtype:ConvertDtype",
@@ -27,10 +27,10 @@ _BUILTIN = {
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
     "inline": "plait.passes.inline:Inline",
     "nest-concat": "plait.passes.nest_concat:NestConcat",
-    "on": "plait.passes.on_nets:OnNets",
+    "on": "plait.passes.on:On",
     "outline": "plait.passes.outline:Outline",
     "repeat": "plait.passes.repeat:Repeat",
-    "rewrite": "plait.passes.apply_patterns:Rewrite",
+    "rewrite": "plait.passes.rewrite:Rewrite",
     "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
     "sink-layout": "plait.passes.sink_layout:SinkLayout",
     "strip-locations": "plait.passes.strip_locations:StripLocations",

@@ -22,7 +22,7 @@ from plait.passes.analyses.intervals import INF, Interval
 from plait.passes.analyses.value_ranges import ValueRanges
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, Rule, apply_rewrites, rewrite
+from plait.passes.rewriting import No, Rule, apply_rewrites, rewrite
 
 _SAME: dict[str, Interval] = {"relu": Interval(0, INF), "leaky_relu": Interval(0, INF), "elu": Interval(0, INF)}
 """Where activations give back their operand."""

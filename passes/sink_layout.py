@@ -24,14 +24,14 @@ from plait.ir.layers.linear import FullyConnected, Matmul
 from plait.ir.layers.shape import Reshape, Transpose
 from plait.ir.module import Function, Module
 from plait.ir.values import Value
-from plait.passes.affine import constant_data
 from plait.passes.base import Pass, PassContext
 from plait.passes.canonical.identities import identity_transpose, transpose_of_transpose
 from plait.passes.layout.placement import layers_to_turn, total_cost
 from plait.passes.layout.turned import Perm, inverse, moves_nothing, plain
 from plait.passes.layout.turning import share_transposes, turn_layers
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import Builder, No, apply_rewrites, has_one_use, rewrite
+from plait.passes.rewriting import Builder, No, apply_rewrites, has_one_use, rewrite
+from plait.passes.support.constants import constant_data
 
 
 @rewrite(FullyConnected, Matmul)

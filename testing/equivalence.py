@@ -14,7 +14,7 @@ from plait.ir.dtypes import DType
 from plait.ir.module import Module
 from plait.ir.values import Array, Value
 from plait.passes.base import PassContext
-from plait.passes.specialize import BindDims
+from plait.passes.bind_dims import BindDims
 from plait.testing.inputs import random_inputs, symbol_sizes
 
 

@@ -19,10 +19,10 @@ from plait.backends.runner import Runner
 from plait.ir.diagnostics import IRError, did_you_mean
 from plait.ir.module import Module
 from plait.passes.base import PassContext, pass_error
+from plait.passes.bind_dims import BindDims
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
 from plait.passes.selection import known_solvers
-from plait.passes.specialize import BindDims
 from plait.tuning.tuner import Tuned, tune
 
 

@@ -20,8 +20,8 @@ from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer, Clip, Gelu, HardSigmoid, HardSwish, Relu, Sigmoid, Silu
 from plait.ir.layers.elementwise import Add, Binary, Div, Maximum, Minimum, Mul, Unary
 from plait.ir.values import Constant, Value
-from plait.passes.affine import float_scalar
-from plait.passes.rewrite import No, has_one_use, rewrite
+from plait.passes.rewriting import No, has_one_use, rewrite
+from plait.passes.support.constants import float_scalar
 
 _DEPTH = 4
 _Interpretation = tuple[Value, float, Callable[[Value], Layer]]

@@ -17,8 +17,8 @@ from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.shape import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from plait.ir.types import Type
 from plait.ir.values import Value
-from plait.passes.affine import constant_data
-from plait.passes.rewrite import No, has_one_use, rewrite
+from plait.passes.rewriting import No, has_one_use, rewrite
+from plait.passes.support.constants import constant_data
 
 
 @rewrite(Add, Sub, Mul, Div)

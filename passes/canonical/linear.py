@@ -11,9 +11,10 @@ import numpy as np
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Div, Mul, Sub
 from plait.ir.layers.linear import FullyConnected, Matmul
-from plait.passes.affine import affine_of, constant_data
-from plait.passes.fold_batchnorm import scale_shift
-from plait.passes.rewrite import Builder, No, has_one_use, rewrite
+from plait.passes.folding.affine import affine_of
+from plait.passes.folding.weights import scale_shift
+from plait.passes.rewriting import Builder, No, has_one_use, rewrite
+from plait.passes.support.constants import constant_data
 
 
 @rewrite(Matmul)

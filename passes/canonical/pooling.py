@@ -11,7 +11,7 @@ from plait.ir.layers._rules import axes_in
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool
 from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Reshape
-from plait.passes.rewrite import Builder, No, rewrite
+from plait.passes.rewriting import Builder, No, rewrite
 
 
 @rewrite(Reduce)

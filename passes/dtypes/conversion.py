@@ -18,9 +18,9 @@ from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.types import DType, TensorType, Type
 from plait.ir.values import Constant, Value
-from plait.passes.affine import constant_data
 from plait.passes.base import PassContext, Refusal
-from plait.passes.locations import merge_locations
+from plait.passes.support.constants import constant_data
+from plait.passes.support.locations import merge_locations
 
 
 class Refused(Exception):

@@ -18,7 +18,6 @@ from plait.ir.layers.shape import Transpose
 from plait.ir.region import Region
 from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
-from plait.passes.affine import constant_data
 from plait.passes.layout.mincut import INFINITE, CutGraph
 from plait.passes.layout.turned import (
     Perm,
@@ -31,6 +30,7 @@ from plait.passes.layout.turned import (
     turned,
     turned_type,
 )
+from plait.passes.support.constants import constant_data
 
 _STRAIGHT, _TURNED = CutGraph.SOURCE, CutGraph.SINK
 

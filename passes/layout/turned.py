@@ -25,7 +25,7 @@ from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Concat, Expand, Gather, Pad, Reshape, Slice, Split, Transpose
 from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant, Value
-from plait.passes.affine import constant_data
+from plait.passes.support.constants import constant_data
 
 Perm = tuple[int, ...]
 Turn = Callable[[Value], Value]

@@ -10,7 +10,7 @@ from plait.ir.module import Module
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.layout.turned import Perm, inverse, result_turns, transposes, turned, turned_data
-from plait.passes.locations import merge_locations
+from plait.passes.support.locations import merge_locations
 
 
 def turn_layers(region: Region, module: Module, perm: Perm, layers: Sequence[Layer]) -> None:

@@ -17,7 +17,7 @@ from plait.ir import Module
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import Relu, Tanh
 from plait.passes.base import PassContext
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
 
 Plait = Callable[..., Any]
 Listing = Callable[[], dict[str, bytes]]

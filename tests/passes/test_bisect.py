@@ -18,7 +18,7 @@ from plait.passes.dce import Dce
 from plait.passes.manager.bisect import Bisection, NothingToFind, Verdict, bisect
 from plait.passes.pipeline import Pipeline
 from plait.passes.repeat import Repeat
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
 
 TEXT = """ir 1
 net @main(%x: f32[2]) -> (%e: f32[2]) {

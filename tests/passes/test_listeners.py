@@ -13,7 +13,7 @@ from plait.ir.text import parse_module
 from plait.passes.base import PassContext
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
-from plait.passes.rewrite import Builder, Limit, Listener, No, Pattern, TextLog, apply_rewrites, rewrite
+from plait.passes.rewriting import Builder, Limit, Listener, No, Pattern, TextLog, apply_rewrites, rewrite
 
 
 @rewrite(Relu)

@@ -22,7 +22,7 @@ from plait.passes.manager.instrumentation import Diff, PrintIR, Timing, into_fol
 from plait.passes.manager.observer import Observer, PassRun
 from plait.passes.manager.reproducer import Reproducer, read_pipeline
 from plait.passes.manager.statistics import Statistics
-from plait.passes.on_nets import OnNets
+from plait.passes.on import On
 from plait.passes.pipeline import Pipeline
 from plait.passes.repeat import Repeat
 
@@ -342,7 +342,7 @@ TWO = TEXT + TEXT.removeprefix("ir 1\n").replace("@main", "@other")
 
 def test_functions_made_within_a_part_join_the_module() -> None:
     log = Log()
-    module, _ = run((OnNets("other", Pipeline((Splits("made", drop="other"), Dce()))),), log, text=TWO)
+    module, _ = run((On("other", Pipeline((Splits("made", drop="other"), Dce()))),), log, text=TWO)
     assert list(module.functions) == ["main", "made"]
     assert [len(f.body) for f in module.functions.values()] == [2, 1]
     assert log.events.count(("verified",)) == 1 + 2 + 1
@@ -350,4 +350,4 @@ def test_functions_made_within_a_part_join_the_module() -> None:
 
 def test_functions_made_within_a_part_take_no_name_of_the_module() -> None:
     with pytest.raises(PassFailed, match="a pass made a net @main, but the module has one already"):
-        run((OnNets("other", Pipeline((Splits("main"),))),), text=TWO)
+        run((On("other", Pipeline((Splits("main"),))),), text=TWO)

@@ -21,7 +21,7 @@ from plait.passes.manager import PassManager, run_pipeline
 from plait.passes.patterns import registry
 from plait.passes.patterns.files import load_patterns
 from plait.passes.pipeline import Pipeline
-from plait.passes.rewrite import Builder, Limit, No, Outcome, Pattern, rewrite, rewrite_module
+from plait.passes.rewriting import Builder, Limit, No, Outcome, Pattern, rewrite, rewrite_module
 from plait.testing.equivalence import assert_equivalent
 from plait.testing.ir_files import canonical_text
 from plait.testing.random_modules import COMPUTABLE, random_module

@@ -9,7 +9,7 @@ from plait.ir.diagnostics import Location
 from plait.ir.text import parse_module
 from plait.passes.base import PassContext
 from plait.passes.patterns.files import parse_patterns
-from plait.passes.rewrite import rewrite_module
+from plait.passes.rewriting import rewrite_module
 from plait.testing.equivalence import assert_equivalent
 
 HEAD = """ir 1

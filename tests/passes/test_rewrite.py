@@ -17,7 +17,7 @@ from plait.ir.text import parse_module
 from plait.ir.values import Constant
 from plait.passes.base import PassContext
 from plait.passes.manager import run_pipeline
-from plait.passes.rewrite import (
+from plait.passes.rewriting import (
     Builder,
     No,
     Outcome,

@@ -15,7 +15,7 @@ from plait.ir.layers.elementwise import Add
 from plait.ir.region import Region
 from plait.ir.text import parse_module
 from plait.passes.base import PassContext
-from plait.passes.rewrite import (
+from plait.passes.rewriting import (
     Builder,
     No,
     Outcome,

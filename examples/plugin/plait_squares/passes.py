@@ -8,7 +8,7 @@ from plait.ir import Layer, Module
 from plait.ir.layers.elementwise import Mul
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.rewrite import No, rewrite, rewrite_module
+from plait.passes.rewriting import No, rewrite, rewrite_module
 from plait_squares.layers import Square
 
 PATTERNS = Path(__file__).with_name("squares.pdl")

@@ -9,12 +9,12 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import NONE, Activation
-from plait.ir.diagnostics import IRError
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Div, Mul, Sub
 from plait.ir.layers.normalization import BatchNorm, ScaleShift
 from plait.ir.values import Array, Constant, Value
-from plait.passes.rewrite import No
+from plait.passes.rewriting import No
+from plait.passes.support.constants import constant_data
 
 
 @attrs.frozen(eq=False)
@@ -37,24 +37,6 @@ class Affine:
             self.act,
             self.per_channel or inner.per_channel,
         )
-
-
-def constant_data(value: Value | None) -> Array | None:
-    """The elements of a constant, or None if `value` is no constant or has no data at hand."""
-    if not isinstance(value, Constant):
-        return None
-    try:
-        return value.data
-    except IRError:
-        return None
-
-
-def float_scalar(value: Value | None) -> float | None:
-    """The number in a floating constant of one element, else None."""
-    if not isinstance(value, Constant) or not value.type.dtype.is_float or value.type.elements != 1:
-        return None
-    data = constant_data(value)
-    return None if data is None else float(data.reshape(()))
 
 
 def channel_vector(constant: Value, x: Value) -> Array | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from plait.ir.layer import Layer
 from plait.ir.region import Region
 from plait.ir.values import Value
-from plait.passes.locations import heir, merge_locations
+from plait.passes.support.locations import heir, merge_locations
 
 
 def splice(region: Region, before: Layer, arguments: Sequence[Value] = ()) -> tuple[Value, ...]:

@@ -31,7 +31,7 @@ def _names(value: str | SymbolRef | Sequence[str | SymbolRef]) -> tuple[str, ...
 
 @register_pass
 @attrs.frozen
-class OnNets(Pass):
+class On(Pass):
     """Run a pipeline on some functions. Options: `nets`, their names, and `pipeline`."""
 
     name = "on"

@@ -13,8 +13,8 @@ from plait.ir.layer import Layer
 from plait.ir.layers.control import If, Loop
 from plait.ir.module import Module
 from plait.ir.values import Constant, Value
-from plait.passes.affine import constant_data
-from plait.passes.splice import replace_by_values, splice
+from plait.passes.support.constants import constant_data
+from plait.passes.support.splice import replace_by_values, splice
 
 
 def fold_control(module: Module, unroll: int) -> int:

@@ -1,0 +1,1 @@
+"""What several passes need: reading constants, handing on locations, putting regions in place, matching names."""
