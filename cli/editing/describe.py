@@ -62,10 +62,8 @@ def extent(type: Type) -> str:
     if not type.is_static:
         symbols = ", ".join(sorted(type.symbols()))
         return f"size depends on {symbols}" if symbols else ""
-    try:
-        return f"{type.elements:,} elements, {size(type.nbytes)}"
-    except ValueError:  # a sequence or an optional value
-        return ""
+    # A sequence has no size, and neither has a layout of another rank.
+    return ask(lambda: f"{plural(type.elements, 'element')}, {size(type.nbytes)}", "")
 
 
 def layer_text(layer: Layer) -> str:
@@ -108,6 +106,11 @@ def variants(routine: Routine, layer: Layer | None) -> Sequence[str]:
     """The variants of a routine for a layer, as far as they can be told."""
     none: Sequence[str] = ()
     return none if layer is None else ask(lambda: routine.variants(layer), none)
+
+
+def plural(number: int, what: str) -> str:
+    """`1 layer`, `2,000 layers`."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def count(number: int) -> str:

@@ -65,7 +65,11 @@ def _net(document: Document, mark: Mark) -> str:
     arguments = ", ".join(f"%{a.name}: {a.type}" for a in net.arguments)
     outputs = ", ".join(f"{name}: {v.type}" for name, v in zip(net.output_names, net.outputs, strict=False))
     layers = list(net.walk())
-    rows = [describe.code(f"net @{net.name}({arguments}) -> ({outputs})"), f"{len(layers)} layers", net.comment]
+    rows = [
+        describe.code(f"net @{net.name}({arguments}) -> ({outputs})"),
+        describe.plural(len(layers), "layer"),
+        net.comment,
+    ]
     times = [layer.cost_us for layer in layers]
     if times and None not in times:
         rows.append(f"{sum(t for t in times if t is not None):.2f} us measured, the sum over the layers")
@@ -115,7 +119,7 @@ def _word(token: Token) -> str:
 
 def _activation(name: str) -> str:
     parameters = KINDS[name][0]
-    return f"activation `{name}`" + (f", {parameters} parameter{'s' * (parameters > 1)}" if parameters else "")
+    return f"activation `{name}`" + (f", {describe.plural(parameters, 'parameter')}" if parameters else "")
 
 
 def _of_token(token: Token) -> str:

@@ -214,7 +214,7 @@ def test_pattern_files_are_checked() -> None:
         ("then", 1, ["region `then`"]),
         ("clip", 1, ["activation `clip`, 2 parameters"]),
         ("callee", 1, ["must be given"]),
-        ("@help", 2, ["net @help(%a: f32[1x2x4x5] nchw)", "1 layers"]),
+        ("@help", 2, ["net @help(%a: f32[1x2x4x5] nchw)", "1 layer"]),
         ("@main", 1, ["The network."]),
         ("@b", 2, ["const @b : f32[2] = [1.0, 2.0]", "8 B"]),
         ("@w", 1, ["const @w : f32[2x3x1x1]\n", "24 B"]),
@@ -251,6 +251,13 @@ def test_hover_on_what_is_odd(body: str, words: list[str]) -> None:
     found = hover(Document(text), position)
     assert (found is None) == (not words)
     assert all(word in (found or ((), ""))[1] for word in words)
+
+
+@pytest.mark.parametrize("type", ["f32[2x3] nhwc", "seq<f32[4]>", "optional<i64[]>", "f32[]", "string[2]"])
+def test_hover_on_types_without_a_size(type: str) -> None:
+    found = hover(Document(f"ir 1\nnet @main(%x: {type}) -> () {{\n}}\n"), Position(1, 11))
+    assert found is not None and f"%x : {type}" in found[1]
+    assert (" element" in found[1]) == (type in ("f32[]", "string[2]"))
 
 
 def test_hover_while_the_statement_is_broken() -> None:
