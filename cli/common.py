@@ -17,8 +17,20 @@ if TYPE_CHECKING:
     from plait.backends.runner import Runner
     from plait.ir import Module
 
-MODEL = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class ModelPath(click.Path):
+    """A model file that must be there; `-` is told to be none where standard input is not read."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if str(value) == "-" and not self.allow_dash:
+            self.fail("standard input is read by `plait opt` and `plait inspect` only; give a file", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+MODEL = ModelPath(exists=True, dir_okay=False, path_type=Path)
 """A model file that must be there."""
+MODEL_OR_STDIN = ModelPath(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+"""The same, or `-`: IR text from standard input."""
 FILE = click.Path(dir_okay=False, path_type=Path)
 """A file to write."""
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -126,12 +138,18 @@ def warnings_shown() -> Iterator[None]:
             warnings.warn_explicit(entry.message, entry.category, entry.filename, entry.lineno)
 
 
+def is_package_file(path: Path) -> bool:
+    """Whether a file is to be read as a package: it looks like one, or is called so and may be damaged."""
+    from plait.tuning.open import is_package
+
+    return path.suffix == ".plait" or is_package(path)
+
+
 def open_runner(path: Path, threads: int | None, strict: bool) -> Runner:
     """`plait.open`, with its warnings as lines on standard error."""
     import plait
-    from plait.tuning.open import is_package
 
-    if path.suffix != ".ir" and not is_package(path):
+    if path.suffix != ".ir" and not is_package_file(path):
         raise click.UsageError(
             f"{path} is neither a .plait package nor a tuned .ir file; make one with `plait tune {path}`"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.common import DATABASE, DIMS, JSON, MODEL, ROUTINES, THREADS, load_static, open_runner
+from plait.cli.common import DATABASE, DIMS, JSON, MODEL, ROUTINES, THREADS, is_package_file, load_static, open_runner
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, print_json
 from plait.cli.progress import measuring
@@ -60,10 +60,10 @@ def command(
     import plait
     from plait.ir.types import Type
     from plait.tuning.compare import compare_plans
-    from plait.tuning.open import is_package, is_tuned
+    from plait.tuning.open import is_tuned
 
     original: Module | None = None
-    if not is_package(model):
+    if not is_package_file(model):
         original = load_static(model, dims)
     elif routines or dims:
         raise click.UsageError("a package has its routines and sizes already; --routine and --dim are for model files")

@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("plait.cli.run:command", "Run a model on arrays."),
     "bench": ("plait.cli.bench:command", "Time a tuned model, whole and layer by layer."),
     "compare": ("plait.cli.compare:command", "Compare kernels with the NumPy reference, layer by layer."),
-    "inspect": ("plait.cli.package:command", "Show what a package holds."),
+    "inspect": ("plait.cli.package:command", "Show what a package or a model file holds."),
     "routines": ("plait.cli.listings:routines", "List the routines that layers can have."),
     "layers": ("plait.cli.listings:layers", "List the kinds of layers."),
     "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from plait.cli.common import FILE, JSON, check_output
+from plait.cli.common import FILE, JSON, MODEL_OR_STDIN, check_output
 from plait.cli.complete import complete_pipeline
 from plait.cli.output import note
 from plait.cli.watching import Watching, watching_options
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     from plait.ir.values import Array
     from plait.passes.pipeline import Pipeline
 
-_MODEL = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
-
 
 @click.command("opt")
-@click.argument("model", type=_MODEL, required=False)
+@click.argument("model", type=MODEL_OR_STDIN, required=False)
 @click.option(
     "-p",
     "--pipeline",

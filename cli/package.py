@@ -1,4 +1,4 @@
-"""`plait inspect`: what a package holds."""
+"""`plait inspect`: what a package or a model file holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.common import JSON, MODEL
+from plait.cli.common import JSON, MODEL_OR_STDIN, is_package_file
 from plait.cli.output import Table, milliseconds, print_json, size
 
 if TYPE_CHECKING:
@@ -15,12 +15,31 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("package", type=MODEL)
-@click.option("--plan", metavar="KEY", help="Show the layers of one plan, by its device key.")
-@click.option("--verify", is_flag=True, help="Check the hash of every member, weights included.")
+@click.argument("model", type=MODEL_OR_STDIN)
+@click.option("--plan", metavar="KEY", help="Show the layers of one plan of a package, by its device key.")
+@click.option("--verify", is_flag=True, help="Check the hash of every member of a package, weights included.")
 @JSON
-def command(package: Path, plan: str | None, verify: bool, as_json: bool) -> None:
-    """Show the manifest, the plans and the sizes of PACKAGE, a .plait file."""
+def command(model: Path, plan: str | None, verify: bool, as_json: bool) -> None:
+    """Show what MODEL holds.
+
+    Of a package: the manifest, the plans, and the sizes of its members. Of an .ir file (`-`: standard input) or a model
+    file: constants, and for each net its arguments and outputs, its layers by kind, and their arithmetic.
+    """
+    if not is_package_file(model):
+        if plan is not None or verify:
+            raise click.UsageError(f"--plan and --verify are for packages; {model} is none")
+        from plait.cli.contents import describe_file, show_contents
+
+        data = describe_file(model)
+        if as_json:
+            print_json(data)
+        else:
+            show_contents(data)
+        return
+    _inspect_package(model, plan, verify, as_json)
+
+
+def _inspect_package(package: Path, plan: str | None, verify: bool, as_json: bool) -> None:
     from plait.backends.package import open_package
     from plait.tuning import TuningReport
 

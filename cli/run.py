@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.common import DIMS, JSON, MODEL, THREADS, load_static, open_runner
+from plait.cli.common import DIMS, JSON, MODEL, THREADS, is_package_file, load_static, open_runner
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, note, print_json
 
@@ -65,9 +65,9 @@ def _outputs(
     strict: bool,
     dims: tuple[tuple[str, int], ...],
 ) -> dict[str, Array]:
-    from plait.tuning.open import is_package, is_tuned
+    from plait.tuning.open import is_tuned
 
-    if not is_package(model):
+    if not is_package_file(model):
         module = load_static(model, dims)
         if not is_tuned(module):
             from plait.backends.reference import evaluate

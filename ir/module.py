@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from plait.ir.diagnostics import Span
+from plait.ir.diagnostics import Diagnostic, IRError, Span
 from plait.ir.layer import Layer
 from plait.ir.region import Region
 from plait.ir.values import Array, Constant, Value
@@ -65,7 +65,13 @@ class Module:
 
     @property
     def main(self) -> Function:
-        """The network."""
+        """The network.
+
+        Raises:
+            IRError: P003, there is none.
+        """
+        if "main" not in self.functions:
+            raise IRError(Diagnostic("P003", "there is no net @main", hint="@main is the net that is run and tuned"))
         return self.functions["main"]
 
     def walk(self) -> Iterator[Layer]:

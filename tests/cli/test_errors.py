@@ -117,6 +117,8 @@ def test_missing_weights_file(plait: Plait, tiny: Path) -> None:
         (["tune", "tiny.ir", "--routine", "cpu/@"], "--routine:1:6: error[P404]"),
         (["tune", "gone.onnx"], "does not exist"),
         (["opt", "gone.ir"], "does not exist"),
+        (["opt", "."], "is a directory"),
+        (["run", "-"], "standard input is read by `plait opt` and `plait inspect` only"),
         (
             ["opt", "tiny.ir", "-p", "dce,fuse-activatoin"],
             "<pipeline>:1:5: error[P201]: unknown pass 'fuse-activatoin'",
@@ -193,6 +195,20 @@ def test_damaged_package(plait: Plait, package: Path) -> None:
             outcome = plait(command, package)
             assert outcome.code == PackageError.exit_code == 1
             assert f"{package}: error[P402]: " in outcome.err
+
+
+@pytest.mark.parametrize("command", ["run", "bench", "compare", "inspect"])
+def test_a_file_that_is_called_a_package_and_is_none(plait: Plait, workplace: Path, command: str) -> None:
+    (workplace / "bad.plait").write_bytes(b"\x00\x01\x02")
+    outcome = plait(command, "bad.plait")
+    assert outcome.code == 1 and "bad.plait: error[P402]: cannot be read as a package" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["run", "bench", "compare", "tune"])
+def test_a_module_without_main(plait: Plait, workplace: Path, command: str) -> None:
+    (workplace / "parts.ir").write_text("ir 1\nnet @part(%x: f32[4]) -> (%x: f32[4]) {\n}\n")
+    outcome = plait(command, "parts.ir")
+    assert outcome.code == 3 and "error[P003]: there is no net @main" in outcome.err
 
 
 def test_profile_database_that_is_none(plait: Plait, tiny: Path) -> None:
