@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
 
-.PHONY: demo test nightly fuzz lint types docs pages check dev clean help
+.PHONY: demo test nightly fuzz coverage lint types docs pages check dev clean help
 
 help:
 	@echo "make demo     tune and run a trained model, every stage shown"
@@ -18,6 +18,7 @@ help:
 	@echo "make pages    write docs/layers from the declarations of layers"
 	@echo "make nightly  the tests with the long ones"
 	@echo "make fuzz     random inputs to all that reads text, for FUZZ_SECONDS=60"
+	@echo "make coverage which lines and branches of the IR and the passes their tests run"
 	@echo "make dev      an editable install: edits are live, kernels are rebuilt at import"
 	@echo "make clean    remove the environment and all that was built"
 
@@ -36,6 +37,13 @@ fuzz: $(VENV)/.fuzz
 	$(BIN)/python tests/fuzz/fuzz_generic.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 	$(BIN)/python tests/fuzz/fuzz_pipeline.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
 	$(BIN)/python tests/fuzz/fuzz_pattern.py -verbosity=0 -max_total_time=$$(($(FUZZ_SECONDS) / 6))
+
+# Of the IR and the passes by their own tests: lines at 95 %, every branch of the verifier and of the rewrite driver.
+coverage: $(VENV)/.test
+	COVERAGE_FILE=build/coverage $(BIN)/python -m pytest -q -m "not slow" tests/ir tests/passes tests/testing \
+	  --cov=plait.ir --cov=plait.passes --cov-branch --cov-report=
+	COVERAGE_FILE=build/coverage $(BIN)/coverage report --fail-under=100 --include="*/ir/verify.py,*/passes/rewriting/*"
+	COVERAGE_FILE=build/coverage $(BIN)/coverage report --fail-under=95 --skip-covered --sort=-miss
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -90,5 +98,5 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/pip install -q "pygls>=2" pytest hypothesis onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
+	$(BIN)/pip install -q "pygls>=2" pytest hypothesis pytest-cov onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
 	touch $@
