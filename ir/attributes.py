@@ -18,7 +18,6 @@ from plait.ir.types import Type
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RESERVED = frozenset({"true", "false", "inf", "nan", "on", "via", "loc"})
-_NAME = re.compile(r"[A-Za-z0-9_.$\-]+\Z")
 
 
 @attrs.frozen

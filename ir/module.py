@@ -99,8 +99,9 @@ class Module:
         return candidate
 
     def drop_unused_constants(self) -> int:
-        """Remove constants that no layer reads and no type names; returns how many."""
-        named = {name for f in self.functions.values() for v in _values(f) for name in v.type.constant_names()}
+        """Remove constants that no layer reads and no type of what remains names; returns how many."""
+        values = [*(v for f in self.functions.values() for v in _values(f)), *filter(_is_read, self.constants.values())]
+        named = {name for v in values for name in v.type.constant_names()}
         unused = [name for name, c in self.constants.items() if not c.users and name not in named]
         for name in unused:
             del self.constants[name]
@@ -128,6 +129,10 @@ class Module:
         from plait.ir.text.printer import print_module
 
         return print_module(self)
+
+
+def _is_read(constant: Constant) -> bool:
+    return bool(constant.users)
 
 
 def _values(function: Function) -> Iterator[Value]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from plait.ir.dtypes import ConstantName, Quantized
+from plait.ir.dtypes import ConstantName, DType, Quantized
+from plait.ir.types import TensorType
+from plait.ir.values import Array
 
-Array = npt.NDArray[Any]
 Lookup = Callable[[str], Array]
 """The elements of a constant by name."""
 
@@ -40,3 +40,32 @@ def _along(parameter: Any, dtype: Quantized, shape: tuple[int, ...], lookup: Loo
         repeated = np.repeat(values, dtype.block, dtype.axis)
         return repeated[tuple(slice(n) for n in shape)]
     return values.reshape([-1 if i == dtype.axis else 1 for i in range(len(shape))])
+
+
+def parameter_faults(tensor: TensorType, constants: Mapping[str, TensorType]) -> list[str]:
+    """Why constants, given by their types, cannot be the scales or zero points that a tensor's element type names."""
+    dtype = tensor.dtype
+    assert isinstance(dtype, Quantized)
+    found = []
+    for what, parameter in (("scales", dtype.scale), ("zero points", dtype.zero)):
+        if not isinstance(parameter, ConstantName):
+            continue
+        type = constants[parameter.name]
+        element = type.dtype
+        if not isinstance(element, DType) or not (element.is_float or element.is_integer):
+            found.append(f"the {what} {parameter} must be numbers, got {type}")
+        elif not type.is_static or not _fits(type, dtype, tensor):
+            found.append(f"the {what} {parameter} do not fit, got {type}")
+    return found
+
+
+def _fits(parameters: TensorType, dtype: Quantized, tensor: TensorType) -> bool:
+    if dtype.axis is None or parameters.elements == 1:
+        return parameters.elements == 1
+    size = tensor.shape[dtype.axis]
+    if not isinstance(size, int):
+        return True  # not known before the run
+    if not dtype.block:
+        return parameters.elements == size
+    blocks = -(-size // dtype.block)
+    return parameters.rank == tensor.rank and parameters.shape[dtype.axis] == blocks

@@ -136,10 +136,11 @@ class Region:
         else:
             before.previous = layer
         self._count += 1
-        _add_uses(layer)
+        if self._counts_uses:
+            _add_uses(layer)
         for region in layer.regions():
             region.owner = layer
-            region._count_uses(True)
+            region._count_uses(self._counts_uses)
         return layer
 
     def remove(self, layer: Layer) -> None:
@@ -169,7 +170,8 @@ class Region:
         """Change one operand field of an attached layer."""
         _drop_uses(layer)
         setattr(layer, field, value)
-        _add_uses(layer)
+        if self._counts_uses:
+            _add_uses(layer)
 
     def replace(self, old: Layer, new: Layer) -> Layer:
         """Put a detached layer in the place of an attached one; it takes over names, formats, uses of the results."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from decimal import Decimal
 
+KEYWORDS = frozenset({"ir", "weights", "const", "net", "on", "via", "loc"})
+"""Words with a meaning of their own where they stand bare."""
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
+_ROUTINE = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+)+(\[[^\]\n]*\])?\Z")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.$\-]+\Z")
 """Names that need no quotes after `%` or `@`."""
 
@@ -35,6 +40,22 @@ def unquote(text: str) -> str:
         ValueError: malformed escapes.
     """
     return str(json.loads(text))
+
+
+def word_text(word: str) -> str:
+    """A device or the name of a region: in quotes if it needs them."""
+    return word if _WORD.match(word) and word not in KEYWORDS else quote(word)
+
+
+def routine_text(path: str) -> str:
+    """The path of a routine as it stands after `via`: in quotes if it needs them."""
+    return path if _ROUTINE.match(path) else quote(path)
+
+
+def cost_text(microseconds: float) -> str:
+    """A time as it stands after `!`: two decimals if that is the exact number, else as many as it has."""
+    rounded = f"{microseconds:.2f}"
+    return rounded if float(rounded) == microseconds else format(Decimal(repr(float(microseconds))), "f")
 
 
 def name_text(name: str) -> str:

@@ -13,6 +13,7 @@ from plait.ir.dims import Dim, Dimension, substitute
 from plait.ir.dtypes import DType as DType
 from plait.ir.dtypes import ElementType, Quantized, element_type
 from plait.ir.layout import Format, Layout, default_layout, layout_named
+from plait.ir.spelling import word_text
 
 Shape = tuple[Dimension, ...]
 
@@ -164,7 +165,7 @@ class TensorType(Type):
         text = f"{self.dtype}[{'x'.join(str(d) for d in self.shape)}]"
         if self.layout.name:
             text += f" {self.layout}"
-        return text if self.device == "cpu" else f"{text} on {self.device}"
+        return text if self.device == "cpu" else f"{text} on {word_text(self.device)}"
 
     @property
     def is_plain(self) -> bool:

@@ -12,6 +12,7 @@ from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, did_you_mean
 from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layers.control import Call
 from plait.ir.module import Function, Module
+from plait.ir.quantization import parameter_faults
 from plait.ir.region import Region
 from plait.ir.registry import known_layers
 from plait.ir.values import Constant, Value
@@ -32,7 +33,11 @@ def verify(module: Module, *, allow_unknown: bool = False) -> None:
 
 def diagnose(module: Module, *, allow_unknown: bool = False) -> list[Diagnostic]:
     """All findings, in the order of the text."""
-    found: list[Diagnostic] = []
+    found = [
+        Diagnostic(code, message, where=f"@{constant.name}")
+        for constant in module.constants.values()
+        for code, message in (*_quantization_faults(module, constant), *_misfits(constant))
+    ]
     for function in module.functions.values():
         found += _FunctionCheck(module, function, allow_unknown).run()
     return found + _recursion(module)
@@ -48,6 +53,10 @@ class _FunctionCheck:
 
     def run(self) -> list[Diagnostic]:
         self.region(self.function.body)
+        names, outputs = len(self.function.output_names), len(self.function.outputs)
+        if names != outputs:
+            message = f"net @{self.function.name} has {outputs} outputs but {names} names for them"
+            self.found.append(Diagnostic("P107", message, self.function.span))
         return self.found
 
     def add(self, code: str, layer: Layer, message: str, hint: str = "") -> None:
@@ -55,9 +64,9 @@ class _FunctionCheck:
 
     def region(self, region: Region) -> None:
         defined: list[Value] = list(region.arguments)
-        self.visible.update(defined)
         for argument in region.arguments:
             self.argument(argument, region)
+            self.visible.add(argument)
         for layer in region:
             self.operands(layer)
             for inner in layer.regions():
@@ -75,7 +84,10 @@ class _FunctionCheck:
 
     def argument(self, argument: Value, region: Region) -> None:
         owner = region.owner if isinstance(region.owner, Layer) else None
-        for code, message in (*_missing_constants(self.module, argument), *_misfits(argument)):
+        faults = [*_quantization_faults(self.module, argument), *_misfits(argument)]
+        if argument in self.visible:
+            faults.append(("P107", f"%{argument.name} is an argument twice"))
+        for code, message in faults:
             if owner is not None:
                 self.add(code, owner, message)
             else:
@@ -113,7 +125,7 @@ class _FunctionCheck:
         else:
             self.found += check_layer(layer)
         for result in layer.results:
-            for code, message in _missing_constants(self.module, result):
+            for code, message in _quantization_faults(self.module, result):
                 self.add(code, layer, message)
 
     def call(self, layer: Call) -> None:
@@ -165,16 +177,25 @@ def _misfits(value: Value) -> list[tuple[str, str]]:
         if tensor.layout.rank not in (None, tensor.rank):
             found.append(("P106", f"layout {tensor.layout} does not fit rank {tensor.rank}"))
         if any(isinstance(d, int) and d < 0 for d in tensor.shape):
-            found.append(("P103", f"%{value.name} has a negative dimension: {tensor}"))
+            sign = "@" if isinstance(value, Constant) else "%"
+            found.append(("P103", f"{sign}{value.name} has a negative dimension: {tensor}"))
     return found
 
 
-def _missing_constants(module: Module, value: Value) -> list[tuple[str, str]]:
-    """Constants that a quantized type names and the module lacks."""
-    missing = [name for name in value.type.constant_names() if name not in module.constants]
-    return [
-        ("P003", f"the type of %{value.name} names @{name}, which is not a constant of the module") for name in missing
-    ]
+def _quantization_faults(module: Module, value: Value) -> list[tuple[str, str]]:
+    """Constants that a quantized type names and the module lacks, or that do not fit it."""
+    sign = "@" if isinstance(value, Constant) else "%"
+    found = []
+    for tensor in value.type.tensors():
+        names = tensor.constant_names()
+        missing = [name for name in names if name not in module.constants]
+        for name in missing:
+            message = f"the type of {sign}{value.name} names @{name}, which is not a constant of the module"
+            found.append(("P003", message))
+        if names and not missing:
+            types = {name: module.constants[name].type for name in names}
+            found += [("P006", f"the type of {sign}{value.name}: {fault}") for fault in parameter_faults(tensor, types)]
+    return found
 
 
 def _recursion(module: Module) -> list[Diagnostic]:

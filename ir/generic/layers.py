@@ -13,7 +13,7 @@ from plait.ir.generic.scope import Known, Scope
 from plait.ir.generic.source import GenericSource
 from plait.ir.generic.syntax import OpSyntax, RegionSyntax, at, string_at, string_or_fault
 from plait.ir.registry import LayerSpec, layer_class
-from plait.ir.spelling import name_text
+from plait.ir.spelling import cost_text, name_text
 from plait.ir.text.records import (
     AttributeSyntax,
     BodySyntax,
@@ -26,7 +26,6 @@ from plait.ir.text.records import (
 from plait.ir.text.syntax import NESTING_LIMIT
 
 _KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
-_ROUTINE = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+)+(\[[^\]\n]*\])?\Z")
 _SEGMENTS = "operandSegmentSizes"
 
 
@@ -70,7 +69,7 @@ class OpReader:
         for i, region in enumerate(op.regions[: len(names)]):
             with self.scope.region():
                 given = arguments[i] if i < len(arguments) else None
-                found.append((at(op.name, "NAME", names[i]), self.body(region, given, "plait.yield", op)))
+                found.append((string_at(op.name, names[i]), self.body(region, given, "plait.yield", op)))
         return found
 
     # --- values ---
@@ -197,15 +196,12 @@ class OpReader:
     def routine(self, notes: Notes) -> tuple[lark.Token | None, lark.Token | None]:
         """Tokens of the routine and its cost."""
         via, cost = notes.get("via"), notes.get("cost_us")
-        if via is not None and not _ROUTINE.match(via):
-            self.error("P006", notes.places["via"], f"{via!r} is not the path of a routine", "")
-            via = None
         if cost is not None and not 0 <= cost < math.inf:
             self.error("P006", notes.places["cost_us"], "a cost must be a number of at least 0", "")
             cost = None
         return (
-            None if via is None else at(notes.places["via"], "ROUTINE", via),
-            None if cost is None else at(notes.places["cost_us"], "COST", f"!{float(cost)!r}us"),
+            None if via is None else string_at(notes.places["via"], via),
+            None if cost is None else at(notes.places["cost_us"], "COST", f"!{cost_text(cost)}us"),
         )
 
     def places(self, op: OpSyntax, notes: Notes) -> list[tuple[lark.Token, lark.Token]]:

@@ -115,14 +115,14 @@ class LayerReader:
                 return None
             with self.names.region():
                 self.fill(region, body)
-            if fields is not None and str(token) not in fields:
-                hint = did_you_mean(str(token), fields)
-                self.error("P102", token, f"{syntax.op!s} has no region {str(token)!r}", hint)
+            name = self.reader.string(token)
+            if fields is not None and name not in fields:
+                self.error("P102", token, f"{syntax.op!s} has no region {name!r}", did_you_mean(name, fields))
                 ok = False
                 continue
-            field = str(token) if fields is None else fields[str(token)]
+            field = name if fields is None else fields[name]
             if field in regions:
-                self.error("P102", token, f"region {token!s} is given twice")
+                self.error("P102", token, f"region {name} is given twice")
                 ok = False
             regions[field] = region
         for name, field in (fields or {}).items():
@@ -191,7 +191,7 @@ class LayerReader:
         op = str(syntax.op)
         operands: Operands = [(o, self.resolve(o.token)) for o in syntax.operands]
         common: dict[str, Any] = {
-            "via": None if syntax.via is None else str(syntax.via),
+            "via": None if syntax.via is None else self.reader.string(syntax.via),
             "cost_us": None if syntax.cost is None else float(syntax.cost[1:-2]),
             "locations": tuple(Location(self.reader.string(f), self.reader.string(n)) for f, n in syntax.locations),
             "comment": self.reader.source.comment_above(syntax.results[0]),
@@ -268,11 +268,10 @@ class LayerReader:
 
     def check_attribute_names(self, spec: LayerSpec, syntax: LayerSyntax) -> bool:
         known = {a.name for a in spec.attributes}
-        given = {str(a.name): a.name for a in syntax.attributes}
-        strange = [token for name, token in given.items() if name not in known]
-        for token in strange:
-            hint = did_you_mean(str(token), known)
-            self.error("P102", token, f"{spec.name} has no attribute {str(token)!r}", hint)
+        given = {key_of(a.name): a.name for a in syntax.attributes}
+        strange = {name: token for name, token in given.items() if name not in known}
+        for name, token in strange.items():
+            self.error("P102", token, f"{spec.name} has no attribute {name!r}", did_you_mean(name, known))
         missing = [a.name for a in spec.attributes if a.required and a.name not in given]
         for name in missing:
             self.error("P102", syntax.op, f"{spec.name} needs attribute {name}")

@@ -25,7 +25,7 @@ from plait.ir.text.records import (
     TypeSyntax,
     WeightsSyntax,
 )
-from plait.ir.text.syntax import BadLiteral, name_of, plain, read, read_on, unquote
+from plait.ir.text.syntax import BadLiteral, key_of, name_of, plain, read, read_on
 from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant
 from plait.ir.verify import diagnose
@@ -155,9 +155,9 @@ class _Builder:
             return str(token)
 
     def string(self, token: lark.Token) -> str:
-        """The content of a string token; a malformed one is reported and stands for itself."""
+        """A word, or the content of a string token; a malformed one is reported and stands for itself."""
         try:
-            return unquote(token)
+            return key_of(token)
         except BadLiteral as bad:
             self.error("P006", token, bad.fault.message)
             return str(token)
@@ -208,9 +208,12 @@ class _Builder:
 
     def constant_type(self, item: DeclaredSyntax) -> TensorType | None:
         type = self.type_of(item.type)
-        if type is None or isinstance(type, TensorType):
+        if isinstance(type, TensorType) and not type.is_static:
+            self.error("P006", item.type.token, f"the sizes of a constant must be numbers, got {type}")
+        elif type is None or isinstance(type, TensorType):
             return type
-        self.error("P006", item.type.token, f"a constant must be a tensor, not {type}")
+        else:
+            self.error("P006", item.type.token, f"a constant must be a tensor, not {type}")
         return None
 
     def add_inline(self, item: DeclaredSyntax) -> None:
@@ -231,7 +234,7 @@ class _Builder:
             self.error("P006", bad.fault.at(item.name), bad.fault.message)
             return None
         count = len(literal) if isinstance(literal, tuple) else 1
-        if not type.is_static or type.elements != count:
+        if type.elements != count:
             self.error("P006", item.name, f"@{name} has type {constant_type(type)} but {count} elements")
             return None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -11,7 +12,7 @@ from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.literals import is_inline, literal_text
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
-from plait.ir.spelling import name_text, quote
+from plait.ir.spelling import cost_text, name_text, quote, routine_text, word_text
 from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 
@@ -86,7 +87,9 @@ class Names:
 
 def _function(function: Function, style: Style) -> str:
     names = Names(defined_values(function.body))
-    outputs = ", ".join(_output(v, n, names) for v, n in zip(function.outputs, function.output_names, strict=True))
+    # A damaged function may lack names.
+    paired = itertools.zip_longest(function.outputs, function.output_names[: len(function.outputs)])
+    outputs = ", ".join(_output(v, n, names) for v, n in paired)
     head = f"net @{name_text(function.name)}({_arguments(function.body, names)}) -> ({outputs}) {{"
     return "\n".join([*_comment(function.comment, "", style), head, *_rows(function.body, names, "  ", style), "}"])
 
@@ -117,7 +120,8 @@ def _rows(region: Region, names: Names, indent: str, style: Style) -> Iterator[s
 
 
 def _comment(text: str, indent: str, style: Style) -> Iterator[str]:
-    if text and style.comments:
+    # Blank comments are not read back.
+    if text.strip() and style.comments:
         yield from (f"{indent}// {line}".rstrip() for line in text.split("\n"))
 
 
@@ -130,15 +134,15 @@ def _layer(layer: Layer, names: Names, indent: str, style: Style) -> Iterator[st
         for name, region in regions:
             yield text
             outputs = ", ".join(_output(v, None, names) for v in region.outputs)
-            yield f"{indent}  {name} ({_arguments(region, names)}) -> ({outputs}) {{"
+            yield f"{indent}  {word_text(name)} ({_arguments(region, names)}) -> ({outputs}) {{"
             yield from _rows(region, names, indent + "    ", style)
             text = f"{indent}  }}"
     text += " : " + ", ".join([str(r.type) for r in layer.results])
     tail = ""
     if layer.via:
-        tail += f" via {layer.via}"
+        tail += f" via {routine_text(layer.via)}"
     if layer.cost_us is not None:
-        tail += f" !{layer.cost_us:.2f}us"
+        tail += f" !{cost_text(layer.cost_us)}us"
     if style.locations and layer.locations:
         tail += " loc " + " + ".join(f"{quote(place.file)}:{quote(place.name)}" for place in layer.locations)
     if tail and len(text) + len(tail) > _WIDTH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -206,13 +207,22 @@ def plain(value: Any, depth: int = 0) -> Any:
         if isinstance(value, tuple):
             return tuple([plain(v, depth + 1) for v in value])
         if isinstance(value, list):
-            return {key_of(a.name): plain(a.value, depth + 1) for a in value}
+            return _plain_dict(value, depth)
         return Call(value.name, tuple([plain(v, depth + 1) for v in value.args]))
     if isinstance(value, TypeSyntax):
         value = value.type
     if isinstance(value, Fault):
         raise BadLiteral(value)
     return value
+
+
+def _plain_dict(entries: list[AttributeSyntax], depth: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for entry in entries:
+        if (name := key_of(entry.name)) in found:
+            raise BadLiteral(Fault(entry.name, f"{name!r} is given twice"))
+        found[name] = plain(entry.value, depth + 1)
+    return found
 
 
 def _plain_token(token: lark.Token) -> Any:
@@ -222,7 +232,10 @@ def _plain_token(token: lark.Token) -> Any:
         except ValueError:  # thousands of digits
             raise BadLiteral(Fault(token, "this integer has too many digits")) from None
     if token.type == "FLOAT":
-        return float(token)
+        number = float(token)
+        if math.isinf(number) and "inf" not in token:
+            raise BadLiteral(Fault(token, f"{token} is too large for a float64; infinity is written inf"))
+        return number
     return SymbolRef(name_of(token)) if token.type == "CONST" else unquote(token)
 
 
@@ -244,7 +257,7 @@ def _first_token(value: Any) -> lark.Token:
 
 
 def key_of(token: lark.Token) -> str:
-    """The name of an attribute, without quotes."""
+    """The word in a token, which may stand in quotes."""
     return unquote(token) if token.type == "STRING" else str(token)
 
 
@@ -273,9 +286,15 @@ def _tensor(element: str, shape: str, layout: str | None, device: str | None) ->
     except ValueError as error:
         raise _Malformed(2, error) from None
     try:
-        return TensorType(dtype, dims, tag, "cpu" if device is None else str(device))
+        return TensorType(dtype, dims, tag, "cpu" if device is None else _device(device))
     except ShapeError as error:
         raise _Malformed(0, error) from None
+    except BadLiteral as bad:
+        raise _Malformed(3, bad) from None
+
+
+def _device(text: str) -> str:
+    return unquote(text) if text.startswith('"') else str(text)
 
 
 def wrapped(token: lark.Token, inner: Type | Fault, make: type[SequenceType] | type[OptionalType]) -> TypeSyntax:

@@ -248,3 +248,22 @@ def test_layer_names_have_one_owner() -> None:
 
     assert layer_class("both") is None and known_layers()["relu"].cls is Relu
     assert all(spec.summary for spec in known_layers().values())
+
+
+def test_a_removed_region_that_changes_counts_no_uses_until_it_is_back() -> None:
+    module = parse_module(
+        "ir 1\nnet @main(%c: bool[], %x: f32[4]) -> (%y: f32[4]) {\n  %y = if(%c)\n"
+        "    then () -> (%x: f32[4]) {\n    }\n    else () -> (%a: f32[4]) {\n      %a = relu(%x)\n    }\n}\n"
+    )
+    body, (c, x) = module.main.body, module.main.arguments
+    module.main.set_outputs([])
+    (branch,) = body
+    body.remove(branch)
+    inner = branch.regions()[1]
+    added = inner.append(Tanh(x), ["b"])
+    inner.set_operand(added, "x", x)
+    assert not x.users
+    body.append(branch)
+    assert x.use_count == 3 and x.users[added] == 1 and c.users == {branch: 1}
+    module.main.set_outputs(branch.results, ["y"])
+    verify(module)

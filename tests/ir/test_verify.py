@@ -118,3 +118,69 @@ def test_constants_of_another_module() -> None:
         ("P003", "constant @c is not in the module"),
         ("P105", "output %c is not defined in net @main"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "type", "message"),
+    [
+        ("f32[3] = [1, 2, 3]", "q8<@s axis 0>[4]", "the scales @s do not fit, got f32[3]"),
+        ("f32[2] = [1, 2]", "q8<@s>[4]", "the scales @s do not fit, got f32[2]"),
+        ("f32[2x1] = [1, 2]", "q8<@s axis 0 block 4>[4x1]", "the scales @s do not fit, got f32[2x1]"),
+        ("string[1] = ['a']", "q8<@s>[4]", "the scales @s must be numbers, got string[1]"),
+        ("i8[2] = [1, 2]", "q8<0.5:@s>[4]", "the zero points @s do not fit, got i8[2]"),
+        ("q8<0.5>[1] = [1]", "q8<@s>[4]", "the scales @s must be numbers, got q8<0.5>[1]"),
+    ],
+)
+def test_scales_and_zero_points_must_fit(scale: str, type: str, message: str) -> None:
+    text = f"ir 1\nconst @s : {scale}\nnet @main(%x: {type}) -> (%x: {type}) {{\n}}\n".replace("'", '"')
+    with pytest.raises(IRError) as caught:
+        parse_module(text)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message) == ("P006", f"the type of %x: {message}")
+
+
+@pytest.mark.parametrize(
+    ("scale", "type"),
+    [
+        ("f32[4] = [1, 2, 3, 4]", "q8<@s axis 1>[1x4]"),
+        ("f32[1] = [1]", "q8<@s axis 1>[1x4]"),
+        ("f32[2] = [1, 2]", "q8<@s axis 0>[N]"),
+        ("f32[1x2] = [1, 2]", "q8<@s axis 1 block 3>[1x4]"),
+    ],
+)
+def test_scales_that_fit(scale: str, type: str) -> None:
+    parse_module(f"ir 1\nconst @s : {scale}\nnet @main(%x: {type}) -> (%x: {type}) {{\n}}\n")
+
+
+def test_types_of_constants_are_checked_too() -> None:
+    with pytest.raises(IRError, match="the type of @k names @s, which is not a constant") as caught:
+        parse_module("ir 1\nconst @k : q8<@s>[1] = [1]\nnet @main(%x: f32[4]) -> (%x: f32[4]) {\n}\n")
+    assert caught.value.code == "P003"
+
+
+def test_sizes_of_constants_are_numbers() -> None:
+    with pytest.raises(IRError, match="the sizes of a constant must be numbers") as caught:
+        parse_module('ir 1\nweights "a" {\n  @k : f32[N]\n}\n')
+    assert caught.value.code == "P006"
+
+
+def test_scales_of_constants_are_not_dropped() -> None:
+    module = parse_module(
+        "ir 1\nconst @s : f32[1] = [2.0]\nconst @k : q8<@s>[1] = [1]\nconst @t : f32[1] = [2.0]\n"
+        "const @unused : q8<@t>[1] = [1]\n"
+        "net @main() -> (%y: f32[1]) {\n  %y = cast(@k) {to = f32}\n}\n",
+        check=False,
+    )
+    assert module.drop_unused_constants() == 2
+    assert list(module.constants) == ["s", "k"]
+
+
+def test_outputs_without_names_and_arguments_that_repeat() -> None:
+    damaged = module()
+    (x,) = damaged.main.arguments
+    damaged.main.body.outputs = [x]
+    assert findings(damaged) == [("P107", "net @main has 1 outputs but 0 names for them")]
+    assert "-> (%x0: f32[2x4])" in str(damaged)
+    damaged.main.set_outputs([x], ["y"])
+    damaged.main.body.arguments.append(x)
+    assert findings(damaged) == [("P107", "%x0 is an argument twice")]

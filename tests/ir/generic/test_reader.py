@@ -83,7 +83,7 @@ def wrong(old: str, new: str, code: str, at: str, message: str) -> object:
         wrong('"relu"', r'"\u1"', "P006", r'"\u1"', "is not a string of MLIR"),
         wrong('"relu"', '#plait.attr<"(">', "P006", '"("', "is not an attribute: unexpected '('"),
         wrong('"relu"', '#plait.attr<"1, b = 2">', "P006", '"1, b', "is more than one attribute"),
-        wrong('act = "relu"}', 'plait.via = "x"}', "P006", "plait.via", "'x' is not the path of a routine"),
+        wrong('act = "relu"}', "plait.via = 1}", "P102", "plait.via", "via must be a string"),
         wrong(
             'act = "relu"}', "plait.cost_us = -1.0}", "P006", "plait.cost_us", "a cost must be a number of at least 0"
         ),
