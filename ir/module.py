@@ -98,10 +98,15 @@ class Module:
             candidate = f"{name}.{n}"
         return candidate
 
+    def constants_in_types(self) -> set[str]:
+        """Names of the constants that types name as scales and zero points: types of values, and of constants that are
+        read."""
+        values = [*(v for f in self.functions.values() for v in _values(f)), *filter(_is_read, self.constants.values())]
+        return {name for v in values for name in v.type.constant_names()}
+
     def drop_unused_constants(self) -> int:
         """Remove constants that no layer reads and no type of what remains names; returns how many."""
-        values = [*(v for f in self.functions.values() for v in _values(f)), *filter(_is_read, self.constants.values())]
-        named = {name for v in values for name in v.type.constant_names()}
+        named = self.constants_in_types()
         unused = [name for name, c in self.constants.items() if not c.users and name not in named]
         for name in unused:
             del self.constants[name]

@@ -6,19 +6,21 @@ bind-dims{N=1, H=2*S}:   f32[NxCxHxW]   ->   f32[1xCx2*SxW]
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import attrs
 
 from plait.ir.attributes import dimension
-from plait.ir.diagnostics import did_you_mean
+from plait.ir.diagnostics import ShapeError, did_you_mean
 from plait.ir.dims import Dim, Dimension, substitute
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
-from plait.ir.region import Region
 from plait.ir.types import Type
+from plait.ir.values import Value
 from plait.passes.base import OptionError, Pass, PassContext, Refusal, pass_error
 from plait.passes.registry import register_pass
+from plait.passes.support.regions import inner_first
 
 
 @register_pass
@@ -74,30 +76,51 @@ def _symbols(function: Function) -> set[str]:
 
 
 def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:
+    """Raises PassError: a size does not fit, such as a window larger than what it slides over."""
     changed = False
     for argument in [a for region in function.body.nest() for a in region.arguments]:
-        new = argument.type.substitute(bindings)
-        changed |= new != argument.type
-        argument.type = new
+        with _user_errors(f"%{argument.name}", bindings):
+            changed |= _set_type(argument, argument.type.substitute(bindings))
     # What a layer's regions yield is known before what the layer gives.
-    for layer in _inner_first(function.body):
-        for attribute in layer.spec.attributes:
-            value = getattr(layer, attribute.name)
-            if isinstance(value, Type):
-                setattr(layer, attribute.name, value.substitute(bindings))
-            elif isinstance(value, Dim):
-                setattr(layer, attribute.name, substitute(value, bindings))
-        layer.declared = tuple(t.substitute(bindings) for t in layer.declared)
-        # Inferred again rather than substituted: rules may be sharper for known sizes (a partial window of `ceil`).
-        for result, inferred in zip(layer.results, layer.result_types(), strict=True):
-            new = inferred.placed_like(result.type)
-            changed |= new != result.type
-            result.type = new
+    for layer in inner_first(function.body):
+        with _user_errors(layer.describe(), bindings):
+            changed |= _bind_attributes(layer, bindings)
+            # Inferred again rather than substituted: rules may be sharper for known sizes (a window of `ceil`).
+            for result, inferred in zip(layer.results, layer.result_types(), strict=True):
+                changed |= _set_type(result, inferred.placed_like(result.type))
     return changed
 
 
-def _inner_first(region: Region) -> Iterator[Layer]:
-    for layer in region:
-        for inner in layer.regions():
-            yield from _inner_first(inner)
-        yield layer
+def _bind_attributes(layer: Layer, bindings: Mapping[str, Dimension]) -> bool:
+    changed = False
+    for attribute in layer.spec.attributes:
+        value = old = getattr(layer, attribute.name)
+        if isinstance(value, Type):
+            value = value.substitute(bindings)
+        elif isinstance(value, Dim):
+            value = substitute(value, bindings)
+        if value != old:
+            setattr(layer, attribute.name, value)
+            changed = True
+    layer.declared = tuple(t.substitute(bindings) for t in layer.declared)
+    return changed
+
+
+def _set_type(value: Value, new: Type) -> bool:
+    if value.type == new:
+        return False
+    for tensor in new.tensors():
+        if any(isinstance(d, int) and d < 0 for d in tensor.shape):
+            raise ShapeError(f"%{value.name} would have a negative dimension: {new}")
+    value.type = new
+    return True
+
+
+@contextmanager
+def _user_errors(what: str, bindings: Mapping[str, Dimension]) -> Iterator[None]:
+    """Sizes that do not fit are the fault of who chose them."""
+    try:
+        yield
+    except (ShapeError, ZeroDivisionError) as error:
+        sizes = ", ".join(f"{name}={size}" for name, size in bindings.items())
+        raise pass_error(f"{what} does not fit {sizes}: {error}") from None

@@ -8,8 +8,6 @@ So casts remain where layers that stay as they are meet converted ones, and at t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 import attrs
@@ -20,7 +18,7 @@ from plait.ir.module import Module
 from plait.ir.types import DType
 from plait.passes.base import Pass, PassContext
 from plait.passes.dtypes.conversion import Conversion
-from plait.passes.options import words
+from plait.passes.options import matches, words
 from plait.passes.registry import register_pass
 
 TARGETS = (DType.F16, DType.BF16, DType.F64)
@@ -60,10 +58,8 @@ class ConvertDtype(Pass):
     io: str = attrs.field(default="keep", converter=_at_the_border)
 
     def run(self, module: Module, context: PassContext) -> bool:
-        conversion = Conversion(module, context, self.to, lambda layer: _is_kept(layer, self.keep))
+        conversion = Conversion(module, context, self.to, self._keeps)
         return conversion.run(convert_io=self.io == "convert")
 
-
-def _is_kept(layer: Layer, patterns: Sequence[str]) -> bool:
-    names = (layer.op, *(r.name for r in layer.results))
-    return any(fnmatchcase(name, pattern.removeprefix("%")) for name in names for pattern in patterns)
+    def _keeps(self, layer: Layer) -> bool:
+        return matches(self.keep, layer.op, *(r.name for r in layer.results))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import ChainMap
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 import attrs
 
@@ -45,7 +45,7 @@ def merge_constants(module: Module) -> int:
     first: dict[Hashable, Constant] = {}
     removed = 0
     # What types name as scale or zero point has its meaning by its name.
-    named = {name for value in _values(module) for name in value.type.constant_names()}
+    named = module.constants_in_types()
     for constant in list(module.constants.values()):
         data = constant_data(constant)
         if data is None or constant.name in named:
@@ -65,14 +65,6 @@ def _digest(data: Array) -> bytes:
     # Texts are objects, whose bytes in memory are addresses.
     content = repr(data.tolist()).encode() if data.dtype.hasobject else data.tobytes()
     return hashlib.blake2b(content, digest_size=20).digest()
-
-
-def _values(module: Module) -> Iterator[Value]:
-    for function in module.functions.values():
-        for region in function.body.nest():
-            yield from region.arguments
-    for layer in module.walk():
-        yield from layer.results
 
 
 def merge_layers(region: Region, around: ChainMap[Hashable, Layer] | None = None) -> int:

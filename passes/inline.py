@@ -8,14 +8,13 @@ stay: `dce{entries=main}` removes those that nothing calls any more.
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
-
 import attrs
 
+from plait.ir.layer import Layer
 from plait.ir.layers.control import Call
 from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
-from plait.passes.options import words
+from plait.passes.options import matches, words
 from plait.passes.registry import register_pass
 from plait.passes.support.splice import replace_by_values, splice
 
@@ -32,14 +31,17 @@ class Inline(Pass):
 
     def run(self, module: Module, context: PassContext) -> bool:
         changed = False
-        while calls := [layer for layer in module.walk() if isinstance(layer, Call) and self.wants(layer)]:
+        while calls := [layer for layer in module.walk() if self.wants(module, layer)]:
             for call in calls:
+                assert isinstance(call, Call)
                 values = splice(module.functions[call.callee.name].body, call, call.operands)
                 replace_by_values(call, values)
                 context.count("calls")
             changed = True
         return changed
 
-    def wants(self, call: Call) -> bool:
-        """Whether a call is to be replaced."""
-        return any(fnmatchcase(call.callee.name, pattern.removeprefix("@")) for pattern in self.nets)
+    def wants(self, module: Module, layer: Layer) -> bool:
+        """Whether a layer is a call to be replaced. Within `on` the function may be out of sight."""
+        if not isinstance(layer, Call) or layer.callee.name not in module.functions:
+            return False
+        return matches(self.nets, layer.callee.name)

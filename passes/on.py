@@ -2,7 +2,8 @@
 
     on{nets=[main],pipeline="fuse-activation,dce"}
 
-The passes see a module that has only these functions, and all constants. Functions that they add join the module.
+The passes see a module that has only these functions, and all constants; calls of other functions stay as they are.
+Functions that they add join the module.
 """
 
 from __future__ import annotations
@@ -29,6 +30,19 @@ def _names(value: str | SymbolRef | Sequence[str | SymbolRef]) -> tuple[str, ...
     return tuple(n.name if isinstance(n, SymbolRef) else n for n in found)
 
 
+class _Part(Module):
+    """Some functions of a module."""
+
+    def __init__(self, whole: Module, names: Sequence[str]) -> None:
+        super().__init__([whole.functions[name] for name in names])
+        self.constants, self.weights_file = whole.constants, whole.weights_file
+        self._whole = whole
+
+    def constants_in_types(self) -> set[str]:
+        """Those that types of the other functions name too."""
+        return super().constants_in_types() | self._whole.constants_in_types()
+
+
 @register_pass
 @attrs.frozen
 class On(Pass):
@@ -46,8 +60,7 @@ class On(Pass):
             if name not in module.functions:
                 known = f"there are {', '.join(module.functions)}" if module.functions else "there are none"
                 raise pass_error(f"the module has no net @{name}", did_you_mean(name, module.functions) or known)
-        part = Module([module.functions[name] for name in self.nets])
-        part.constants, part.weights_file = module.constants, module.weights_file
+        part = _Part(module, self.nets)
         return context.run(self.pipeline, part, lambda: self._put_back(part, module))
 
     def _put_back(self, part: Module, module: Module) -> None:

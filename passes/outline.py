@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from fnmatch import fnmatchcase
 
 import attrs
 
@@ -18,9 +17,10 @@ from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext, Refusal, pass_error
-from plait.passes.options import words
+from plait.passes.options import matches, words
 from plait.passes.registry import register_pass
 from plait.passes.support.locations import merge_locations
+from plait.passes.support.regions import reads
 
 
 @register_pass
@@ -48,13 +48,14 @@ class Outline(Pass):
             raise pass_error("outline needs one of layers, locations and block")
         if self.net not in module.functions:
             raise pass_error(f"there is no net {self.net!r}")
+        names = _free_names(module, self.into)
         changed = False
         for members in list(self.choose(module.functions[self.net].body)):
             if why := why_not(members):
                 first = members[0]
                 context.refuse(Refusal(self.name, "outline", first.describe(), why, first.locations))
                 continue
-            outline(module, members, self.into)
+            outline(module, members, next(names))
             context.count("nets")
             changed = True
         return changed
@@ -74,9 +75,7 @@ class Outline(Pass):
         """Whether a layer is named by the options."""
         results = [r.name for r in layer.results]
         nodes = [place.name for place in layer.locations]
-        return any(fnmatchcase(n, p.removeprefix("%")) for n in results for p in self.layers) or any(
-            fnmatchcase(n, p) for n in nodes for p in self.locations
-        )
+        return matches(self.layers, *results) or matches(self.locations, *nodes)
 
 
 def _chunks(layers: list[Layer], size: int) -> Iterator[list[Layer]]:
@@ -104,13 +103,14 @@ def why_not(members: Sequence[Layer]) -> str | None:
 
 
 def outline(module: Module, members: Sequence[Layer], name: str) -> Call:
-    """Move layers of one region, given in order and convex, to a new function; returns the call in their place."""
+    """Move layers of one region, given in order and convex, to a new function of a free name; returns the call in their
+    place."""
     region = members[0].region
     assert region is not None
     made = {result for layer in members for result in layer.results}
     taken = dict.fromkeys(v for layer in members for v in reads(layer) if v not in made and not isinstance(v, Constant))
     given = _given(members)
-    function = Function(_free_name(module, name), [Value(v.name, v.type) for v in taken])
+    function = Function(name, [Value(v.name, v.type) for v in taken])
     mapping: dict[Value, Value] = dict(zip(taken, function.arguments, strict=True))
     for layer in members:
         twin = layer.with_operands(mapping)
@@ -127,18 +127,6 @@ def outline(module: Module, members: Sequence[Layer], name: str) -> Call:
     for layer in reversed(members):
         region.remove(layer)
     return call
-
-
-def reads(layer: Layer) -> Iterator[Value]:
-    """What a layer reads from outside, in its regions too."""
-    yield from layer.operands
-    for region in layer.regions():
-        own = {a for inner in region.nest() for a in inner.arguments}
-        own |= {r for nested in region.walk() for r in nested.results}
-        for nested in region.walk():
-            yield from (v for v in nested.operands if v not in own)
-        for inner in region.nest():
-            yield from (v for v in inner.outputs if v not in own)
 
 
 def _given(members: Sequence[Layer]) -> list[Value]:
@@ -173,9 +161,7 @@ def _around(layer: Layer, region: Region) -> Layer | None:
     return found
 
 
-def _free_name(module: Module, name: str) -> str:
-    candidate, n = name, 0
-    while candidate in module.functions:
-        n += 1
-        candidate = f"{name}.{n}"
-    return candidate
+def _free_names(module: Module, name: str) -> Iterator[str]:
+    """`name`, `name.1`, `name.2`, ... without those of the functions of the module."""
+    candidates = itertools.chain((name,), (f"{name}.{n}" for n in itertools.count(1)))
+    return (candidate for candidate in candidates if candidate not in module.functions)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 
 from plait.ir.layer import Layer
@@ -11,6 +9,7 @@ from plait.ir.module import Function
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.analyses.base import Analyses, Analysis
+from plait.passes.support.regions import reads
 
 
 @attrs.frozen
@@ -68,7 +67,7 @@ def _of_region(region: Region) -> Liveness:
     spans = dict.fromkeys(region.arguments, (0, 0))
     for position, layer in enumerate(order):
         spans.update((result, (position, position)) for result in layer.results)
-        for value in _reads(layer):
+        for value in reads(layer):
             if value in spans:
                 spans[value] = (spans[value][0], position)
     for value in region.outputs:
@@ -76,15 +75,6 @@ def _of_region(region: Region) -> Liveness:
         if value in spans and not isinstance(value, Constant):
             spans[value] = (spans[value][0], max(len(order) - 1, 0))
     return Liveness(order, spans, {inner: _of_region(inner) for layer in order for inner in layer.regions()})
-
-
-def _reads(layer: Layer) -> Iterator[Value]:
-    """Operands of a layer, and what is read in its regions."""
-    yield from layer.operands
-    for region in layer.regions():
-        for inner in region:
-            yield from _reads(inner)
-        yield from region.outputs
 
 
 def _bytes(value: Value) -> int | None:

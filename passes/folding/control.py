@@ -14,13 +14,17 @@ from plait.ir.layers.control import If, Loop
 from plait.ir.module import Module
 from plait.ir.values import Constant, Value
 from plait.passes.support.constants import constant_data
+from plait.passes.support.regions import inner_first
 from plait.passes.support.splice import replace_by_values, splice
 
 
 def fold_control(module: Module, unroll: int) -> int:
     """Replace `if` and `loop` where what they run is known, loops of at most `unroll` runs; returns how many."""
     folded = 0
-    while layer := next((one for one in module.walk() if _is_known(one, unroll)), None):
+    # Inside before around, so that what is copied is folded already; forwards, so that conditions are known in time.
+    for layer in [layer for function in module.functions.values() for layer in inner_first(function.body)]:
+        if not _is_known(layer, unroll):
+            continue
         if isinstance(layer, If):
             values = splice(layer.then if _flag(layer.condition) else layer.else_, layer)
         else:

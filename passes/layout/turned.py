@@ -16,6 +16,7 @@ from typing import TypeVar
 import attrs
 
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dims import Dim
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Cast, Unary
@@ -192,5 +193,8 @@ def bytes_moved(type: Type, perm: Perm) -> int:
     """Bytes that a permutation of a value moves; each symbol counts as 64."""
     if moves_nothing(type, perm):
         return 0
-    sizes = type.substitute(dict.fromkeys(type.symbols(), 64)).shape
+    try:
+        sizes = type.substitute(dict.fromkeys(type.symbols(), 64)).shape
+    except ZeroDivisionError:  # a dimension such as H/(W-64)
+        sizes = tuple(64 if isinstance(d, Dim) else d for d in type.shape)
     return math.prod(max(d, 1) if isinstance(d, int) else 64 for d in sizes) * type.dtype.size

@@ -15,7 +15,8 @@ from plait.ir.values import Array, Constant, Value
 from plait.ir.verify import diagnose
 from plait.passes.reduce.fit import MISFITS, fit
 from plait.passes.reduce.size import shape_of
-from plait.passes.reduce.walk import callee_of, layers_in, layers_of, regions_of
+from plait.passes.reduce.walk import callee_of, layers_of, regions_of
+from plait.passes.support.regions import inner_first
 
 Change = Callable[[Module], bool]
 """Alters a module in place; false if it does not apply. It may leave types behind that do not fit together."""
@@ -65,7 +66,7 @@ def drop_function(module: Module, name: str) -> None:
     """Remove a function, and what it reads is read no more."""
     function = module.functions[name]
     function.set_outputs([])
-    for layer in reversed(list(layers_in(function.body))):
+    for layer in reversed(list(inner_first(function.body))):
         for result in layer.results:
             result.users.clear()
         if layer.region is not None:

@@ -9,6 +9,7 @@ from plait.ir.layers.control import Call
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.values import Value
+from plait.passes.support.regions import inner_first
 
 
 def regions_of(module: Module) -> Iterator[Region]:
@@ -20,15 +21,7 @@ def regions_of(module: Module) -> Iterator[Region]:
 def layers_of(module: Module) -> Iterator[Layer]:
     """All layers; those inside a layer come before it, since its result types follow from theirs."""
     for function in module.functions.values():
-        yield from layers_in(function.body)
-
-
-def layers_in(region: Region) -> Iterator[Layer]:
-    """The layers of a region and of all regions inside, inner ones first."""
-    for layer in region:
-        for inner in layer.regions():
-            yield from layers_in(inner)
-        yield layer
+        yield from inner_first(function.body)
 
 
 def arguments_of(module: Module) -> Iterator[Value]:
@@ -44,16 +37,6 @@ def function_of(region: Region) -> Function:
         region = region.owner.region
     assert isinstance(region.owner, Function)
     return region.owner
-
-
-def reads_of(layer: Layer) -> Iterator[Value]:
-    """What a layer reads, in its regions too."""
-    yield from layer.operands
-    for region in layer.regions():
-        for nested in region.nest():
-            yield from nested.outputs
-            for inner in nested:
-                yield from inner.operands
 
 
 def callee_of(module: Module, layer: Layer) -> Function | None:

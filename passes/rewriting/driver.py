@@ -19,6 +19,7 @@ from plait.passes.rewriting.listener import Listener, TextLog
 from plait.passes.rewriting.order import Order
 from plait.passes.rewriting.rule import No, Pattern
 from plait.passes.rewriting.trail import Trail
+from plait.passes.support.regions import reads
 
 
 def rewrite_module(module: Module, patterns: Sequence[Pattern], context: PassContext) -> bool:
@@ -77,6 +78,11 @@ class Driver:
             if layer not in self.queued and not isinstance(layer, Return):
                 self.queued.add(layer)
                 self.queue.append(layer)
+
+    def push_only_readers(self, values: Iterable[Value]) -> None:
+        """Look again at layers that may absorb what only they read now. Other readers see no change; there may be one
+        for each layer of the function."""
+        self.push(user for value in values if len(value.users) == 1 for user in value.users)
 
     def visit(self, root: Layer) -> None:
         """Apply the first pattern that matches `root`."""
@@ -156,7 +162,6 @@ class Driver:
             listener.on_match(pattern, root)
         described, operands = root.describe(), reads(root)
         readers = [user for result in root.results for user in result.users]
-        touched = [*(user for operand in operands for user in operand.users), *readers]
         for helper in builder.layers:
             self.trail.helper(helper)
             self.attached(helper, root)
@@ -175,7 +180,8 @@ class Driver:
             outcome.comment = self.order.comments(dead, outcome.comment)
         self.push(made)
         self.push(o.owner for o in operands if o.owner is not None and self.order.holds(o.owner))
-        self.push(touched)
+        self.push_only_readers(operands)
+        self.push(readers)
         self.trail.step(pattern.name, described)
 
     def attach(self, root: Layer, new: Layer) -> tuple[Value, ...]:
@@ -234,7 +240,7 @@ class Driver:
                 work += read
                 removed += [owner, *inside(owner)]
                 self.remove(owner)
-                self.push(u for value in read for u in value.users)
+                self.push_only_readers(read)
         return removed
 
     def pass_on_locations(
@@ -255,14 +261,3 @@ class Driver:
 def inside(layer: Layer) -> Iterator[Layer]:
     """The layers in the regions of a layer; none if another layer has taken the regions over."""
     return (inner for region in layer.regions() if region.owner is layer for inner in region.walk())
-
-
-def reads(layer: Layer) -> tuple[Value, ...]:
-    """What a layer reads from around it: its operands, and what its regions read and do not make."""
-    regions = [nested for region in layer.regions() for nested in region.nest()]
-    if not regions:
-        return layer.operands
-    makers = {inner for region in regions for inner in region}
-    arguments = {argument for region in regions for argument in region.arguments}
-    read = [v for region in regions for v in (*(o for inner in region for o in inner.operands), *region.outputs)]
-    return (*layer.operands, *(v for v in read if v.owner not in makers and v not in arguments))

@@ -94,7 +94,7 @@ def rewrite(
 def has_one_use(value: Value) -> bool:
     """Whether exactly one operand of one layer reads this value, and in the region where it is made: a layer that is
     moved into a loop would run many times. Outputs of regions count as uses."""
-    if value.use_count != 1:
+    if len(value.users) != 1 or value.use_count != 1:
         return False
     (user,) = value.users
     return value.owner is None or value.owner.region is user.region
