@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.common import JSON, MODEL, THREADS, open_runner
+from plait.cli.common import JSON, MODEL, SEED, THREADS, Count, open_runner
 from plait.cli.output import Table, milliseconds, print_json, size
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 @click.command("bench")
 @click.argument("model", type=MODEL)
 @click.option("--threads", type=THREADS, help="Threads (default: those of the fastest plan for this machine).")
-@click.option("--runs", type=click.IntRange(min=1), help="Number of runs (default: one second of them).")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs.")
+@click.option("--runs", type=Count(min=1), help="Number of runs (default: one second of them).")
+@SEED
 @click.option("--strict", is_flag=True, help="A routine that is not installed is an error.")
 @JSON
 def command(model: Path, threads: int | None, runs: int | None, seed: int, strict: bool, as_json: bool) -> None:

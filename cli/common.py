@@ -56,6 +56,7 @@ DIMS = click.option(
     "--dim",
     "dims",
     type=DimType(),
+    metavar="NAME=SIZE",
     multiple=True,
     help="Size of a symbolic dimension, such as N=1. May be repeated; the others become 1.",
 )
@@ -70,7 +71,17 @@ ROUTINES = click.option(
 DATABASE = click.option(
     "--db", type=FILE, help="Profile database (default: in the user's cache folder, or $PLAIT_PROFILE_DB)."
 )
-THREADS = click.IntRange(min=1)
+
+
+class Count(click.IntRange):
+    """An integer, called N in help."""
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "N"
+
+
+THREADS = Count(min=1)
+SEED = click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the random inputs.")
 
 
 def load_files(files: Sequence[str]) -> None:

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.common import DATABASE, DIMS, JSON, MODEL, ROUTINES, THREADS, is_package_file, load_static, open_runner
+from plait.cli.common import (
+    DATABASE,
+    DIMS,
+    JSON,
+    MODEL,
+    ROUTINES,
+    SEED,
+    THREADS,
+    is_package_file,
+    load_static,
+    open_runner,
+)
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, print_json
 from plait.cli.progress import measuring
@@ -27,11 +38,12 @@ _SHOWN = 20
 @DATABASE
 @DIMS
 @INPUTS
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs.")
+@SEED
 @click.option(
     "--max-error",
     type=click.FloatRange(min=0),
     default=1e-4,
+    metavar="X",
     show_default=True,
     help="Largest relative error (2-norm) that is accepted.",
 )

@@ -55,7 +55,13 @@ def routines(layer_name: str | None, pattern: str | None, as_json: bool) -> None
 
 @click.command("layers")
 @JSON
-@click.option("--write", "folder", type=FOLDER, help="Write the reference pages of the built-in layers into a folder.")
+@click.option(
+    "--write",
+    "folder",
+    type=FOLDER,
+    metavar="DIR",
+    help="Write the pages of the built-in layers there.",
+)
 @click.argument("name", required=False)
 def layers(name: str | None, folder: Path | None, as_json: bool) -> None:
     """List the kinds of layers with their operands and attributes, or print the reference page of the layer NAME."""

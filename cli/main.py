@@ -8,6 +8,15 @@ from importlib import import_module
 
 import click
 
+from plait.cli.examples import epilog
+
+GROUPS = {
+    "Models": ("import", "tune", "run", "bench", "compare", "inspect"),
+    "Working on the IR": ("opt", "reduce", "lsp"),
+    "What there is": ("layers", "passes", "routines", "plugins", "profile"),
+}
+"""The commands as `plait --help` lists them."""
+
 # Name -> (module:command, line in the list of commands). Kept here so that `plait --help` imports no command.
 COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("plait.cli.import_model:command", "Read a model file and write it as IR text with weights beside it."),
@@ -70,6 +79,7 @@ class Commands(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(module), attribute)
         accept_load(command)
+        command.epilog = epilog(cmd_name)
         return command
 
     def resolve_command(
@@ -83,8 +93,10 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        widest = max(map(len, COMMANDS))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), COMMANDS[name][1]) for name in names])
 
 
 @click.group(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "-p",
     "--pipeline",
+    metavar="PASSES",
     default="default",
     show_default=True,
     shell_complete=complete_pipeline,
@@ -158,7 +159,7 @@ def _read_stdin(allow_unknown: bool) -> Module:
             note(f"weights are not loaded: {error.diagnostics[0].message}")
             return {}
 
-    return parse_module(sys.stdin.read(), "<stdin>", weights=loader, allow_unknown=allow_unknown)
+    return parse_module(sys.stdin.read().removeprefix("\ufeff"), "<stdin>", weights=loader, allow_unknown=allow_unknown)
 
 
 def _write(module: Module, output: Path | None, before: set[str], generic: bool, color: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 import attrs
 import click
 
+from plait.ir.diagnostics import display_width
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -56,7 +58,9 @@ class Table:
         """Print on standard output, or on standard error."""
         stream = sys.stderr if err else sys.stdout
         titles = [t.removeprefix(">") for t in self.titles]
-        widths = [max(map(len, column)) for column in zip(titles, *(cells for cells, _ in self.rows), strict=True)]
+        widths = [
+            max(map(display_width, column)) for column in zip(titles, *(cells for cells, _ in self.rows), strict=True)
+        ]
         click.echo(_styled(self._line(titles, widths), stream, bold=True), err=err)
         for cells, dim in self.rows:
             line = self._line(cells, widths)
@@ -64,9 +68,14 @@ class Table:
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         shown = [
-            c.rjust(w) if t.startswith(">") else c.ljust(w) for t, c, w in zip(self.titles, cells, widths, strict=True)
+            _padding(c, w) + c if t.startswith(">") else c + _padding(c, w)
+            for t, c, w in zip(self.titles, cells, widths, strict=True)
         ]
         return "  ".join(shown).rstrip()
+
+
+def _padding(text: str, width: int) -> str:
+    return " " * (width - display_width(text))
 
 
 def milliseconds(us: float) -> str:

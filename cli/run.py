@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from plait.cli.common import DIMS, JSON, MODEL, THREADS, is_package_file, load_static, open_runner
+from plait.cli.common import DIMS, FOLDER, JSON, MODEL, SEED, THREADS, is_package_file, load_static, open_runner
 from plait.cli.inputs import INPUTS, read_inputs
 from plait.cli.output import Table, note, print_json
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 @click.command("run")
 @click.argument("model", type=MODEL)
 @INPUTS
-@click.option(
-    "--output-dir", type=click.Path(file_okay=False, path_type=Path), help="Folder for the outputs, one .npy file each."
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random inputs.")
+@click.option("--output-dir", type=FOLDER, metavar="DIR", help="Folder for the outputs, one .npy file each.")
+@SEED
 @click.option("--threads", type=THREADS, help="Threads (default: those of the fastest plan for this machine).")
 @click.option("--strict", is_flag=True, help="A routine that is not installed is an error.")
 @DIMS

@@ -29,13 +29,19 @@ if TYPE_CHECKING:
 @DATABASE
 @click.option(
     "--solver",
+    metavar="NAME",
     default="exact",
     show_default=True,
     help="How to choose: exact, greedy, single_format, fastest, brute_force, or one of a plug-in.",
 )
 @DIMS
 @click.option(
-    "-p", "--pipeline", default="default", show_default=True, help="Passes to run first (see `plait passes`)."
+    "-p",
+    "--pipeline",
+    default="default",
+    metavar="PASSES",
+    show_default=True,
+    help="Passes to run first (see `plait passes`).",
 )
 @JSON
 def command(

@@ -64,12 +64,14 @@ _OPTIONS: list[Callable[[Any], Any]] = [
         help="Write what is printed into this folder instead, a numbered file each (after each pass, if no "
         "--print-ir option says when).",
     ),
-    click.option("--diff", is_flag=True, help="Print what each pass changed, as a unified difference, to stderr."),
-    click.option("--timing", is_flag=True, help="Print the time of each pass, and of the verifier, to stderr."),
+    click.option(
+        "--diff", is_flag=True, help="Print what each pass changed, as a unified difference, to standard error."
+    ),
+    click.option("--timing", is_flag=True, help="Print the time of each pass, and of the verifier, to standard error."),
     click.option(
         "--stats",
         is_flag=True,
-        help="Print what each pass changed in numbers: rewrites by rule, layers by kind, constants.",
+        help="Print what each pass changed in numbers: rewrites by rule, layers by kind, constants, memory.",
     ),
     click.option(
         "--verify-each/--no-verify-each",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def is_ir_text(path: Path) -> bool:
         return True
     try:
         with open(path, "rb") as file:
-            head = file.read(_HEAD)
+            head = file.read(_HEAD).removeprefix(codecs.BOM_UTF8)
     except OSError:
         return False  # the reader of the suffix' format says what is wrong
     lines = (line.strip() for line in head.splitlines())

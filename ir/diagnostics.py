@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from unicodedata import combining, east_asian_width
 
 import attrs
+
+_LONGEST = 160
+"""Lines of more characters than this are shown in part."""
+_AROUND = 60
+"""How many characters before the place are shown of such lines."""
 
 CODES: dict[str, str] = {
     "P001": "the text is not in the grammar",
@@ -92,11 +98,30 @@ class Diagnostic:
             s = self.span
             lines = [f"{s.file}:{s.line}:{s.column}: error[{self.code}]: {self.message}"]
             if s.text:
-                width = max(1, min(s.end, len(s.text) + 1) - s.column)
-                lines += [s.text, " " * (s.column - 1) + "^" * width]
+                lines += _excerpt(s)
         if self.hint:
             lines.append(f"  hint: {self.hint}")
         return "\n".join(lines)
+
+
+def display_width(text: str) -> int:
+    """How many columns of a terminal a text takes: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _excerpt(span: Span) -> list[str]:
+    """The line of a place, or of a very long one what is about the place, and a line with carets below it."""
+    first = span.column - 1
+    last = max(first + 1, min(span.end - 1, len(span.text)))
+    start = max(0, first - _AROUND) if len(span.text) > _LONGEST else 0
+    stop = min(len(span.text), start + _LONGEST)
+    before = ("…" if start else "") + span.text[start:first]
+    blank = "".join("\t" if c == "\t" else " " * display_width(c) for c in before)
+    marked = min(last, stop)
+    line = before + span.text[first:stop] + ("…" if stop < len(span.text) else "")
+    return [line, blank + "^" * max(1, display_width(span.text[first:marked]))]
 
 
 class PlaitError(Exception):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from plait.ir.named_registry import Registry
 from plait.ir.plugins import origin_of
 
 _OPERANDS = {"Value": "one", "Value | None": "optional", "tuple[Value, ...]": "variadic"}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _BASE_FIELDS = {a.name for a in attrs.fields(Layer)}
 
 
@@ -95,9 +97,12 @@ def layer(name: str) -> Callable[[L], L]:
 
     Raises:
         PluginError: P602, the name is taken; the message names both owners.
+        TypeError: the class is not what a layer must be.
+        ValueError: the name cannot stand in the text.
     """
 
     def register(cls: L) -> L:
+        _check(name, cls)
         spec = _spec(name, cls)
         _registry.add(name, spec, spec.origin)
         cls.spec = spec
@@ -119,6 +124,18 @@ def layer_class(name: str) -> type[Layer] | None:
     """
     spec = _registry.find(name)
     return spec.cls if spec else None
+
+
+def _check(name: str, cls: type[Layer]) -> None:
+    """What is easily forgotten, and would show much later as another error."""
+    if not _WORD.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name a layer: letters, digits, _ and -, and no digit first")
+    if "__attrs_attrs__" not in vars(cls) and inspect.get_annotations(cls):
+        raise TypeError(f"{cls.__name__} is no attrs class: write @attrs.define(eq=False) between @layer and class")
+    if cls.__hash__ is None:
+        raise TypeError(f"{cls.__name__} compares by its fields, but layers have identity: @attrs.define(eq=False)")
+    if cls.infer is Layer.infer and not cls.declares_types:
+        raise TypeError(f"{cls.__name__} has no method infer, which gives the types of the results")
 
 
 def _spec(name: str, cls: type[Layer]) -> LayerSpec:

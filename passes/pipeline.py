@@ -137,7 +137,7 @@ class _Reader:
     def item(self) -> tuple[Pass, ...]:
         match = _NAME.match(self.text, self.at)
         if match is None:
-            found = repr(self.text[self.at]) if self.at < len(self.text) else "the end"
+            found = repr(self.text[self.at]) if self.at < len(self.text) else "end of the pipeline"
             raise self.error(self.at, self.at + 1, f"unexpected {found}; expected the name of a pass")
         name, start, self.at = match.group(), match.start(), match.end()
         self.space()

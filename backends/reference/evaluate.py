@@ -112,10 +112,15 @@ class _Evaluator:
                 results: Any = layer.execute(self, *operands)
         except PlaitError:
             raise
+        except NotImplementedError:
+            hint = "give its class a method `reference`"
+            raise _error(f"{layer.describe()}: the layer {layer.op} has no NumPy reference", hint) from None
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise _error(f"{layer.describe()}: {error}") from error
         arrays = results if isinstance(results, tuple) else (results,)
-        return tuple(map(self.quantized, yielded, arrays)) if real else arrays
+        arrays = tuple(map(self.quantized, yielded, arrays)) if real else arrays
+        _check_results(layer, yielded, arrays)
+        return arrays
 
     def dequantized(self, value: Value | None, array: Any) -> Any:
         dtype = None if value is None else _quantized(value)
@@ -130,6 +135,21 @@ class _Evaluator:
         if name not in self.module.constants:
             raise _error(f"there is no constant @{name}, which a quantized type names")
         return self.module.constants[name].data
+
+
+def _check_results(layer: Layer, results: Sequence[Value], arrays: Sequence[Data]) -> None:
+    """References of plug-ins are as good as their authors: what they give is of the type that the layer infers."""
+    if len(arrays) != len(results):
+        raise _error(f"{layer.describe()}: the reference gives {len(arrays)} results, not {len(results)}")
+    for value, array in zip(results, arrays, strict=True):
+        if not isinstance(value.type, TensorType) or value.type.dtype.numpy.kind == "O":
+            continue
+        # Scalars of NumPy will do for arrays of rank 0.
+        is_array = isinstance(array, np.ndarray | np.generic)
+        fits = is_array and array.dtype == value.type.dtype.numpy and array.ndim == value.type.rank
+        if not fits or any(isinstance(d, int) and d != s for d, s in zip(value.type.shape, array.shape, strict=True)):
+            given = f"{array.dtype} of shape {list(array.shape)}" if is_array else type(array).__name__
+            raise _error(f"{layer.describe()}: the reference gives {given}, not {value.type} for %{value.name}")
 
 
 def _quantized(value: Value) -> Quantized | None:

@@ -24,7 +24,7 @@ def load_ir(path: str | Path, *, allow_unknown: bool = False, check: bool = True
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise IRError(Diagnostic("P001", "not a text file", where=str(path))) from None
     except OSError as error:

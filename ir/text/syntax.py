@@ -153,7 +153,7 @@ def syntax_error(error: lark.UnexpectedInput, source: Source, spellings: Mapping
     """P001 for an error of Lark; `spellings` are how the message calls the terminals of a grammar (default: this)."""
     if isinstance(error, lark.UnexpectedToken):
         token = error.token
-        found = "the end of the file" if token.type == "$END" else repr(str(token))
+        found = "end of the file" if token.type == "$END" else repr(str(token))
         if token.type == "$END":
             last = max(1, len(source.lines))
             text = source.lines[last - 1] if source.lines else ""

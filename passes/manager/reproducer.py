@@ -49,7 +49,7 @@ def write_reproducer(module: Module, pipeline: str, problem: str, path: Path) ->
     head = f"// RUN: {pipeline}\n" + "".join(f"// {line}\n" for line in problem.splitlines())
     try:
         save_ir(module, path)
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except PlaitError:
         text = print_module(module)
     write_text(path, head + text)

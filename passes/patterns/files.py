@@ -31,7 +31,7 @@ def read_text(path: str | Path) -> str:
         IRError: P001, the file cannot be read.
     """
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
         raise IRError(Diagnostic("P001", f"cannot read pattern file {str(path)!r}: {reason}")) from None

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
+
+from plait.cli.examples import EXAMPLES
+from plait.cli.main import plait as cli
 
 Plait = Callable[..., Any]
 
@@ -32,6 +38,35 @@ def test_every_command_has_help(plait: Plait) -> None:
         outcome = plait(name, "--help")
         assert outcome.code == 0
         assert f"Usage: plait {name}" in outcome.out
+
+
+def test_every_command_stands_in_one_group() -> None:
+    from plait.cli.main import COMMANDS, GROUPS
+
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("name", "example"), [(name, example) for name, examples in EXAMPLES.items() for example in examples]
+)
+def test_examples_in_help(plait: Plait, name: str, example: str) -> None:
+    assert f"  {example}\n" in plait(name, "--help").out
+    for part in re.split(r" \| | > ", example):
+        words = shlex.split(part)
+        if words[0] != "plait":
+            continue
+        context = click.Context(cli)
+        command = cli.get_command(context, words[1])
+        assert command is not None
+        # The parser knows the options; it does not look for files.
+        values, left, _ = command.make_parser(click.Context(command)).parse_args(words[2:])
+        assert values or left or len(words) == 2
+
+
+def test_every_command_has_examples() -> None:
+    from plait.cli.main import COMMANDS
+
+    assert set(EXAMPLES) == set(COMMANDS)
 
 
 def test_version(plait: Plait) -> None:

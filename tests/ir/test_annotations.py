@@ -15,6 +15,8 @@ def test_annotations_that_are_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     class Objects(Layer):
         """One of each."""
 
+        declares_types = True
+
         x: Value
         y: Value | None = None
         body: Region = attrs.field(factory=Region, kw_only=True)
@@ -24,6 +26,8 @@ def test_annotations_that_are_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     @attrs.define(eq=False)
     class Many(Layer):
         """Any number of operands."""
+
+        declares_types = True
 
         xs: tuple[Value, ...]
 

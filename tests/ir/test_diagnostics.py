@@ -31,7 +31,7 @@ def body(*lines: str) -> str:
         wrong("P001", 1, 1, 4, "net @main() -> () {}", "unexpected 'net'; expected 'ir'"),
         wrong("P001", 3, 16, 17, body("%y = relu(%x } }"), "unexpected '}'; expected ')' or ','"),
         wrong("P001", 3, 3, 4, body("$y = relu(%x)"), "unexpected '$'; expected %value or '}'"),
-        wrong("P001", 2, 60, 61, "ir 1\n" + NET.rstrip("\n").rstrip("{").rstrip(), "the end of the file; expected '{'"),
+        wrong("P001", 2, 60, 61, "ir 1\n" + NET.rstrip("\n").rstrip("{").rstrip(), "end of the file; expected '{'"),
         wrong("P001", 3, 24, 25, body("%y = clip(%x) {low = }"), "unexpected '}'"),
         wrong("P002", 4, 3, 5, body("%y = relu(%x)", "%y = tanh(%x)"), "%y is defined twice"),
         wrong("P002", 3, 3, 5, body("%x = relu(%x)"), "%x is defined twice"),
@@ -292,3 +292,33 @@ def test_rendering_without_a_text() -> None:
     assert str(found) == "%y (relu): error[P104]: no\n  hint: try again"
     assert all(code.startswith("P") and meaning for code, meaning in CODES.items())
     assert did_you_mean("x", ["abc"]) == "" and join_names(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def excerpt(text: str, word: str) -> list[str]:
+    column = text.index(word) + 1
+    found = Diagnostic("P001", "wrong", Span("t.ir", 1, column, column + len(word), text))
+    return found.render().splitlines()[1:]
+
+
+def test_of_very_long_lines_a_part_is_shown() -> None:
+    line, carets = excerpt("a" * 1000 + "HERE" + "b" * 1000, "HERE")
+    assert line == "…" + "a" * 60 + "HERE" + "b" * 96 + "…"
+    assert carets == " " * 61 + "^^^^"
+    line, carets = excerpt("a" * 10 + "H" * 1000, "H" * 1000)
+    assert line == "a" * 10 + "H" * 150 + "…" and carets == " " * 10 + "^" * 150
+
+
+def test_carets_stand_below_wide_characters_and_after_tabs() -> None:
+    assert excerpt('%"出力" = rely(%x)', "rely") == ['%"出力" = rely(%x)', " " * 10 + "^^^^"]
+    assert excerpt("\t%y = rely(%x)", "rely") == ["\t%y = rely(%x)", "\t" + " " * 5 + "^^^^"]
+    assert excerpt('%"出力"', "出力")[1] == "  ^^^^"
+
+
+def test_a_mark_at_the_head_of_a_file_is_skipped(tmp_path: Path) -> None:
+    from plait.frontends import is_ir_text
+    from plait.ir.text import load_ir
+
+    file = tmp_path / "marked.txt"
+    file.write_text("ir 1\r\nnet @main(%x: f32[4]) -> (%x: f32[4]) {\r\n}\r\n", encoding="utf-8-sig", newline="")
+    assert is_ir_text(file)
+    assert list(load_ir(file).functions) == ["main"]

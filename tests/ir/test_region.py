@@ -236,6 +236,8 @@ def test_layer_names_have_one_owner() -> None:
         class Mine(Layer):
             """Another relu."""
 
+            declares_types = True
+
     with pytest.raises(TypeError, match="a repeated operand must be the last one"):
 
         @layer("both")
@@ -243,6 +245,7 @@ def test_layer_names_have_one_owner() -> None:
         class Both(Layer):
             """Two kinds of operands."""
 
+            declares_types = True
             x: Value | None = None
             xs: tuple[Value, ...] = ()
 

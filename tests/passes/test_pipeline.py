@@ -48,7 +48,7 @@ def test_text_round_trip(text: str, printed: str) -> None:
     ("text", "line", "column", "end", "message"),
     [
         ("canonicalise", 1, 1, 13, "unknown pass 'canonicalise'"),
-        ("dce,", 1, 5, 6, "unexpected the end; expected the name of a pass"),
+        ("dce,", 1, 5, 6, "unexpected end of the pipeline; expected the name of a pass"),
         ("dce,,cse", 1, 5, 6, "unexpected ','; expected the name of a pass"),
         ("dce cse", 1, 5, 6, "unexpected 'c'; expected ',' between passes"),
         ("dce{x=1}", 1, 5, 6, "pass dce has no option 'x'"),
