@@ -13,8 +13,10 @@ from typing import Any
 import attrs
 import numpy as np
 
-from plait.ir.attributes import Call, float_text
+from plait.ir.attributes import Call
+from plait.ir.diagnostics import unknown
 from plait.ir.dtypes import is_floating
+from plait.ir.spelling import float_text
 from plait.ir.values import Array
 
 
@@ -54,7 +56,7 @@ class Activation:
 
     def __attrs_post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"unknown activation {self.kind!r} (known: {', '.join(KINDS)}, relu6)")
+            raise ValueError(unknown("activation", self.kind, (*KINDS, "relu6")))
         if len(self.params) != KINDS[self.kind][0]:
             raise ValueError(f"activation {self.kind} takes {KINDS[self.kind][0]} parameters, got {len(self.params)}")
 

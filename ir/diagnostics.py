@@ -159,6 +159,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """`unknown dtype 'f23'; did you mean f32?`, or all known names if none is close."""
+    words = list(known)
+    close = did_you_mean(str(name), words) or did_you_mean(str(name).lower(), words)
+    return f"unknown {kind} {name!r}" + (f"; {close}" if close else f" (known: {', '.join(words)})")
+
+
 def join_names(names: Sequence[str], limit: int = 5) -> str:
     """`a, b, c and 4 more`."""
     shown = ", ".join(names[:limit])

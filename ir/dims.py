@@ -165,6 +165,9 @@ def parse_shape(text: str) -> tuple[Dimension, ...]:
     Raises:
         ValueError: malformed text, or a dimension that is a negative number.
     """
+    if "," in text:
+        meant = "x".join(part.strip() for part in text.split(","))
+        raise ValueError(f"sizes are separated by x, not by commas; did you mean [{meant}]?")
     dims = tuple(parse_dim(part) for part in text.split("x")) if text.strip() else ()
     if any(isinstance(d, int) and d < 0 for d in dims):
         raise ValueError("a dimension is negative")
@@ -204,6 +207,8 @@ def _parse_atom(tokens: list[str]) -> tuple[Dimension, list[str]]:
         if not rest or rest[0] != ")":
             raise ValueError("missing ')' in a dimension")
         return value, rest[1:]
+    if head == "?":
+        raise ValueError("a size that is not known has a name, such as N")
     return symbol(head), rest
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 import attrs
 import numpy as np
 
-from plait.ir.diagnostics import did_you_mean
+from plait.ir.diagnostics import unknown
 from plait.ir.spelling import float_text, name_text, unquote
 
 
@@ -165,6 +165,17 @@ _FROM_ML_DTYPES = {
     DType.U2: "uint2",
 }
 _BY_NUMPY = {name: dtype for dtype, name in (_FROM_NUMPY | _FROM_ML_DTYPES).items()}
+_ELSEWHERE = {
+    "float": DType.F32,
+    "double": DType.F64,
+    "half": DType.F16,
+    "int": DType.I32,
+    "long": DType.I64,
+    "byte": DType.U8,
+    "str": DType.STRING,
+    "boolean": DType.BOOL,
+}
+"""What other languages call them; for hints."""
 _BITS = {
     d: {DType.BF16: 16, DType.BOOL: 8, DType.STRING: 0}.get(d) or int((re.findall(r"\d+", d.value) or [0])[0])
     for d in DType
@@ -368,14 +379,14 @@ def element_type(text: str) -> ElementType:
         return _quantized(match["word"], match["body"])
     if text in _STORAGES:
         raise ValueError(f"quantized type {text} needs its scale: {text}<0.5>, or {text}<0.5:3> with a zero point")
-    words = [d.value for d in DType]
-    hint = did_you_mean(text, [*words, *_STORAGES])
-    raise ValueError(f"unknown dtype {text!r}{'; ' + hint if hint else ' (known: ' + ', '.join(words) + ')'}")
+    if meant := _BY_NUMPY.get(text.lower()) or _ELSEWHERE.get(text.lower()):
+        raise ValueError(f"unknown dtype {text!r}; did you mean {meant}?")
+    raise ValueError(unknown("dtype", text, [*(d.value for d in DType), *_STORAGES]))
 
 
 def _quantized(word: str, body: str) -> Quantized:
     if word not in _STORAGES:
-        raise ValueError(f"unknown quantized type {word!r} (known: {', '.join(_STORAGES)})")
+        raise ValueError(unknown("quantized type", word, _STORAGES))
     match = _BODY.match(body)
     if match is None:
         raise ValueError(f"malformed quantized type {word}<{body}>; wanted {word}<scale:zero axis 0 block 32>")

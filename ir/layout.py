@@ -17,6 +17,8 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from plait.ir.diagnostics import unknown
+
 Array = npt.NDArray[Any]
 
 _BLOCKED = re.compile(r"nchw([1-9]\d{0,8})c\Z")
@@ -190,9 +192,10 @@ def layout_named(text: str) -> Layout:
         return layout_of(_parse_term(part.strip()) for part in text[1:-1].split(","))
     if (match := _BLOCKED.match(text)) and int(match[1]) > 1:
         return blocked(int(match[1]))
-    raise ValueError(
-        f"unknown layout {text!r} (known: nchw, nhwc, nchw<B>c such as nchw16c, and expressions such as <d1, d0>)"
-    )
+    if sorted(text.lower()) == sorted(NCHW.name):
+        raise ValueError(unknown("layout", text, (NCHW.name, NHWC.name)))
+    words = (NCHW.name, NHWC.name, "nchw<B>c such as nchw16c", "and expressions such as <d1, d0>")
+    raise ValueError(f"unknown layout {text!r} (known: {', '.join(words)})")
 
 
 def _parse_term(text: str) -> Term:

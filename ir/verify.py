@@ -15,6 +15,7 @@ from plait.ir.module import Function, Module
 from plait.ir.quantization import parameter_faults
 from plait.ir.region import Region
 from plait.ir.registry import known_layers
+from plait.ir.spelling import name_text
 from plait.ir.values import Constant, Value
 
 
@@ -131,7 +132,7 @@ class _FunctionCheck:
     def call(self, layer: Call) -> None:
         callee = self.module.functions.get(layer.callee.name)
         if callee is None:
-            hint = did_you_mean(layer.callee.name, self.module.functions)
+            hint = did_you_mean(str(layer.callee), [f"@{name_text(n)}" for n in self.module.functions])
             self.add("P108", layer, f"there is no net {layer.callee}", hint)
             return
         self.types_agree(layer, "takes", [a.type for a in callee.arguments], [v.type for v in layer.operands])

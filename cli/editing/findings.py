@@ -47,6 +47,6 @@ def _choices(diagnostic: Diagnostic, written: str) -> tuple[str, ...]:
     if match is None or not written:
         return ()
     named = match[1].split(" or ")
-    # Hints name values without their sign.
+    # Those of pattern files name values without their sign.
     sign = written[0] if written[0] in "%@" else ""
-    return tuple(f"{sign}{name_text(n)}" if sign else n for n in named)
+    return tuple(f"{sign}{name_text(n)}" if sign and n[0] not in "%@" else n for n in named)

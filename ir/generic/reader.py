@@ -16,7 +16,7 @@ from plait.ir.generic.source import GenericSource
 from plait.ir.generic.syntax import PEOPLE, OpSyntax, at, parser, string_at
 from plait.ir.spelling import name_text
 from plait.ir.text.records import DeclaredSyntax, Fault, ModuleSyntax, NetSyntax, OutputSyntax, Source, WeightsSyntax
-from plait.ir.text.syntax import spellings_of, syntax_error
+from plait.ir.text.syntax_errors import spellings_of, syntax_error
 from plait.ir.types import TensorType
 
 _CONSTANT = {"name": "string", "value": "any"}

@@ -11,7 +11,7 @@ import re
 import sys
 from typing import Any
 
-from plait.ir.diagnostics import did_you_mean
+from plait.ir.diagnostics import did_you_mean, unknown
 from plait.ir.dims import Dimension, parse_dim
 from plait.ir.dtypes import DType, ElementType, Quantized, element_type
 from plait.ir.generic.spelling import real, string
@@ -118,8 +118,7 @@ def named_element(name: str) -> DType:
     """
     if name in _BY_NAME:
         return _BY_NAME[name]
-    hint = did_you_mean(name, _BY_NAME)
-    raise ValueError(f"{name!r} is not an element type{'; ' + hint if hint else ''}")
+    raise ValueError(unknown("element type", name, _BY_NAME))
 
 
 def uniform_element(text: str) -> ElementType:

@@ -13,7 +13,7 @@ from plait.ir.activation import NONE, Activation, activation
 from plait.ir.attributes import boolean
 from plait.ir.attributes import dtype as dtype_converter
 from plait.ir.casting import ROUNDINGS, can_cast, cast_array
-from plait.ir.diagnostics import ShapeError
+from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dtypes import DType, ElementType, Quantized, is_floating
 from plait.ir.layer import Elements, Layer
 from plait.ir.layers._rules import broadcast
@@ -168,7 +168,7 @@ UNARY: dict[str, Callable[[Array], Array]] = {
 
 def _function_word(value: str) -> str:
     if value not in UNARY:
-        raise ValueError(f"unknown function {value!r} (known: {', '.join(UNARY)})")
+        raise ValueError(unknown("function", value, UNARY))
     return value
 
 
@@ -209,7 +209,7 @@ class Unary(Layer):
 
 def _rounding(value: str) -> str:
     if value not in ROUNDINGS:
-        raise ValueError(f"unknown rounding {value!r} (known: {', '.join(ROUNDINGS)})")
+        raise ValueError(unknown("rounding", value, ROUNDINGS))
     return value
 
 

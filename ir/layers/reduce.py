@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from plait.ir.attributes import boolean, ints
-from plait.ir.diagnostics import ShapeError
+from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dims import Dimension
 from plait.ir.dtypes import DType, is_floating
 from plait.ir.layer import Layer
@@ -29,7 +29,7 @@ REDUCTIONS: dict[str, Callable[..., Array]] = {
 
 def _function_word(value: str) -> str:
     if value not in REDUCTIONS:
-        raise ValueError(f"unknown reduction {value!r} (known: {', '.join(REDUCTIONS)})")
+        raise ValueError(unknown("reduction", value, REDUCTIONS))
     return value
 
 

@@ -14,6 +14,7 @@ from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.module import Module
 from plait.ir.region import Region
 from plait.ir.registry import LayerSpec, known_layers, layer_class
+from plait.ir.spelling import name_text
 from plait.ir.text.records import BodySyntax, LayerSyntax, OperandSyntax, Source, TypeSyntax
 from plait.ir.text.recovery import UNKNOWN
 from plait.ir.text.syntax import NESTING_LIMIT, BadLiteral, key_of, plain
@@ -150,8 +151,15 @@ class LayerReader:
         elif token.startswith("%") and self.names.comes_later(token):
             self.error("P004", token, f"{token} is used before its definition")
         else:
-            self.error("P003", token, f"{token} is not defined", did_you_mean(name, known))
+            self.error("P003", token, f"{token} is not defined", self.similar(str(token)))
         return None
+
+    def similar(self, token: str) -> str:
+        """Names of values and constants like one that is not defined, first of all the same with the other sign."""
+        values, constants = self.names.visible, self.reader.module.constants
+        known = [*(f"%{name_text(v)}" for v in values), *(f"@{name_text(c)}" for c in constants)]
+        other = ("@" if token.startswith("%") else "%") + token[1:]
+        return f"did you mean {other}?" if other in known else did_you_mean(token, known)
 
     # --- layers ---
 

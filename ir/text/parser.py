@@ -234,6 +234,9 @@ class _Builder:
             self.error("P006", bad.fault.at(item.name), bad.fault.message)
             return None
         count = len(literal) if isinstance(literal, tuple) else 1
+        if isinstance(literal, tuple) and any(isinstance(v, tuple) for v in literal):
+            self.error("P006", item.name, f"@{name}: the elements stand in one list, whatever the shape")
+            return None
         if type.elements != count:
             self.error("P006", item.name, f"@{name} has type {constant_type(type)} but {count} elements")
             return None

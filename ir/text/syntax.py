@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lark
 
 from plait.ir.attributes import Call, SymbolRef
-from plait.ir.diagnostics import Diagnostic, IRError, ShapeError, Span
+from plait.ir.diagnostics import Diagnostic, IRError, ShapeError
 from plait.ir.dims import parse_shape
 from plait.ir.dtypes import ElementType, element_type
 from plait.ir.layout import layout_named
@@ -31,6 +30,7 @@ from plait.ir.text.records import (
     WeightsSyntax,
 )
 from plait.ir.text.recovery import blank_statement
+from plait.ir.text.syntax_errors import PEOPLE, at_end, spellings_of, syntax_error, wanted
 from plait.ir.types import OptionalType, SequenceType, TensorType, Type
 
 ERROR_LIMIT = 20
@@ -56,7 +56,7 @@ def read(text: str, source: Source, start: str = "module") -> Any:
     try:
         return _parser(start).parse(text, start=start)
     except lark.UnexpectedInput as error:
-        raise IRError(syntax_error(error, source)) from None
+        raise IRError(syntax_error(error, source, _spellings())) from None
 
 
 def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], set[str]]:
@@ -75,9 +75,9 @@ def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], 
             syntax: Any = _parser().parse(text, start="module")
             return syntax, found, lost
         except lark.UnexpectedInput as error:
-            found.append(syntax_error(error, source))
-            at_start = "VALUE" in _wanted(error)
-            blanked = blank_statement(text, found[-1].span, at_start)
+            found.append(syntax_error(error, source, _spellings()))
+            at_start = "VALUE" in wanted(error)
+            blanked = None if at_end(error) else blank_statement(text, found[-1].span, at_start)
             if blanked is None or len(found) == ERROR_LIMIT:
                 raise IRError(found) from None
             text, names = blanked
@@ -102,74 +102,9 @@ def _open(*start: str) -> lark.Lark:
     )
 
 
-_PEOPLE = {
-    "VALUE": "%value",
-    "CONST": "@constant",
-    "NAME": "a word",
-    "SHAPE": "a shape such as [1x3x32x32]",
-    "LAYOUT": "a layout such as <d0, d2, d3, d1>",
-    "QUANTIZED": "a quantized type such as q8<0.5:-12>",
-    "SEQ": "'seq'",
-    "OPTIONAL": "'optional'",
-    "COST": "!<time>us",
-    "ROUTINE": "a routine path such as cpu/f32/nchw/gemm",
-    "STRING": '"text"',
-    "INT": "an integer",
-    "FLOAT": "a number",
-    "HASH": "sha256:<digits>",
-    "PATH": "a file name",
-    "REST": "'...'",
-    "VARIABLE": "$variable",
-    "NOT": "'not'",
-    "COMPARISON": "a comparison",
-    "ADDITIVE": "'+' or '-'",
-    "MULTIPLICATIVE": "'*', '/' or '%'",
-    "$END": "the end of the file",
-}
-
-
 @functools.cache
 def _spellings() -> dict[str, str]:
-    """How messages call each terminal: fixed ones by their text in quotes, the others in words."""
-    return spellings_of((*_parser().terminals, *_parser("patterns").terminals), _PEOPLE)
-
-
-def spellings_of(terminals: Iterable[lark.lexer.TerminalDef], people: Mapping[str, str]) -> dict[str, str]:
-    """How messages call each terminal: fixed ones by their text in quotes, the others as `people` do."""
-    fixed = {t.name: repr(t.pattern.value) for t in terminals if isinstance(t.pattern, lark.lexer.PatternStr)}
-    return {**fixed, **people}
-
-
-def _wanted(error: lark.UnexpectedInput) -> set[str]:
-    """Terminals that could stand at the place of an error."""
-    if isinstance(error, lark.UnexpectedToken):
-        # `accepts` is exact: only what can really follow here.
-        return set(error.accepts or error.expected)
-    assert isinstance(error, lark.UnexpectedCharacters)
-    return set(error.allowed or ())
-
-
-def syntax_error(error: lark.UnexpectedInput, source: Source, spellings: Mapping[str, str] | None = None) -> Diagnostic:
-    """P001 for an error of Lark; `spellings` are how the message calls the terminals of a grammar (default: this)."""
-    if isinstance(error, lark.UnexpectedToken):
-        token = error.token
-        found = "end of the file" if token.type == "$END" else repr(str(token))
-        if token.type == "$END":
-            last = max(1, len(source.lines))
-            text = source.lines[last - 1] if source.lines else ""
-            span = Span(source.file, last, len(text) + 1, len(text) + 2, text)
-        else:
-            span = source.span(token)
-    else:
-        assert isinstance(error, lark.UnexpectedCharacters)
-        line = source.lines[error.line - 1] if error.line <= len(source.lines) else ""
-        found = repr(error.char)
-        span = Span(source.file, error.line, error.column, error.column + 1, line)
-    spelled = _spellings() if spellings is None else spellings
-    names = sorted({spelled.get(w, w) for w in _wanted(error)})
-    return Diagnostic(
-        "P001", f"unexpected {found}; expected {' or '.join(names)}" if names else f"unexpected {found}", span
-    )
+    return spellings_of((*_parser().terminals, *_parser("patterns").terminals), PEOPLE)
 
 
 def unquote(text: str) -> str:

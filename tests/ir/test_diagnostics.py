@@ -219,7 +219,7 @@ def test_reading_stops_where_the_frame_is_broken() -> None:
     [
         (body("%y = rely(%x)"), "did you mean relu"),
         (body("%y = clip(%x) {lwo = 1}"), "did you mean low"),
-        (body("%y = relu(%xx)"), "did you mean x"),
+        (body("%y = relu(%xx)"), "did you mean %x"),
         (body("%y = relu(%x) : f32[1x2]").replace("(%y: f32[1x2x3x4] nchw)", "()"), "leave it out to have it inferred"),
     ],
 )

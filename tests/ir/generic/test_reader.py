@@ -69,7 +69,7 @@ def wrong(old: str, new: str, code: str, at: str, message: str) -> object:
         wrong("(%0#1,", "(%zz,", "P003", "%zz", "%zz is not defined"),
         wrong("(%0#1,", "(%1,", "P004", "%1, %w", "%1 is used before its definition"),
         wrong("}) : () -> ()\n}) :", "}) : () -> ()\n}) {plait.version = 2} :", "P005", "plait.version", "version 2"),
-        wrong("tensor<4x2xf32>):", "tensor<4x2xf33>):", "P006", "f33", "'f33' is not an element type; did you mean"),
+        wrong("tensor<4x2xf32>):", "tensor<4x2xf33>):", "P006", "f33", "unknown element type 'f33'; did you mean"),
         wrong("<4x2xf32>)", "<4x?xf32>)", "P006", "tensor<4x?x", "1 dimensions are unknown, but dims names 0"),
         wrong("<4x2xf32>)", "<4x2xf32, {lay = 1}>)", "P006", "tensor<4x2xf32, {", "has no 'lay'; did you mean"),
         wrong("<4x2xf32>)", '<4x2xf32, {layout = "x"}>)', "P006", "tensor<4x2xf32, {", "unknown layout 'x'"),
