@@ -45,7 +45,7 @@ def merge_constants(module: Module) -> int:
     first: dict[Hashable, Constant] = {}
     removed = 0
     # What types name as scale or zero point has its meaning by its name.
-    named = module.constants_in_types()
+    named = module.constants_in_types().union(*(c.type.constant_names() for c in module.constants.values()))
     for constant in list(module.constants.values()):
         data = constant_data(constant)
         if data is None or constant.name in named:
