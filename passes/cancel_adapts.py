@@ -21,6 +21,7 @@ from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext, Refusal
 from plait.passes.registry import register_pass
 from plait.passes.rewriting import No, rewrite, rewrite_module
+from plait.passes.support.locations import merge_locations
 
 
 @rewrite(Adapt)
@@ -75,7 +76,7 @@ def _free_constants(region: Region, context: PassContext) -> int:
         region.replace_uses(layer.result, layer.x)
         region.remove(layer)
         for reader in readers[:1]:
-            reader.locations = tuple(dict.fromkeys((*layer.locations, *reader.locations)))
+            merge_locations(reader, layer)
         removed += 1
     return removed
 
@@ -103,6 +104,6 @@ def _share(region: Region) -> int:
             continue
         region.replace_uses(layer.result, kept.result)
         region.remove(layer)
-        kept.locations = tuple(dict.fromkeys((*kept.locations, *layer.locations)))
+        merge_locations(kept, layer)
         removed += 1
     return removed

@@ -16,10 +16,10 @@ from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layers.elementwise import Add, Maximum, Minimum, Mul
 from plait.ir.module import Module
 from plait.ir.region import Region
-from plait.ir.values import Array, Constant, Value
+from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.support.constants import constant_data
+from plait.passes.support.constants import constant_content
 from plait.passes.support.locations import merge_locations
 
 _COMMUTE = (Add, Mul, Minimum, Maximum)
@@ -47,10 +47,11 @@ def merge_constants(module: Module) -> int:
     # What types name as scale or zero point has its meaning by its name.
     named = module.constants_in_types().union(*(c.type.constant_names() for c in module.constants.values()))
     for constant in list(module.constants.values()):
-        data = constant_data(constant)
-        if data is None or constant.name in named:
+        content = constant_content(constant)
+        if content is None or constant.name in named:
             continue
-        kept = first.setdefault((constant.type, _digest(data)), constant)
+        digest = hashlib.blake2b(content, digest_size=20).digest()
+        kept = first.setdefault((constant.type, digest), constant)
         if kept is constant:
             continue
         for layer in list(constant.users):
@@ -59,12 +60,6 @@ def merge_constants(module: Module) -> int:
         del module.constants[constant.name]
         removed += 1
     return removed
-
-
-def _digest(data: Array) -> bytes:
-    # Texts are objects, whose bytes in memory are addresses.
-    content = repr(data.tolist()).encode() if data.dtype.hasobject else data.tobytes()
-    return hashlib.blake2b(content, digest_size=20).digest()
 
 
 def merge_layers(region: Region, around: ChainMap[Hashable, Layer] | None = None) -> int:

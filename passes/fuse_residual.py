@@ -28,7 +28,9 @@ def add_into_conv(layer: Add) -> Layer | No:
     if not candidates:
         return No("; ".join(dict.fromkeys(r for r in reasons if r)))
     # Of two convolutions the later one takes the sum: the other is computed already, and nothing waits longer.
-    made, other = max(candidates, key=lambda pair: pair[0] is _later(layer, *pairs[0]))
+    made, other = candidates[0]
+    if len(candidates) == 2 and _later(layer, made, other) is other:
+        made, other = other, made
     assert isinstance(made.owner, Conv2d)
     return attrs.evolve(made.owner, residual=other, act=layer.act)
 

@@ -20,7 +20,7 @@ from plait.passes.base import Pass, PassContext, Refusal, pass_error
 from plait.passes.options import matches, words
 from plait.passes.registry import register_pass
 from plait.passes.support.locations import merge_locations
-from plait.passes.support.regions import reads
+from plait.passes.support.regions import ancestor, reads
 
 
 @register_pass
@@ -134,7 +134,7 @@ def _given(members: Sequence[Layer]) -> list[Value]:
     region, inside = members[0].region, set(members)
     assert region is not None
     results = [result for layer in members for result in layer.results]
-    return [value for value in results if any(_around(user, region) not in inside for user in value.users)]
+    return [value for value in results if any(ancestor(user, region) not in inside for user in value.users)]
 
 
 def _let_dependants_follow(region: Region, members: Sequence[Layer]) -> None:
@@ -150,15 +150,6 @@ def _let_dependants_follow(region: Region, members: Sequence[Layer]) -> None:
     place = members[-1].next
     for layer in moved:
         region.move_before(layer, place)
-
-
-def _around(layer: Layer, region: Region) -> Layer | None:
-    """The layer of `region` that is, or holds in its regions, `layer`; None for the outputs of `region`."""
-    found: Layer | None = layer
-    while found is not None and found.region is not region:
-        owner = found.region.owner if found.region is not None else None
-        found = owner if isinstance(owner, Layer) else None
-    return found
 
 
 def _free_names(module: Module, name: str) -> Iterator[str]:

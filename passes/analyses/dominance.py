@@ -11,6 +11,7 @@ from plait.ir.module import Function
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.analyses.base import Analyses, Analysis
+from plait.passes.support.regions import ancestor
 
 
 @attrs.frozen
@@ -33,7 +34,7 @@ class Dominance(Analysis):
 
         A layer does not precede those in its own regions, nor those around the region that it is in.
         """
-        around = self.ancestor(second, first.region)
+        around = ancestor(second, first.region)
         return around is not None and self.positions[first] < self.positions[around]
 
     def is_visible(self, value: Value, layer: Layer) -> bool:
@@ -43,21 +44,13 @@ class Dominance(Analysis):
         if value.owner is not None:
             return value.owner in self.positions and self.precedes(value.owner, layer)
         region = self.arguments.get(value)
-        return region is not None and self.ancestor(layer, region) is not None
-
-    def ancestor(self, layer: Layer, region: Region | None) -> Layer | None:
-        """The layer of `region` that is `layer` or holds it in its regions, however deep; None if there is none."""
-        found: Layer | None = layer
-        while found is not None and found.region is not region:
-            owner = found.region.owner if found.region is not None else None
-            found = owner if isinstance(owner, Layer) else None
-        return found
+        return region is not None and ancestor(layer, region) is not None
 
     def common_region(self, layers: Iterable[Layer]) -> Region:
         """The innermost region that all these layers are in, or in a region of. At least one layer."""
         first, *others = layers
         region = first.region
-        while region is not None and not all(self.ancestor(other, region) for other in others):
+        while region is not None and not all(ancestor(other, region) for other in others):
             region = region.parent
         assert region is not None, "the layers are in different functions"
         return region

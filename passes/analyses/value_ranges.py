@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import attrs
 import numpy as np
 
-from plait.ir.diagnostics import IRError
 from plait.ir.layer import Layer
 from plait.ir.module import Function
 from plait.ir.region import Region
@@ -25,6 +24,7 @@ from plait.ir.values import Array, Constant, Value
 from plait.passes.analyses.base import Analyses, Analysis
 from plait.passes.analyses.intervals import EVERYTHING, INF, Interval, Number
 from plait.passes.analyses.shape_ranges import ShapeRanges
+from plait.passes.support.constants import constant_data
 
 _FLOATS = (DType.F64, DType.F32, DType.F16, DType.BF16)
 L = TypeVar("L", bound=Layer)
@@ -123,20 +123,18 @@ def data_of(value: Value | None) -> Array | None:
     """The elements of a constant as float64, if they are real numbers and at hand."""
     if not isinstance(value, Constant) or not value.type.is_plain or value.type.dtype not in _FLOATS:
         return None
-    try:
-        return np.asarray(value.data, np.float64)
-    except IRError:
-        return None
+    data = constant_data(value)
+    return None if data is None else np.asarray(data, np.float64)
 
 
 def _constant(value: Constant) -> Interval:
     every = anything(value.type)
     if not value.type.is_plain or not (value.type.dtype in _FLOATS or every != EVERYTHING):
         return every
-    try:
-        data = np.asarray(value.data)
-    except IRError:
+    found = constant_data(value)
+    if found is None:
         return every
+    data = np.asarray(found)
     if value.type.dtype in _FLOATS:
         data = data.astype(np.float64)
         data = data[~np.isnan(data)]

@@ -17,6 +17,7 @@ from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.shape import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from plait.ir.types import Type
 from plait.ir.values import Value
+from plait.passes.layout.turned import moves_nothing
 from plait.passes.rewriting import No, has_one_use, rewrite
 from plait.passes.support.constants import constant_data
 
@@ -134,8 +135,7 @@ def transpose_of_transpose(layer: Transpose) -> Layer | No:
 @rewrite(Transpose)
 def transpose_to_reshape(layer: Transpose) -> Layer | No:
     """transpose(x) -> reshape(x) if only axes of size 1 change places with others"""
-    moved = [p for p in layer.perm if layer.x.type.shape[p] != 1]
-    if moved != sorted(moved):
+    if not moves_nothing(layer.x.type, layer.perm):
         return No("axes larger than 1 change places")
     if layer.perm == tuple(range(len(layer.perm))):
         return No("it moves no axis")

@@ -105,12 +105,14 @@ class Conversion:
         assert layer.region is not None
         placed = [t.placed_like(r.type) for t, r in zip(types, layer.results, strict=True)]
         layer.region.insert(new, layer, [r.name for r in layer.results], placed)
+        wides = []
         for old, result in zip(layer.results, new.results, strict=True):
-            straight = self.back(result, layer) if _is_f32(old.type) else result
-            layer.region.replace_uses(old, straight)
+            if _is_f32(old.type):
+                wides.append(self.back(result, layer))
+            layer.region.replace_uses(old, wides[-1] if _is_f32(old.type) else result)
         layer.region.remove(layer)
         self.drop_constants(layer.operands)
-        self.drop_identity(new)
+        self.drop_identity(new, wides)
         self.converted += 1
 
     def check(self, layer: Layer) -> None:
@@ -170,14 +172,13 @@ class Conversion:
         self.exact.add(cast.result)
         return cast.result
 
-    def drop_identity(self, layer: Layer) -> None:
-        """Remove a cast of the original model that has nothing left to do."""
+    def drop_identity(self, layer: Layer, wides: Sequence[Value]) -> None:
+        """Remove a cast of the original model that has nothing left to do. `wides` are the f32 forms of its result."""
         if not isinstance(layer, Cast) or layer.x.type != layer.result.type or isinstance(layer.x, Constant):
             return
         assert layer.region is not None
-        for wide, narrow in list(self.new.items()):
-            if narrow is layer.result:
-                self.new[wide] = layer.x
+        for wide in wides:
+            self.new[wide] = layer.x
         layer.region.replace_uses(layer.result, layer.x)
         layer.region.remove(layer)
         if layer.x.owner is not None:

@@ -10,11 +10,11 @@ import attrs
 import lark
 import numpy as np
 
-from plait.ir.diagnostics import IRError
 from plait.ir.dims import Dim
 from plait.ir.values import Constant, Value
 from plait.passes.patterns.graph import Bindings
 from plait.passes.rewriting.rule import has_one_use
+from plait.passes.support.constants import constant_data
 
 
 class UndefinedTermError(Exception):
@@ -53,10 +53,10 @@ def _dim(value: Value, axis: int) -> Any:
 
 def _number(constant: Constant) -> Any:
     """The number that all elements of a constant are."""
-    try:
-        data = np.asarray(constant.data).reshape(-1)
-    except IRError:
-        raise UndefinedTermError(f"the data of @{constant.name} are not at hand") from None
+    elements = constant_data(constant)
+    if elements is None:
+        raise UndefinedTermError(f"the data of @{constant.name} are not at hand")
+    data = np.asarray(elements).reshape(-1)
     if not len(data) or isinstance(data[0], str) or not (data == data[0]).all():
         raise UndefinedTermError(f"@{constant.name} is not one number")
     return data[0] if constant.type.dtype.is_float else data[0].item()

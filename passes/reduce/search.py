@@ -12,6 +12,7 @@ from plait.ir.text.printer import print_module
 from plait.ir.values import Array
 from plait.passes.reduce.edit import Change, edited
 from plait.passes.reduce.size import Size
+from plait.passes.support.constants import content
 
 Predicate = Callable[[Module], bool]
 """Whether a module still shows the failure. It gets a copy of its own, which it may change."""
@@ -105,6 +106,5 @@ class Search:
     def _data_digest(self, data: Array) -> bytes:
         # Copies of a module share arrays, so large weights are read once. Arrays are kept so that ids stay their own.
         if id(data) not in self._digests:
-            raw = repr(data.tolist()).encode() if data.dtype == object else data.tobytes()
-            self._digests[id(data)] = data, hashlib.sha256(raw).digest()
+            self._digests[id(data)] = data, hashlib.sha256(content(data)).digest()
         return self._digests[id(data)][1]

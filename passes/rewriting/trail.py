@@ -10,10 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from plait.ir.diagnostics import IRError
 from plait.ir.layer import Layer
 from plait.ir.values import Constant, Value
 from plait.passes.rewriting.errors import RewriteLoop
+from plait.passes.support.constants import constant_content
 
 _SMALL = 16
 _MASK = (1 << 64) - 1
@@ -86,7 +86,5 @@ def _content(value: Value) -> tuple[str, bytes] | None:
     """What is in a small constant: patterns may make an equal one at each step."""
     if not isinstance(value, Constant) or value.type.elements > _SMALL:
         return None
-    try:
-        return str(value.type), value.data.tobytes()
-    except IRError:
-        return None
+    content = constant_content(value)
+    return None if content is None else (str(value.type), content)

@@ -22,3 +22,15 @@ def float_scalar(value: Value | None) -> float | None:
         return None
     data = constant_data(value)
     return None if data is None else float(data.reshape(()))
+
+
+def constant_content(value: Value | None) -> bytes | None:
+    """The `content` of a constant, or None as for `constant_data`."""
+    data = constant_data(value)
+    return None if data is None else content(data)
+
+
+def content(data: Array) -> bytes:
+    """The elements of an array as bytes, which arrays of one type and shape share just if their elements are equal."""
+    # Texts are objects, whose bytes in memory are addresses.
+    return repr(data.tolist()).encode() if data.dtype.hasobject else data.tobytes()

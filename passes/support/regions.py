@@ -26,3 +26,12 @@ def reads(layer: Layer) -> tuple[Value, ...]:
     arguments = {argument for region in regions for argument in region.arguments}
     read = [v for region in regions for v in (*(o for inner in region for o in inner.operands), *region.outputs)]
     return (*layer.operands, *(v for v in read if v.owner not in makers and v not in arguments))
+
+
+def ancestor(layer: Layer, region: Region | None) -> Layer | None:
+    """The layer of `region` that is `layer` or holds it in its regions, however deep; None if there is none."""
+    found: Layer | None = layer
+    while found is not None and found.region is not region:
+        owner = found.region.owner if found.region is not None else None
+        found = owner if isinstance(owner, Layer) else None
+    return found
