@@ -11,9 +11,7 @@ import attrs
 
 from plait.ir.dims import Dim, Dimension, parse_dim
 from plait.ir.dtypes import DType, ElementType, Quantized, element_type
-from plait.ir.spelling import float_text as float_text
-from plait.ir.spelling import name_text
-from plait.ir.spelling import quote as quote
+from plait.ir.spelling import float_text, name_text, quote
 from plait.ir.types import Type
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

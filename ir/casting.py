@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from plait.ir.dtypes import DType
-
-Array = npt.NDArray[Any]
+from plait.ir.dtypes import Array, DType
 
 ROUNDINGS = ("up", "down", "nearest")
 """How numbers between two powers of two become f8e8m0."""

@@ -12,9 +12,13 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 
 from plait.ir.diagnostics import unknown
 from plait.ir.spelling import float_text, name_text, unquote
+
+Array: TypeAlias = npt.NDArray[Any]
+"""Any NumPy array."""
 
 
 class DType(enum.Enum):

@@ -133,6 +133,15 @@ class Layer:
                 slots.append(field)
         return tuple(slots)
 
+    def reads(self) -> tuple[Value, ...]:
+        """What the layer needs of its surroundings, each once: operands, and what its regions read but do not
+        define."""
+        regions = [inner for region in self.regions() for inner in region.nest()]
+        layers = [layer for region in regions for layer in region]
+        defined = {v for part in (*(r.arguments for r in regions), *(x.results for x in layers)) for v in part}
+        read = [v for part in (*(x.operands for x in layers), *(r.outputs for r in regions)) for v in part]
+        return tuple(dict.fromkeys(v for v in (*self.operands, *read) if v not in defined))
+
     def attributes(self) -> dict[str, Any]:
         """Attributes that differ from their default, in declaration order."""
         return {a.name: v for a in self.spec.attributes if (v := getattr(self, a.name)) != a.default or a.required}

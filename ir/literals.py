@@ -6,14 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from plait.ir.attributes import Call
-from plait.ir.dtypes import DType, ElementType
+from plait.ir.dtypes import Array, DType, ElementType
 from plait.ir.spelling import float_text, quote
 from plait.ir.types import TensorType
-
-Array = npt.NDArray[Any]
 
 INLINE_LIMIT = 16
 """Constants of at most this many elements stand in the text; larger ones in the weights file."""

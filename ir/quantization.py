@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.ir.dtypes import ConstantName, DType, Quantized
+from plait.ir.dtypes import Array, ConstantName, DType, Quantized
 from plait.ir.types import TensorType
-from plait.ir.values import Array
 
 Lookup = Callable[[str], Array]
 """The elements of a constant by name."""

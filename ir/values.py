@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from plait.ir.diagnostics import Diagnostic, IRError
+from plait.ir.dtypes import Array as Array
 from plait.ir.types import DType, TensorType, Type
 
 if TYPE_CHECKING:
     from plait.ir.layer import Layer
-
-Array = npt.NDArray[Any]
 
 
 class Value:

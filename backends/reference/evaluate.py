@@ -76,14 +76,14 @@ class _Evaluator:
                 self.live[argument] = array
                 self.observe(argument, array)
             layers = list(region)
-            last_use = {value: layer for layer in layers for value in _reads(layer)}
+            last_use = {value: layer for layer in layers for value in layer.reads()}
             outputs = set(region.outputs)
             for layer in layers:
                 results = self.layer(layer)
                 for value, array in zip(layer.results, results, strict=True):
                     self.live[value] = array
                     self.observe(value, array)
-                for value in {*_reads(layer), *layer.results}:
+                for value in {*layer.reads(), *layer.results}:
                     if last_use.get(value, layer) is layer and value not in outputs:
                         self.live.pop(value, None)
             return tuple(_data(v, self.live) for v in region.outputs)
@@ -155,15 +155,6 @@ def _check_results(layer: Layer, results: Sequence[Value], arrays: Sequence[Data
 def _quantized(value: Value) -> Quantized | None:
     dtype = value.type.dtype if isinstance(value.type, TensorType) else None
     return dtype if isinstance(dtype, Quantized) else None
-
-
-def _reads(layer: Layer) -> set[Value]:
-    """What a layer reads, in its regions too."""
-    return {
-        *layer.operands,
-        *(v for r in layer.regions() for inner in r.walk() for v in inner.operands),
-        *(v for r in layer.regions() for nested in r.nest() for v in nested.outputs),
-    }
 
 
 def bind_inputs(function: Function, inputs: Inputs) -> list[Data]:

@@ -53,9 +53,7 @@ def layer_text(layer: Layer, names: Names | None = None, *, locations: bool = Tr
     """One layer without its comment: one line (wrapped before `via` if it would be long), and those of its regions."""
     if names is None:
         inside = [*(r for region in layer.regions() for r in defined_values(region))]
-        read = [v for region in layer.regions() for inner in region.walk() for v in inner.operands]
-        yielded = [v for region in layer.regions() for nested in region.nest() for v in nested.outputs]
-        names = Names((*layer.operands, *layer.results, *inside, *read, *yielded))
+        names = Names((*layer.operands, *layer.results, *inside, *layer.reads()))
     return "\n".join(_layer(layer, names, "", Style(locations, comments=False)))
 
 
