@@ -15,11 +15,9 @@ from typing import Any
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from plait.ir.diagnostics import unknown
-
-Array = npt.NDArray[Any]
+from plait.ir.dtypes import Array
 
 _BLOCKED = re.compile(r"nchw([1-9]\d{0,8})c\Z")
 _TERM = re.compile(r"d(\d{1,3})((?:[/%]\d{1,9})*)\Z")

@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -27,9 +26,9 @@ from plait.ir.documentation import Documentation, documentation_of
 from plait.ir.layer import Layer, OpaqueLayer, Return
 from plait.ir.named_registry import Registry
 from plait.ir.plugins import origin_of
+from plait.ir.spelling import WORD
 
 _OPERANDS = {"Value": "one", "Value | None": "optional", "tuple[Value, ...]": "variadic"}
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _BASE_FIELDS = {a.name for a in attrs.fields(Layer)}
 
 
@@ -128,7 +127,7 @@ def layer_class(name: str) -> type[Layer] | None:
 
 def _check(name: str, cls: type[Layer]) -> None:
     """What is easily forgotten, and would show much later as another error."""
-    if not _WORD.fullmatch(name):
+    if not WORD.match(name):
         raise ValueError(f"{name!r} cannot name a layer: letters, digits, _ and -, and no digit first")
     if "__attrs_attrs__" not in vars(cls) and inspect.get_annotations(cls):
         raise TypeError(f"{cls.__name__} is no attrs class: write @attrs.define(eq=False) between @layer and class")

@@ -9,7 +9,8 @@ from decimal import Decimal
 
 KEYWORDS = frozenset({"ir", "weights", "const", "net", "on", "via", "loc"})
 """Words with a meaning of their own where they stand bare."""
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
+"""Names of layers, devices and regions that need no quotes; those of layers cannot have any."""
 _ROUTINE = re.compile(r"[A-Za-z0-9_.]+(/[A-Za-z0-9_.]+)+(\[[^\]\n]*\])?\Z")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_.$\-]+\Z")
 """Names that need no quotes after `%` or `@`."""
@@ -44,7 +45,7 @@ def unquote(text: str) -> str:
 
 def word_text(word: str) -> str:
     """A device or the name of a region: in quotes if it needs them."""
-    return word if _WORD.match(word) and word not in KEYWORDS else quote(word)
+    return word if WORD.match(word) and word not in KEYWORDS else quote(word)
 
 
 def routine_text(path: str) -> str:

@@ -126,7 +126,9 @@ class _FunctionCheck:
         else:
             self.found += check_layer(layer)
         for result in layer.results:
-            for code, message in _quantization_faults(self.module, result):
+            # Types of unknown layers are checked by nothing else.
+            misfits = _misfits(result) if isinstance(layer, OpaqueLayer) else []
+            for code, message in (*_quantization_faults(self.module, result), *misfits):
                 self.add(code, layer, message)
 
     def call(self, layer: Call) -> None:

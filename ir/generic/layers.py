@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
 import lark
@@ -13,7 +12,7 @@ from plait.ir.generic.scope import Known, Scope
 from plait.ir.generic.source import GenericSource
 from plait.ir.generic.syntax import OpSyntax, RegionSyntax, at, string_at, string_or_fault
 from plait.ir.registry import LayerSpec, layer_class
-from plait.ir.spelling import cost_text, name_text
+from plait.ir.spelling import WORD, cost_text, name_text
 from plait.ir.text.records import (
     AttributeSyntax,
     BodySyntax,
@@ -25,7 +24,6 @@ from plait.ir.text.records import (
 )
 from plait.ir.text.syntax import NESTING_LIMIT
 
-_KIND = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*\Z")
 _SEGMENTS = "operandSegmentSizes"
 
 
@@ -132,7 +130,7 @@ class OpReader:
     def kind(self, op: OpSyntax) -> str | None:
         """The kind of layer; None after reporting that it is no layer."""
         name = string_or_fault(op.name)
-        if isinstance(name, str) and name.startswith(PREFIX) and _KIND.match(name.removeprefix(PREFIX)):
+        if isinstance(name, str) and name.startswith(PREFIX) and WORD.match(name.removeprefix(PREFIX)):
             return name.removeprefix(PREFIX)
         self.error("P101", op.name, f'{op.name} is not a layer; layers are operations such as "plait.relu"', "")
         return None

@@ -184,3 +184,10 @@ def test_outputs_without_names_and_arguments_that_repeat() -> None:
     damaged.main.set_outputs([x], ["y"])
     damaged.main.body.arguments.append(x)
     assert findings(damaged) == [("P107", "%x0 is an argument twice")]
+
+
+def test_types_of_unknown_layers_are_checked() -> None:
+    text = "ir 1\nnet @main(%x: f32[4]) -> () {\n  %y = strange(%x) : f32[4] nhwc\n}\n"
+    with pytest.raises(IRError, match="layout nhwc does not fit rank 1") as caught:
+        parse_module(text, allow_unknown=True)
+    assert caught.value.code == "P106"
