@@ -21,6 +21,9 @@ PASSES = [
     "inline",
     "outline{block=3}",
     "canonical",
+    "default",
+    "simplify-clamps",
+    'on{nets=[main],pipeline="inline,cse,dce"}',
     "convert-dtype{to=f64}",
 ]
 HALF = ["convert-dtype{to=f16,keep=softmax}", "convert-dtype{to=bf16,io=convert}"]
