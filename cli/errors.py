@@ -77,6 +77,12 @@ def _culprit(error: BaseException) -> str:
             if is_plugin(module := frame.f_globals.get("__name__", "")):
                 found = owner(f"{module}:")
         cause = cause.__cause__
+    from plait.passes.base import PassFailed
+    from plait.passes.registry import pass_owner
+
+    if found == "plait" and isinstance(error, PassFailed):
+        # What the manager found wrong with a pass: no code of the pass was running then.
+        found = pass_owner(error.pass_text.partition("{")[0])
     return found
 
 

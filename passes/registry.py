@@ -5,6 +5,8 @@ Others add passes by `@register_pass`, or by an entry point of the group `plait.
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any, TypeVar
 
 from plait.ir.diagnostics import did_you_mean
@@ -12,6 +14,7 @@ from plait.ir.named_registry import Registry
 from plait.ir.plugins import origin_of
 from plait.passes.base import Pass, pass_error
 
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _BUILTIN = {
     "bind-dims": "plait.passes.bind_dims:BindDims",
     "cancel-adapts": "plait.passes.cancel_adapts:CancelAdapts",
@@ -52,9 +55,26 @@ def register_pass(cls: P) -> P:
 
     Raises:
         PluginError: P602, the name is taken; the message names both owners.
+        TypeError: the class is not what a pass must be.
+        ValueError: the name cannot stand in a pipeline.
     """
+    _check(cls)
     _registry.add(cls.name, cls, origin_of(cls))
     return cls
+
+
+def _check(cls: Any) -> None:
+    """What is easily forgotten, and would show much later as another error."""
+    what = getattr(cls, "__name__", repr(cls))
+    if not (isinstance(cls, type) and issubclass(cls, Pass)):
+        raise TypeError(f"{what} is not a subclass of Pass")
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not _WORD.fullmatch(name):
+        raise ValueError(f"{what} needs a name of letters, digits, _ and -, such as name = 'my-pass'; it has {name!r}")
+    if "__attrs_attrs__" not in vars(cls) and set(inspect.get_annotations(cls)) - {"name", "preserves"}:
+        raise TypeError(f"{what} is no attrs class: write @attrs.frozen between @register_pass and class")
+    if cls.run is Pass.run:
+        raise TypeError(f"{what} has no method run")
 
 
 def known_passes() -> tuple[str, ...]:

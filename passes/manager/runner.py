@@ -113,7 +113,10 @@ class _Run:
         outer, self.context.current = self.context.current, run.name
         overhead, start = self.overhead, time.perf_counter()
         try:
-            run.changed = run.pass_.run(module, self.context)
+            changed: object = run.pass_.run(module, self.context)
+            if not isinstance(changed, bool):
+                raise TypeError(f"run gives {changed!r}, not whether it changed the module")
+            run.changed = changed
             for settle in reversed(self.settles):
                 settle()
         except (PlaitError, PassFailed):

@@ -96,6 +96,21 @@ def test_failing_pass_leaves_a_reproducer(
     assert written.read_text().startswith("// RUN: dce\n")
 
 
+def test_the_author_of_a_pass_is_named(plait: Plait, tiny: Path, workplace: Path, tmp_path: Path) -> None:
+    (workplace / "silent.py").write_text(
+        "from plait.passes.base import Pass\n"
+        "from plait.passes.registry import register_pass\n"
+        "@register_pass\n"
+        "class Silent(Pass):\n"
+        "    name = 'silent-pass'\n"
+        "    def run(self, module, context): pass\n"
+    )
+    command = [sys.executable, "-m", "plait.cli.main", "opt", tiny, "-p", "silent-pass", "--load", "silent.py"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 70 and "this is a defect of silent.py" in done.stderr
+
+
 def test_interrupt(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch, listing: Listing) -> None:
     calls = []
 

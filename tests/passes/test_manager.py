@@ -351,3 +351,17 @@ def test_functions_made_within_a_part_join_the_module() -> None:
 def test_functions_made_within_a_part_take_no_name_of_the_module() -> None:
     with pytest.raises(PassFailed, match="a pass made a net @main, but the module has one already"):
         run((On("other", Pipeline((Splits("main"),))),), text=TWO)
+
+
+def test_a_pass_must_say_whether_it_changed_anything() -> None:
+    @attrs.frozen
+    class Silent(Pass):
+        """Forgets to."""
+
+        name = "silent"
+
+        def run(self, module: Module, context: PassContext) -> bool:
+            return None  # type: ignore[return-value]
+
+    with pytest.raises(PassFailed, match="run gives None, not whether it changed the module"):
+        PassManager(Pipeline((Silent(),))).run(parse_module(TEXT))

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import attrs
 import pytest
 
+from plait.ir import Module
 from plait.ir.plugins import PluginError
 from plait.passes import pipeline, registry
-from plait.passes.base import Pass, PassError
+from plait.passes.base import Pass, PassContext, PassError
 from plait.passes.pipeline import PIPELINES, Pipeline, register_pipeline
 from plait.passes.registry import known_passes, pass_named, register_pass
 
@@ -99,6 +100,9 @@ class Nested(Pass):
     name: ClassVar[str] = "nested"
     a: Any = None
 
+    def run(self, module: Module, context: PassContext) -> bool:
+        return False
+
 
 def test_options_may_be_nested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_registry", registry._registry.copy())
@@ -156,6 +160,9 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 
         name: ClassVar[str] = "dce"
 
+        def run(self, module: Module, context: PassContext) -> bool:
+            return False
+
     with pytest.raises(
         PluginError, match=r"'dce' is registered by both plait\.passes\.dce:Dce \(built in\) and .*Mine"
     ):
@@ -168,6 +175,9 @@ def test_a_name_has_one_owner(monkeypatch: pytest.MonkeyPatch) -> None:
 
         name: ClassVar[str] = "other"
 
+        def run(self, module: Module, context: PassContext) -> bool:
+            return False
+
     assert "other" in known_passes() and pass_named("other") is Other
 
 
@@ -178,3 +188,34 @@ def test_file_names_need_no_quotes() -> None:
     text = '{file = my.pdl, more=[a/b-1.pdl, ../c.pdl, "d e"], n=2.5, m=-5e-1, s=[1,1]}'
     values = {str(a.name): plain(a.value) for a in read(text, Source("<pipeline>", [text]), "options")}
     assert values == {"file": "my.pdl", "more": ("a/b-1.pdl", "../c.pdl", "d e"), "n": 2.5, "m": -0.5, "s": (1, 1)}
+
+
+def test_what_is_no_pass_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registry", registry._registry.copy())
+
+    class NoAttrs(Nested):
+        """Its option is none."""
+
+        name = "no-attrs"
+        option: int = 3
+
+    class NoRun(Pass):
+        """It does nothing."""
+
+        name = "no-run"
+
+    class TwoWords(Nested):
+        """Its name cannot be written."""
+
+        name = "two words"
+
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (NoAttrs, TypeError, "NoAttrs is no attrs class"),
+        (NoRun, TypeError, "NoRun has no method run"),
+        (TwoWords, ValueError, "it has 'two words'"),
+        (print, TypeError, "print is not a subclass of Pass"),
+    ]
+    for thing, error, message in cases:
+        with pytest.raises(error, match=message):
+            register_pass(thing)
+    assert not {"no-attrs", "no-run", "two words"} & set(known_passes())
