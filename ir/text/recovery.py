@@ -15,15 +15,13 @@ _DEFINES = re.compile(r'\s*(?:const\s+)?((?:[%@](?:[A-Za-z0-9_.$\-]+|"(?:[^"\\\n
 _NAME = re.compile(r'[%@](?:[A-Za-z0-9_.$\-]+|"(?:[^"\\\n]|\\.)*")')
 
 
-def blank_statement(text: str, span: Span | None, at_start: bool) -> tuple[str, set[str]] | None:
+def blank_statement(text: str, span: Span, at_start: bool) -> tuple[str, set[str]] | None:
     """The text without the statement at `span`, and the names that the statement defines.
 
     `at_start` tells that a statement could begin at the error: else an error at the first word of a line is the fault
     of the statement before it. None if the error is in the frame of the text (a net's head, a brace), or if the
     statement opens a region.
     """
-    if span is None:
-        return None
     lines = text.split("\n")
     at = span.line - 1
     first = _start_of(lines, at)

@@ -76,8 +76,10 @@ def read_on(text: str, source: Source) -> tuple[ModuleSyntax, list[Diagnostic], 
             return syntax, found, lost
         except lark.UnexpectedInput as error:
             found.append(syntax_error(error, source, _spellings()))
+            span = found[-1].span
+            assert span is not None
             at_start = "VALUE" in wanted(error)
-            blanked = None if at_end(error) else blank_statement(text, found[-1].span, at_start)
+            blanked = None if at_end(error) else blank_statement(text, span, at_start)
             if blanked is None or len(found) == ERROR_LIMIT:
                 raise IRError(found) from None
             text, names = blanked

@@ -113,3 +113,11 @@ def test_shapes() -> None:
     for text, message in [("1x-2", "a dimension is negative"), ("1x", "ends too early"), ("١", "not a name")]:
         with pytest.raises(ValueError, match=message):
             parse_shape(text)
+
+
+def test_integers_divided_by_dims() -> None:
+    n = symbol("N")
+    for quotient, value in ((7 // n, 3), (7 % n, 1)):
+        assert parse_dim(str(quotient)) == quotient
+        assert substitute(quotient, {"N": 2}) == value
+    assert (n // n, n % n) == (1, 0)
