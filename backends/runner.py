@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -97,9 +98,11 @@ def random_inputs(types: dict[str, Type], seed: int) -> dict[str, Array]:
     """Standard-normal arrays of these types (integers: zeros).
 
     Raises:
-        RunError: P401, an input is a sequence, an optional value, or text.
+        RunError: P401, an input is a sequence, an optional value, or text, or too large for any memory.
     """
     _want_arrays(types)
+    if large := [(n, t) for n, t in types.items() if isinstance(t, TensorType) and t.nbytes > sys.maxsize // 8]:
+        raise RunError([Diagnostic("P401", f"input {n!r} is {t}, more than memory can hold") for n, t in large])
     rng = np.random.default_rng(seed)
     return {
         name: np.asarray(rng.standard_normal(t.storage_shape), t.dtype.numpy)

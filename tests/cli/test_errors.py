@@ -211,6 +211,13 @@ def test_a_module_without_main(plait: Plait, workplace: Path, command: str) -> N
     assert outcome.code == 3 and "error[P003]: there is no net @main" in outcome.err
 
 
+def test_inputs_that_no_memory_can_hold(plait: Plait, workplace: Path) -> None:
+    size = "f32[99999999999x99999999999]"
+    (workplace / "huge.ir").write_text(f"ir 1\nnet @main(%x: {size}) -> (%y: {size}) {{\n  %y = relu(%x)\n}}\n")
+    outcome = plait("run", "huge.ir")
+    assert outcome.code == 1 and "error[P401]: input 'x' is f32[" in outcome.err
+
+
 def test_profile_database_that_is_none(plait: Plait, tiny: Path) -> None:
     Path("notes.txt").write_text("This is not a database, and long enough to be seen as none. " * 20)
     outcome = plait("tune", tiny, "--db", "notes.txt")
