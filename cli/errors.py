@@ -78,11 +78,13 @@ def _culprit(error: BaseException) -> str:
                 found = owner(f"{module}:")
         cause = cause.__cause__
     from plait.passes.base import PassFailed
-    from plait.passes.registry import pass_owner
+    from plait.passes.registry import known_passes, pass_owner
 
     if found == "plait" and isinstance(error, PassFailed):
         # What the manager found wrong with a pass: no code of the pass was running then.
-        found = pass_owner(error.pass_text.partition("{")[0])
+        name = error.pass_text.partition("{")[0]
+        # At the end of a pipeline the text is that of all passes, and no one of them can be named.
+        found = pass_owner(name) if name in known_passes() else found
     return found
 
 
