@@ -31,15 +31,9 @@ def blank_statement(text: str, span: Span, at_start: bool) -> tuple[str, set[str
     # `add(%x,` swallows the line that follows.
     while (before := _before(lines, first)) is not None and lines[before].rstrip().endswith(_OPEN_END):
         first = _start_of(lines, before)
-    last = first + 1
-    while (
-        last < len(lines)
-        and (last <= at or _CONTINUES.match(lines[last]))
-        and not (last > at and _is_blank(lines[last]))
-    ):
+    last = at if leads and not at_start and first < at else at + 1
+    while at < last < len(lines) and _CONTINUES.match(lines[last]):
         last += 1
-    if leads and not at_start and last > at and first < at:
-        last = at
     block = lines[first:last]
     if any(_FRAME.match(line) for line in block) or any(line.rstrip().endswith("{") for line in block):
         return None
