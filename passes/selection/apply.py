@@ -12,9 +12,6 @@ from plait.ir.values import Constant, Value
 from plait.passes.selection.build import BuiltProblem, CostSource
 from plait.passes.selection.solution import Solution
 
-_DECIMALS = 3
-"""Of the microseconds that are written; what a measurement says beyond is noise."""
-
 
 def apply_solution(built: BuiltProblem, solution: Solution, costs: CostSource) -> int:
     """Write a solution into its function. Returns the number of adapts inserted.
@@ -43,7 +40,7 @@ class _Applier:
             layer, candidate = built.layers[index], built.candidate(index, choice)
             if layer is None or candidate is None:
                 continue
-            layer.via, layer.cost_us = candidate.path, round(candidate.cost_us, _DECIMALS)
+            layer.via, layer.cost_us = candidate.path, candidate.cost_us
             for result, format in zip(layer.results, candidate.results, strict=True):
                 result.type = result.type.with_format(format)
                 self.made[result, format] = result
@@ -67,7 +64,7 @@ class _Applier:
             source = self.get(value, self.source[value, format], before)
             cost = self.costs.adapt(value.type, source.type.format, format)
             assert cost is not None
-            adapt = Adapt(source, via=cost.path, cost_us=round(cost.cost_us, _DECIMALS))
+            adapt = Adapt(source, via=cost.path, cost_us=cost.cost_us)
             word = format.layout or format.dtype
             self.built.function.body.insert(adapt, before, [f"{value.name}.{word}"], [value.type.with_format(format)])
             self.adapts += 1

@@ -468,3 +468,13 @@ def test_control_flow_is_not_tuned_yet() -> None:
     with pytest.raises(RoutineError, match=r"no routine can run %y \(if\)") as caught:
         tune(parse(text), FixedCosts(CHEAP))
     assert "if runs regions or nets" in caught.value.diagnostics[0].hint
+
+
+def test_rows_add_up_to_the_objective_whatever_the_times() -> None:
+    text = """net @main(%x: f32[1x3x8x8] nchw) -> (%z: f32[1x3x8x8] nchw) {
+  %y = relu(%x)
+  %z = tanh(%y)
+}
+"""
+    report = tuned(text, {"*": 10.0005, "cpu/f32/*": 3.1235}).report
+    assert math.fsum(row.cost_us for row in report.rows) == report.predicted_us
