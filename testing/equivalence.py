@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from plait.backends.errors import RunError
 from plait.backends.reference.evaluate import Data, evaluate
 from plait.ir.diagnostics import IRError
 from plait.ir.dtypes import DType
@@ -129,8 +130,10 @@ def _wrong(actual: Array, expected: Array, tolerance: float | None) -> tuple[Arr
 def _run(module: Module, inputs: Mapping[str, Any]) -> dict[str, Data]:
     try:
         return evaluate(module, inputs)
-    except NotImplementedError as error:
-        raise NotComputable(f"no semantics: {error}") from error
+    except RunError as error:
+        if isinstance(error.__cause__, NotImplementedError):
+            raise NotComputable(str(error)) from error
+        raise
     except IRError as error:
         raise NotComputable(str(error)) from error
 

@@ -112,9 +112,9 @@ class _Evaluator:
                 results: Any = layer.execute(self, *operands)
         except PlaitError:
             raise
-        except NotImplementedError:
+        except NotImplementedError as error:
             hint = "give its class a method `reference`"
-            raise _error(f"{layer.describe()}: the layer {layer.op} has no NumPy reference", hint) from None
+            raise _error(f"{layer.describe()}: the layer {layer.op} has no NumPy reference", hint) from error
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise _error(f"{layer.describe()}: {error}") from error
         arrays = results if isinstance(results, tuple) else (results,)
