@@ -137,9 +137,10 @@ class Layer:
         """What the layer needs of its surroundings, each once: operands, and what its regions read but do not
         define."""
         regions = [inner for region in self.regions() for inner in region.nest()]
-        layers = [layer for region in regions for layer in region]
-        defined = {v for part in (*(r.arguments for r in regions), *(x.results for x in layers)) for v in part}
-        read = [v for part in (*(x.operands for x in layers), *(r.outputs for r in regions)) for v in part]
+        if not regions:
+            return tuple(dict.fromkeys(self.operands))
+        defined = {v for region in self.regions() for v in region.values()}
+        read = [v for region in regions for v in (*(o for inner in region for o in inner.operands), *region.outputs)]
         return tuple(dict.fromkeys(v for v in (*self.operands, *read) if v not in defined))
 
     def attributes(self) -> dict[str, Any]:

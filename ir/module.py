@@ -101,7 +101,10 @@ class Module:
     def constants_in_types(self) -> set[str]:
         """Names of the constants that types name as scales and zero points: types of values, and of constants that are
         read."""
-        values = [*(v for f in self.functions.values() for v in _values(f)), *filter(_is_read, self.constants.values())]
+        values = [
+            *(v for f in self.functions.values() for v in f.body.values()),
+            *filter(_is_read, self.constants.values()),
+        ]
         return {name for v in values for name in v.type.constant_names()}
 
     def drop_unused_constants(self) -> int:
@@ -138,15 +141,6 @@ class Module:
 
 def _is_read(constant: Constant) -> bool:
     return bool(constant.users)
-
-
-def _values(function: Function) -> Iterator[Value]:
-    """Arguments and results, those in regions of layers too."""
-    yield from function.arguments
-    for layer in function.walk():
-        yield from layer.results
-        for region in layer.regions():
-            yield from region.arguments
 
 
 def _same_data(a: Constant, b: Constant) -> bool:

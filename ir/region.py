@@ -69,6 +69,14 @@ class Region:
             for region in layer.regions():
                 yield from region.nest()
 
+    def values(self) -> Iterator[Value]:
+        """All values that this region and those in it define, in the order of the text."""
+        yield from self.arguments
+        for layer in self:
+            yield from layer.results
+            for region in layer.regions():
+                yield from region.values()
+
     @property
     def parent(self) -> Region | None:
         """The region around this one; None for the body of a function."""

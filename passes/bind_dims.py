@@ -70,9 +70,7 @@ def _dimension(name: str, value: Any) -> Dimension:
 
 
 def _symbols(function: Function) -> set[str]:
-    values = [v for region in function.body.nest() for v in region.arguments]
-    values += [r for layer in function.walk() for r in layer.results]
-    return {s for v in values for s in v.type.symbols()}
+    return {s for v in function.body.values() for s in v.type.symbols()}
 
 
 def _bind(function: Function, bindings: Mapping[str, Dimension]) -> bool:

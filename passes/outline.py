@@ -20,7 +20,7 @@ from plait.passes.base import Pass, PassContext, Refusal, pass_error
 from plait.passes.options import matches, words
 from plait.passes.registry import register_pass
 from plait.passes.support.locations import merge_locations
-from plait.passes.support.regions import ancestor, reads
+from plait.passes.support.regions import ancestor
 
 
 @register_pass
@@ -91,7 +91,7 @@ def why_not(members: Sequence[Layer]) -> str | None:
     through: set[Layer] = set()
     layer: Layer | None = members[0]
     while layer is not None and layer is not members[-1].next:
-        makers = {value.owner for value in reads(layer)}
+        makers = {value.owner for value in layer.reads()}
         if layer not in inside and makers & (inside | through):
             through.add(layer)
         elif layer in inside and (between := [m for m in makers if m in through]):
@@ -108,7 +108,9 @@ def outline(module: Module, members: Sequence[Layer], name: str) -> Call:
     region = members[0].region
     assert region is not None
     made = {result for layer in members for result in layer.results}
-    taken = dict.fromkeys(v for layer in members for v in reads(layer) if v not in made and not isinstance(v, Constant))
+    taken = dict.fromkeys(
+        v for layer in members for v in layer.reads() if v not in made and not isinstance(v, Constant)
+    )
     given = _given(members)
     function = Function(name, [Value(v.name, v.type) for v in taken])
     mapping: dict[Value, Value] = dict(zip(taken, function.arguments, strict=True))
@@ -143,7 +145,7 @@ def _let_dependants_follow(region: Region, members: Sequence[Layer]) -> None:
     layer: Layer | None = members[0]
     while layer is not None and layer is not members[-1]:
         following = layer.next
-        makers = {value.owner for value in reads(layer)}
+        makers = {value.owner for value in layer.reads()}
         if layer not in inside and makers & (inside | set(moved)):
             moved.append(layer)
         layer = following

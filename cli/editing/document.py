@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator
 
 import attrs
 
@@ -16,7 +15,6 @@ from plait.cli.editing.scan import name_in
 from plait.ir.diagnostics import Diagnostic, PlaitError
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
-from plait.ir.region import Region
 from plait.ir.values import Value
 
 _MODULE = re.compile(r"^ir\s+[0-9]+\s*$", re.MULTILINE)
@@ -38,16 +36,8 @@ class Facts:
     def of(cls, module: Module) -> Facts:
         values: dict[Key, Value] = {("constant", "", name): c for name, c in module.constants.items()}
         for name, function in module.functions.items():
-            values |= {("value", name, v.name): v for v in _defined(function.body)}
+            values |= {("value", name, v.name): v for v in function.body.values()}
         return cls(module, values)
-
-
-def _defined(region: Region) -> Iterator[Value]:
-    yield from region.arguments
-    for layer in region:
-        yield from layer.results
-        for inner in layer.regions():
-            yield from _defined(inner)
 
 
 class Document:

@@ -18,7 +18,7 @@ from plait.ir.literals import is_inline
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
 from plait.ir.spelling import unquote
-from plait.ir.text.printer import Names, Style, defined_values, named_regions
+from plait.ir.text.printer import Names, Style, named_regions
 from plait.ir.values import Constant, Value
 
 
@@ -66,9 +66,9 @@ class _FunctionText:
 
     def __init__(self, function: Function, constants: dict[Constant, str], ssa: SsaNames, style: Style) -> None:
         self.function, self.style, self.ssa = function, style, ssa
-        self.names = Names(defined_values(function.body))
+        self.names = Names(function.body.values())
         self.spelled: dict[Value, str] = dict(constants.items())
-        for value in defined_values(function.body):
+        for value in function.body.values():
             self.spelled[value] = ssa.take(self.name(value))
 
     def name(self, value: Value) -> str:

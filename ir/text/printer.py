@@ -52,7 +52,7 @@ def constant_type(type: Type) -> str:
 def layer_text(layer: Layer, names: Names | None = None, *, locations: bool = True) -> str:
     """One layer without its comment: one line (wrapped before `via` if it would be long), and those of its regions."""
     if names is None:
-        inside = [*(r for region in layer.regions() for r in defined_values(region))]
+        inside = [*(r for region in layer.regions() for r in region.values())]
         names = Names((*layer.operands, *layer.results, *inside, *layer.reads()))
     return "\n".join(_layer(layer, names, "", Style(locations, comments=False)))
 
@@ -84,21 +84,12 @@ class Names:
 
 
 def _function(function: Function, style: Style) -> str:
-    names = Names(defined_values(function.body))
+    names = Names(function.body.values())
     # A damaged function may lack names.
     paired = itertools.zip_longest(function.outputs, function.output_names[: len(function.outputs)])
     outputs = ", ".join(_output(v, n, names) for v, n in paired)
     head = f"net @{name_text(function.name)}({_arguments(function.body, names)}) -> ({outputs}) {{"
     return "\n".join([*_comment(function.comment, "", style), head, *_rows(function.body, names, "  ", style), "}"])
-
-
-def defined_values(region: Region) -> Iterator[Value]:
-    """All values that a region and those in it define, in the order of the text."""
-    yield from region.arguments
-    for layer in region:
-        yield from layer.results
-        for inner in layer.regions():
-            yield from defined_values(inner)
 
 
 def _arguments(region: Region, names: Names) -> str:

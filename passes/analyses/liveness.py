@@ -9,7 +9,6 @@ from plait.ir.module import Function
 from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.analyses.base import Analyses, Analysis
-from plait.passes.support.regions import reads
 
 
 @attrs.frozen
@@ -67,7 +66,7 @@ def _of_region(region: Region) -> Liveness:
     spans = dict.fromkeys(region.arguments, (0, 0))
     for position, layer in enumerate(order):
         spans.update((result, (position, position)) for result in layer.results)
-        for value in reads(layer):
+        for value in layer.reads():
             if value in spans:
                 spans[value] = (spans[value][0], position)
     for value in region.outputs:

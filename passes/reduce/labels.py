@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from plait.ir.module import Module
-from plait.ir.region import Region
-from plait.ir.values import Value
 from plait.passes.reduce.edit import Change
 from plait.passes.reduce.search import Search
 from plait.passes.reduce.walk import layers_of
@@ -44,17 +42,9 @@ def _strip_routines(module: Module) -> bool:
 def _rename_values(module: Module) -> bool:
     """%0, %1, ... through each function, in the order of the text."""
     for function in module.functions.values():
-        for i, value in enumerate(_values(function.body)):
+        for i, value in enumerate(function.body.values()):
             value.name = str(i)
     return True
-
-
-def _values(region: Region) -> Iterator[Value]:
-    yield from region.arguments
-    for layer in region:
-        yield from layer.results
-        for inner in layer.regions():
-            yield from _values(inner)
 
 
 def _rename_constants(module: Module) -> bool:

@@ -15,7 +15,6 @@ from plait.passes.reduce.ddmin import chunks_of, ddmin
 from plait.passes.reduce.edit import drop_function
 from plait.passes.reduce.search import Search
 from plait.passes.reduce.walk import function_of, layers_of
-from plait.passes.support.regions import reads
 
 PickOutput = Callable[[bool, bool], bool]
 """Whether a result becomes an output, from whether a reader of it was taken out and whether no reader is left."""
@@ -81,7 +80,7 @@ def extract(module: Module, name: str, kept: Iterable[int], pick: PickOutput) ->
     function = module.functions[name]
     layers = list(function.body)
     stay = {layers[i] for i in kept}
-    lost = {v for layer in layers if layer not in stay for v in reads(layer)} | set(function.outputs)
+    lost = {v for layer in layers if layer not in stay for v in layer.reads()} | set(function.outputs)
     function.set_outputs([])
     for layer in reversed(layers):
         if layer not in stay:

@@ -19,7 +19,6 @@ from plait.passes.rewriting.listener import Listener, TextLog
 from plait.passes.rewriting.order import Order
 from plait.passes.rewriting.rule import No, Pattern
 from plait.passes.rewriting.trail import Trail
-from plait.passes.support.regions import reads
 
 
 def rewrite_module(module: Module, patterns: Sequence[Pattern], context: PassContext) -> bool:
@@ -131,7 +130,7 @@ class Driver:
 
     def problem(self, root: Layer, outcome: Layer | tuple[Value, ...], builder: Builder) -> str:
         """Why an outcome cannot stand in the place of `root`, or an empty text."""
-        used = [value for helper in builder.layers for value in reads(helper)]
+        used = [value for helper in builder.layers for value in helper.reads()]
         if isinstance(outcome, Layer):
             if outcome.region is not None:
                 return f"it returns {outcome.describe()}, which is in a function; return its result, or a copy of it"
@@ -139,7 +138,7 @@ class Driver:
                 if isinstance(region.owner, Layer) and region.owner is not root:
                     return f"it takes over a region of {region.owner.describe()}; copy it by `with_operands`"
             types = list(outcome.result_types())
-            used += reads(outcome)
+            used += outcome.reads()
         else:
             types = [v.type for v in outcome]
             used += outcome
@@ -160,7 +159,7 @@ class Driver:
         self.context.count(pattern.name)
         for listener in self.listeners:
             listener.on_match(pattern, root)
-        described, operands = root.describe(), reads(root)
+        described, operands = root.describe(), root.reads()
         readers = [user for result in root.results for user in result.users]
         for helper in builder.layers:
             self.trail.helper(helper)
@@ -236,7 +235,7 @@ class Driver:
                 if not value.users:
                     self.module.constants.pop(value.name, None)
             elif owner is not None and self.order.holds(owner) and not any(r.users for r in owner.results):
-                read = reads(owner)
+                read = owner.reads()
                 work += read
                 removed += [owner, *inside(owner)]
                 self.remove(owner)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 
 from plait.ir.module import Module
-from plait.ir.region import Region
 from plait.ir.text import parse_module, print_module
-from plait.ir.values import Constant, Value
+from plait.ir.values import Constant
 from plait.testing.ir_files.errors import CaseFailed
 
 
@@ -18,7 +16,7 @@ def canonical_text(module: Module) -> str:
     constants: dict[Constant, None] = {}
     named: set[str] = set()
     for function in module.functions.values():
-        for i, value in enumerate(_values(function.body)):
+        for i, value in enumerate(function.body.values()):
             named.update(value.type.constant_names())
             value.name = f"v{i}"
         for layer in function.walk():
@@ -33,15 +31,6 @@ def canonical_text(module: Module) -> str:
         module.constants[constant.name] = constant
     module.weights_file = ""
     return print_module(module, locations=False, comments=False)
-
-
-def _values(region: Region) -> Iterator[Value]:
-    """Values in the order of the text."""
-    yield from region.arguments
-    for layer in region:
-        yield from layer.results
-        for inner in layer.regions():
-            yield from _values(inner)
 
 
 def check_equal(expected: Module, actual: Module, file: str = "") -> None:
