@@ -96,7 +96,8 @@ def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
         "    const float *bias, const float *res, float *y)",
         "{",
         "    const struct epilogue *e = &l->e;",
-        "    int64_t ldw = l->ldw;",
+        "    int64_t ldw = l->ldw, ahead_step = l->ahead_step;",
+        "    const char *ahead = l->ahead;",
     ]
     declare: list[str] = []
     if stride:
@@ -124,6 +125,10 @@ def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
         ]
     lines += ["                " + d for d in declare]
     lines += ["                for (int64_t c = lanes; c > 0; c--) {"]
+    lines += ["                    __builtin_prefetch(ahead, 0, 2);"]
+    if tile.vectors > 2:
+        lines += ["                    __builtin_prefetch(ahead + 64, 0, 2);"]
+    lines += ["                    ahead += ahead_step;"]
     lines += tile.step("wi", element, " " * 20)
     lines += [*advance, "                    wi += ldw;", "                }", "            }", "        }", "    }"]
     for v in range(tile.vectors):

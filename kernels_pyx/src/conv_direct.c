@@ -137,6 +137,9 @@ static void convolve_cut(const struct conv_direct *a, const struct source *s, co
         l.e = (struct epilogue){0};
         bias = no_bias;
     }
+    int64_t block_floats = l.kh * l.kw * l.w_step; /* one cut's weights follow the other's, one group's the other's */
+    prefetch_weights(&l, w + end * block_floats, l.blocks * block_floats * (int64_t)sizeof(float),
+                     b->rows * ceil_div(b->width, most));
     for (int64_t row = 0; row < b->rows; row++) {
         int64_t at = oc_block * l.y_block + row * b->y_row;
         const float *res = first > 0 ? b->y + at : b->res ? b->res + at : NULL;

@@ -124,6 +124,9 @@ static void multiply(const struct winograd *a, const struct part *p, const float
             int64_t end = min64(p->oc_blocks, (group + 1) * a->tile_b);
             for (int64_t block = group * a->tile_b, here; block < end; block += here) {
                 here = next_blocks(end - block);
+                const float *panel = w + (position * groups + group) * group_floats;
+                prefetch_weights(&l, panel + group_floats, group_floats * (int64_t)sizeof(float),
+                                 ceil_div(count, conv_most_rows[here]) * ceil_div(end - group * a->tile_b, here));
                 conv_row(conv_tiles_s1[here], &l, count, conv_most_rows[here], here, v + position * p->v_position,
                          w + (position * groups + group) * group_floats + (block - group * a->tile_b) * BLOCK, no_bias,
                          NULL, products + position * p->p_position + (block - p->blocks.begin) * l.y_block);
