@@ -60,6 +60,9 @@ class Plan:
     def run_timed(
         self, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
     ) -> NDArray[np.int64]: ...
+    def run_traced(
+        self, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
+    ) -> NDArray[np.int64]: ...
     def time_op(
         self,
         first: int,

@@ -53,6 +53,7 @@ cdef extern from "plan.h" nogil:
         int64_t repeats
         int64_t *op_ns
         int64_t *repeat_ns
+        int64_t *stamps
         char *flush
         int64_t flush_bytes
     int plan_run(plan_run_args *run, int nthreads)
@@ -376,7 +377,7 @@ cdef class Plan:
         self._fill(handle, PyBytes_AS_STRING(args), numbers)
         return handle.kernel.workspace(PyBytes_AS_STRING(args), self.threads)
 
-    cdef _execute(self, externals, arena, first, last, int64_t repeats, op_ns, repeat_ns, flush):
+    cdef _execute(self, externals, arena, first, last, int64_t repeats, op_ns, repeat_ns, flush, stamps=None):
         cdef plan_run_args run
         cdef Py_ssize_t n = len(self.externals), acquired = 0
         cdef Py_buffer *buffers = <Py_buffer *>calloc(n + 2, sizeof(Py_buffer))
@@ -422,6 +423,8 @@ cdef class Plan:
                 run.op_ns = <int64_t *><uintptr_t>op_ns.ctypes.data
             if repeat_ns is not None and repeat_ns.size:
                 run.repeat_ns = <int64_t *><uintptr_t>repeat_ns.ctypes.data
+            if stamps is not None and stamps.size:
+                run.stamps = <int64_t *><uintptr_t>stamps.ctypes.data
             if flush is not None:
                 run.flush = (<Memory>flush).data
                 run.flush_bytes = (<Memory>flush).nbytes
@@ -446,6 +449,15 @@ cdef class Plan:
         times = np.zeros((self.count if last is None else last) - first, np.int64)
         self._execute(externals, arena, first, last, 1, times, None, None)
         return times
+
+    def run_traced(self, externals=(), arena=None, first=0, last=None):
+        """Run, and return when each thread began and ended its part of each op: [op, thread, 2], in nanoseconds.
+
+        The clock is that of `time.perf_counter_ns`; what lies between an end and the next begin is the barrier.
+        """
+        stamps = np.zeros(((self.count if last is None else last) - first, self.threads, 2), np.int64)
+        self._execute(externals, arena, first, last, 1, None, None, None, stamps)
+        return stamps
 
     def time_op(self, first, last, repeats, externals=(), arena=None, flush=False):
         """Run the ops [first, last) `repeats` times and return the nanoseconds of each; flush: with cold caches."""

@@ -13,4 +13,5 @@
     X(norm)                \
     X(reduce)              \
     X(layout)              \
-    X(copy)
+    X(copy)                \
+    X(probe)

@@ -1,6 +1,7 @@
 /* The executor: all threads enter once per run and meet at a barrier after each op. */
 #define _GNU_SOURCE
 #include "plan.h"
+#include "clock.h"
 #include "pool.h"
 
 static void flush_caches(const struct plan_run *run, int tid, int nthreads)
@@ -9,6 +10,13 @@ static void flush_caches(const struct plan_run *run, int tid, int nthreads)
     volatile char *part = run->flush + tid * share;
     for (int64_t i = 0; i < share; i += 64)
         part[i]++;
+}
+
+static void run_stamped(const struct op *op, char *const *bases, int tid, int nthreads, int64_t *stamps)
+{
+    stamps[2 * tid] = clock_ns();
+    op->run(op->args, bases, tid, nthreads);
+    stamps[2 * tid + 1] = clock_ns();
 }
 
 static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
@@ -23,7 +31,10 @@ static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
         int64_t begin = timed ? pool_timed_barrier(pool) : 0, before = begin;
         for (int64_t i = 0; i < count; i++) {
             const struct op *op = &run->ops[run->first + i];
-            op->run(op->args, run->bases, tid, nthreads);
+            if (run->stamps)
+                run_stamped(op, run->bases, tid, nthreads, run->stamps + (repeat * count + i) * nthreads * 2);
+            else
+                op->run(op->args, run->bases, tid, nthreads);
             if (!by_op && !(timed && i + 1 == count)) {
                 pool_barrier(pool);
                 continue;

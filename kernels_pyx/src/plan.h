@@ -17,6 +17,7 @@ struct plan_run {
     int64_t repeats;
     int64_t *op_ns;      /* NULL, or one time per op of the range, per repeat */
     int64_t *repeat_ns;  /* NULL, or one time per repeat for the whole range */
+    int64_t *stamps;     /* NULL, or [repeat][op][thread][2]: when a thread began an op, and when it was done with it */
     char *flush;         /* NULL, or a buffer larger than the caches, walked before each repeat */
     int64_t flush_bytes;
 };

@@ -8,6 +8,7 @@
  * yielding at once, the scheduler sees two polite threads and leaves them on that one core. */
 #define _GNU_SOURCE
 #include "pool.h"
+#include "clock.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -15,7 +16,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MAX_THREADS = 256, SPINS = 500, YIELDS = 1000, CACHE_LINE = 64 };
@@ -83,20 +83,13 @@ static void event_advance(struct event *event)
         syscall(SYS_futex, &event->value, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static inline void barrier(struct pool *pool, int stamped)
 {
     uint32_t round = atomic_load_explicit(&pool->released.value, memory_order_relaxed);
     if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->nthreads) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
         if (stamped)
-            pool->released_ns = now_ns();
+            pool->released_ns = clock_ns();
         event_advance(&pool->released);
     } else {
         event_wait(&pool->released, round);
@@ -112,7 +105,7 @@ void pool_barrier(struct pool *pool)
 int64_t pool_timed_barrier(struct pool *pool)
 {
     if (!pool)
-        return now_ns();
+        return clock_ns();
     barrier(pool, 1);
     /* The next round cannot overwrite this before every thread has arrived there. */
     return pool->released_ns;

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -85,6 +86,22 @@ def test_timings():
     for flush in (False, True):
         repeats = plan.time_op(1, 3, 7, [x, y], flush=flush)
         assert repeats.shape == (7,) and (repeats > 0).all()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_stamps_of_threads(threads):
+    plan = relu_plan(1000, threads, ops=3)
+    x, y = ref.random((1000,)), np.empty(1000, np.float32)
+    start = time.perf_counter_ns()
+    stamps = plan.run_traced([x, y])
+    end = time.perf_counter_ns()
+    assert np.array_equal(y, np.maximum(((x + np.float32(1)) + np.float32(1)) + np.float32(1), 0))
+    assert stamps.shape == (4, threads, 2)
+    begins, ends = stamps[..., 0], stamps[..., 1]
+    assert start <= begins.min() and ends.max() <= end and (begins <= ends).all()
+    # The barrier: nobody begins an op before all have ended the one before.
+    assert (begins[1:].min(axis=1) >= ends[:-1].max(axis=1)).all()
+    assert plan.run_traced([x, y], first=1, last=3).shape == (2, threads, 2)
 
 
 @pytest.mark.parametrize(
