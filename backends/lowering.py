@@ -83,11 +83,11 @@ Step = KernelCall | PythonCall
 
 
 @functools.cache
-def kernel_field_names(kernel: str) -> frozenset[str]:
+def kernel_field_order(kernel: str) -> tuple[str, ...]:
     """Names of the argument fields of a compiled kernel."""
     from plait.kernels_pyx import kernel_fields
 
-    return frozenset(name for name, _ in kernel_fields(kernel))
+    return tuple(name for name, _ in kernel_fields(kernel))
 
 
 class Lowering:
@@ -148,7 +148,7 @@ class Lowering:
         numbers: dict[str, Any] = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
         if nbytes := self._sizer.workspace_bytes(kernel, **numbers):
             fields["work"] = self.workspace(nbytes)
-        elif "work" in kernel_field_names(kernel):
+        elif "work" in kernel_field_order(kernel):
             fields["work"] = None
         self.steps.append(KernelCall(kernel, fields, self._layer))
 

@@ -286,51 +286,88 @@ cdef class Plan:
         kept = np.asarray(array)
         if not kept.flags.c_contiguous:
             raise ValueError(f"constants must be C-contiguous; got shape {kept.shape}, strides {kept.strides}")
-        if kept.ctypes.data % 64:
+        if kept.__array_interface__["data"][0] % 64:
             copy = aligned_empty(kept.shape, kept.dtype)
             copy[...] = kept
             kept = copy
         self._constants.append((array, kept))
-        result = Ref(BASE_CONSTANT, kept.ctypes.data)
+        result = Ref(BASE_CONSTANT, kept.__array_interface__["data"][0])
         self._constant_refs[id(array)] = result
         return result
 
+    cdef int _fill_ref(self, ref *r, value, list constants) except -1:
+        # `constants`: places and sizes of the constants of a list of calls, whose references are checked against the
+        # sizes of what they point into; None: a single call, which may precede the size of the arena.
+        cdef int64_t base, offset, end
+        if value is None:
+            value = null
+        elif isinstance(value, np.ndarray):
+            value = self.add_constant(value)
+        base, offset = value
+        if base < 0 and constants is not None and -base <= len(constants):
+            place, end = constants[-1 - base]
+            if not 0 <= offset <= end:
+                raise ValueError(f"no such offset: {offset}")
+            r.base = BASE_CONSTANT
+            r.offset = <int64_t>place + offset
+            return 0
+        if base < 0 or base >= BASE_EXTERNAL + len(self.externals):
+            raise ValueError(f"no such base: {base} (declare externals first)")
+        if offset < 0 or (base == BASE_ARENA and offset % 4):
+            raise ValueError(f"no such offset: {offset}")
+        if constants is not None:
+            if base == BASE_CONSTANT:
+                raise ValueError("a list of calls names constants by their numbers")
+            end = (0 if base == BASE_NULL else self._arena_bytes if base == BASE_ARENA
+                   else self.externals[base - BASE_EXTERNAL][0])
+            if offset > end:
+                raise ValueError(f"no such offset: {offset}")
+        r.base = base
+        r.offset = offset
+        return 0
+
+    cdef int _fill_value(self, KernelHandle handle, Py_ssize_t index, char *args, value, list constants) except -1:
+        cdef const field *f = &handle.kernel.fields[index]
+        try:
+            if f.kind == b"I":
+                (<int64_t *>(args + f.offset))[0] = value.__index__()
+            elif f.kind == b"F":
+                (<float *>(args + f.offset))[0] = float(value)
+            else:
+                self._fill_ref(<ref *>(args + f.offset), value, constants)
+        except (TypeError, AttributeError, OverflowError) as error:
+            name, kind = handle.fields[index]
+            raise ValueError(f"kernel {handle.name}: field {name!r} wants a {kind}, got {value!r}") from error
+        except ValueError as error:
+            raise ValueError(f"kernel {handle.name}: field {handle.fields[index][0]!r}: {error}") from error
+        return 0
+
     cdef int _fill(self, KernelHandle handle, char *args, dict fields) except -1:
-        cdef const field *f
-        cdef ref *r
         for name in fields:
             if name not in handle.index:
                 known = ", ".join(n for n, _ in handle.fields)
                 raise ValueError(f"kernel {handle.name} has no field {name!r}; its fields are: {known}")
         for i in range(handle.kernel.field_count):
-            f = &handle.kernel.fields[i]
             name = handle.fields[i][0]
             if name not in fields:
                 raise ValueError(f"kernel {handle.name} needs a value for its field {name!r}")
-            value = fields[name]
-            try:
-                if f.kind == b"I":
-                    (<int64_t *>(args + f.offset))[0] = value.__index__()
-                elif f.kind == b"F":
-                    (<float *>(args + f.offset))[0] = float(value)
-                else:
-                    if value is None:
-                        value = Ref(0, 0)
-                    elif isinstance(value, np.ndarray):
-                        value = self.add_constant(value)
-                    base, offset = value
-                    if base < 0 or base >= BASE_EXTERNAL + len(self.externals):
-                        raise ValueError(f"no such base: {base} (declare externals first)")
-                    if offset < 0 or (base == BASE_ARENA and offset % 4):
-                        raise ValueError(f"no such offset: {offset}")
-                    r = <ref *>(args + f.offset)
-                    r.base = base
-                    r.offset = offset
-            except (TypeError, AttributeError, OverflowError) as error:
-                kind = handle.fields[i][1]
-                raise ValueError(f"kernel {handle.name}: field {name!r} wants a {kind}, got {value!r}") from error
-            except ValueError as error:
-                raise ValueError(f"kernel {handle.name}: field {name!r}: {error}") from error
+            self._fill_value(handle, i, args, fields[name], None)
+        return 0
+
+    cdef int _append(self, KernelHandle handle, char *args) except -1:
+        # Takes over `args`.
+        if self.count == self.capacity:
+            capacity = max(16, 2 * self.capacity)
+            grown = <op *>realloc(self.ops, capacity * sizeof(op))
+            if not grown:
+                free(args)
+                raise MemoryError()
+            self.ops = grown
+            self.capacity = capacity
+        self.ops[self.count].run = handle.kernel.run
+        self.ops[self.count].args = args
+        self._names.append((handle.name, handle.isa))
+        self.count += 1
         return 0
 
     def add(self, kernel, *, isa=None, **fields):
@@ -339,15 +376,7 @@ cdef class Plan:
         Every field wants a value: ints, floats, and for references a `Ref`, an array (kept as a constant) or None.
         """
         cdef KernelHandle handle = lookup(kernel, isa)
-        cdef char *args
-        if self.count == self.capacity:
-            capacity = max(16, 2 * self.capacity)
-            grown = <op *>realloc(self.ops, capacity * sizeof(op))
-            if not grown:
-                raise MemoryError()
-            self.ops = grown
-            self.capacity = capacity
-        args = <char *>calloc(1, handle.kernel.args_size)
+        cdef char *args = <char *>calloc(1, handle.kernel.args_size)
         if not args:
             raise MemoryError()
         try:
@@ -355,11 +384,34 @@ cdef class Plan:
         except BaseException:
             free(args)
             raise
-        self.ops[self.count].run = handle.kernel.run
-        self.ops[self.count].args = args
-        self._names.append((handle.name, handle.isa))
-        self.count += 1
+        self._append(handle, args)
         return self.count - 1
+
+    def add_calls(self, calls, constants=()):
+        """Append many kernel calls: (kernel, values of all its fields in their order), or more behind the two.
+
+        A reference with the base -1 - i points into `constants[i]`, an array of bytes. The sizes of the arena and of
+        the externals must be known: each reference must lie in what it names.
+        """
+        cdef KernelHandle handle
+        cdef char *args
+        cdef Py_ssize_t i
+        cdef list places = [(self.add_constant(c).offset, c.nbytes) for c in constants]
+        for call in calls:
+            values = call[1]
+            handle = lookup(call[0])
+            if len(values) != handle.kernel.field_count:
+                raise ValueError(f"kernel {handle.name} has {handle.kernel.field_count} fields, got {len(values)}")
+            args = <char *>calloc(1, handle.kernel.args_size)
+            if not args:
+                raise MemoryError()
+            try:
+                for i in range(handle.kernel.field_count):
+                    self._fill_value(handle, i, args, values[i], places)
+            except BaseException:
+                free(args)
+                raise
+            self._append(handle, args)
 
     def workspace_bytes(self, kernel, *, isa=None, **fields):
         """How many bytes the kernel wants behind its field `work` on this plan's threads; 0: none.

@@ -75,10 +75,10 @@ def bench(
     layer_runs = max(3, min(len(samples), 100, BUDGET_NS // typical))
     outputs = program.allocate_outputs()
     spent = np.array([program.layer_times(arrays, outputs) for _ in range(layer_runs)])
-    medians = np.median(spent, axis=0)[: len(program.layers)] / 1e3
+    medians = np.median(spent, axis=0)[:-1] / 1e3
     total = float(medians.sum())
     rows = []
-    for index, (layer, us) in enumerate(zip(program.layers, medians.tolist(), strict=True)):
+    for index, (layer, us) in enumerate(zip(runner.layers, medians.tolist(), strict=True)):
         gflops = layer.flops() / us / 1e3 if us else 0.0
         rows.append(
             LayerTime(index, layer.results[0].name, layer.op, layer.via or "", us, us / total if total else 0.0, gflops)

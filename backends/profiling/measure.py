@@ -28,7 +28,7 @@ def measure(job: Job, best_ns: int | None = None) -> Result:
     module = parse_module(job.module, "job", check=False)
     fill_constants(module)
     program = Program(module, job.threads)
-    inputs = [_data(v.type, seed) for seed, v in enumerate(program.inputs)]
+    inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
     samples: list[int] = []
     first = int(program.time(inputs, 1)[0])
     if first > BUDGET_NS or (best_ns is not None and first > 2 * HOPELESS * best_ns):

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from plait.backends.lowering import KernelCall
+from plait.backends.build import assemble
+from plait.backends.executable import Call
+from plait.backends.lowering import Lowering
 from plait.backends.null import FixedCosts
 from plait.backends.profiling.job import Job
 from plait.backends.program import Program
@@ -49,18 +51,23 @@ def _without_reference(job: Job) -> float | None:
     return 5000.0 if "/reference" in job.routine else FixedCosts().cost(job)
 
 
-def run_and_poison(program: Program, inputs: Sequence[Array]) -> list[Array]:
-    """Run step by step; memory is NaN until it is written, and again as soon as its buffer is dead."""
+def run_and_poison(module: Module, lowering: Lowering, inputs: Sequence[Array]) -> list[Array]:
+    """Run step by step; memory is NaN until it is written, and again as soon as its buffer is dead.
+
+    Args:
+        lowering: the module's, with live ranges.
+    """
+    program = Program(assemble(module, lowering))
     outputs = program.allocate_outputs()
     for output in outputs:
         output.reshape(-1).view(np.uint8)[...] = 0xFF
     externals = [*inputs, *outputs]
     memory = aligned_empty((max(program.arena_bytes, 64),), np.uint8)
     memory[...] = 0xFF
-    buffers = [b for b in program.buffers if b.alias is None and b.in_arena and b.first >= 0]
+    buffers = [b for b in lowering.buffers if b.alias is None and b.in_arena and b.first >= 0]
     kernels = 0
-    for index, step in enumerate(program._steps):
-        if isinstance(step, KernelCall):
+    for index, step in enumerate(program.executable.steps):
+        if isinstance(step, Call):
             program._plan.run(externals, memory, kernels, kernels + 1)
             kernels += 1
         else:

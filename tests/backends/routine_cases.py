@@ -742,9 +742,10 @@ def check_case(case: Case, wanted: Sequence[Array], routine: Routine, variant: s
     first: list[Array] = []
     for threads in (1, 2):
         program = Program(module, threads)
-        inputs = [to_storage(a, v.type) for a, v in zip(case.arguments, program.inputs, strict=True)]
+        inputs = [to_storage(a, v.type) for a, v in zip(case.arguments, module.main.arguments, strict=True)]
         kept = [i.copy() for i in inputs]
-        found = [from_storage(o, v.type) for o, v in zip(run_poisoned(program, inputs), program.outputs, strict=True)]
+        outputs = zip(run_poisoned(program, inputs), module.main.outputs, strict=True)
+        found = [from_storage(o, v.type) for o, v in outputs]
         if any(a.tobytes() != b.tobytes() for a, b in zip(inputs, kept, strict=True)):
             return f"changes its input on {threads} threads"
         for i, (a, b) in enumerate(zip(found, wanted, strict=True)):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plait.backends.build import assemble, lower
 from plait.backends.lowering import Buffer, KernelCall, Place, PythonCall, Step
 from plait.backends.memory import ALIGNMENT, assign_offsets, overlaps, set_live_ranges
-from plait.backends.program import Program
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Value
 
@@ -148,16 +148,18 @@ def test_offsets_of_aliases_add_up() -> None:
 @pytest.mark.parametrize("world", ["mixed", *networks.WORLDS])
 def test_memory_of_random_networks(seed: int, world: str) -> None:
     module = networks.tuned(seed, world)
-    program = Program(module)
-    assert overlaps(program.buffers) == []
-    arena = [b for b in program.buffers if b.alias is None and b.in_arena and b.first >= 0]
-    assert all(b.offset >= 0 and b.offset + b.nbytes <= program.arena_bytes for b in arena)
-    again = Program(module)
-    assert [(b.name, b.offset) for b in again.buffers] == [(b.name, b.offset) for b in program.buffers]
+    lowering = lower(module, 1)
+    executable = assemble(module, lowering)
+    assert overlaps(lowering.buffers) == []
+    arena = [b for b in lowering.buffers if b.alias is None and b.in_arena and b.first >= 0]
+    assert all(b.offset >= 0 and b.offset + b.nbytes <= executable.arena_bytes for b in arena)
+    again = lower(module, 1)
+    assert again.steps is not lowering.steps and assemble(module, again).arena_bytes == executable.arena_bytes
+    assert [(b.name, b.offset) for b in again.buffers] == [(b.name, b.offset) for b in lowering.buffers]
 
 
 def test_memory_is_reused() -> None:
     """Over all networks the arenas are much smaller than their buffers side by side."""
-    programs = [Program(networks.tuned(seed)) for seed in range(20)]
-    together = sum(b.nbytes for p in programs for b in p.buffers if b.alias is None and b.in_arena)
-    assert sum(p.arena_bytes for p in programs) < 0.6 * together
+    lowered = [lower(networks.tuned(seed), 1) for seed in range(20)]
+    together = sum(b.nbytes for lowering in lowered for b in lowering.buffers if b.alias is None and b.in_arena)
+    assert sum(assign_offsets(lowering.buffers) for lowering in lowered) < 0.6 * together

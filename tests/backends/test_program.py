@@ -8,9 +8,11 @@ import networks
 import numpy as np
 import pytest
 
+from plait.backends.build import lower
 from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import RoutineError
-from plait.backends.lowering import Lowering, PythonCall
+from plait.backends.executable import Computed
+from plait.backends.lowering import Lowering
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
 from plait.backends.routine import find_routine
@@ -58,7 +60,7 @@ def check(module: Module, *, threads: int = 1) -> Program:
     wanted = list(evaluate(module, inputs).values())
     given = program.allocate_outputs()
     assert program.run(inputs, given)[0] is given[0]
-    for outputs in (given, program.run(inputs), networks.run_and_poison(program, inputs)):
+    for outputs in (given, program.run(inputs), networks.run_and_poison(module, lower(module, threads), inputs)):
         assert len(outputs) == len(wanted)
         assert_close(dict(enumerate(outputs)), dict(enumerate(wanted)))  # type: ignore[arg-type]
         assert [o.dtype for o in outputs] == [w.dtype for w in wanted]
@@ -94,7 +96,7 @@ def test_python_between_kernels() -> None:
         )
     )
     assert not program.is_single_call
-    assert [isinstance(s, PythonCall) for s in program._steps] == [False, True, False, True]
+    assert [isinstance(s, Computed) for s in program.executable.steps] == [False, True, False, True]
 
 
 def test_all_python() -> None:
@@ -304,7 +306,7 @@ def test_random_networks(seed: int, world: str) -> None:
     names = list(wanted)
     program = Program(module)
     first = program.run(inputs)
-    for outputs in (first, networks.run_and_poison(program, inputs)):
+    for outputs in (first, networks.run_and_poison(module, lower(module, 1), inputs)):
         assert_close(dict(zip(names, outputs, strict=True)), wanted)
     second = Program(module, 2).run(inputs)
     assert [o.tobytes() for o in second] == [o.tobytes() for o in first]
@@ -312,19 +314,18 @@ def test_random_networks(seed: int, world: str) -> None:
 
 def test_poison_is_seen() -> None:
     """The check above can fail: a buffer that is freed too early makes NaN."""
-    program = Program(
-        net(
-            "%x: f32[8]",
-            "%y: f32[8]",
-            f"%a = relu(%x) via {VECTOR}",
-            f"%b = sigmoid(%a) via {VECTOR}",
-            f"%y = add(%a, %b) via {VECTOR}",
-        )
+    module = net(
+        "%x: f32[8]",
+        "%y: f32[8]",
+        f"%a = relu(%x) via {VECTOR}",
+        f"%b = sigmoid(%a) via {VECTOR}",
+        f"%y = add(%a, %b) via {VECTOR}",
     )
-    (early,) = [b for b in program.buffers if b.name == "a"]
+    lowering = lower(module, 1)
+    (early,) = [b for b in lowering.buffers if b.name == "a"]
     assert (early.first, early.last) == (0, 2)
     early.last = 1
-    (y,) = networks.run_and_poison(program, [np.ones(8, np.float32)])
+    (y,) = networks.run_and_poison(module, lowering, [np.ones(8, np.float32)])
     assert np.isnan(y).all()
 
 

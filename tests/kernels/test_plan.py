@@ -130,6 +130,59 @@ def test_references_are_checked():
         plan.add("f32_fill", y=3, count=1, value=0.0)
 
 
+def test_a_list_of_calls_is_like_single_calls():
+    constants = [
+        kernels.aligned_empty(8, np.float32).view(np.uint8),
+        kernels.aligned_empty(4, np.float32).view(np.uint8),
+    ]
+    constants[0].view(np.float32)[...] = np.arange(8)
+    constants[1].view(np.float32)[...] = -1
+    plan = Plan()
+    y = plan.add_external(16, writable=True)
+    plan.arena_bytes = 64
+    order = [name for name, _ in kernels.kernel_fields("f32_act")]
+
+    def relu(x, y):
+        fields = {"x": x, "y": y, "outer": 1, "rows": 1, "row": 4, "act": Act.RELU, "act_a": 0, "act_b": 0}
+        return "f32_act", [fields[name] for name in order], "more"
+
+    plan.add_calls([relu((-1, 16), [1, 0]), relu(kernels.arena(0), y)], constants)
+    assert plan.ops_names == [("f32_act", kernels.isa_level())] * 2
+    plan.add_calls([relu((-2, 0), kernels.arena(32))], constants)
+    out, arena = np.zeros(4, np.float32), kernels.aligned_empty(16)
+    plan.run([out], arena=arena)
+    assert out.tolist() == [4, 5, 6, 7] and arena[8:12].tolist() == [0, 0, 0, 0]
+    constants[0].view(np.float32)[7] = 9  # constants are not copied
+    plan.run([out])
+    assert out.tolist() == [4, 5, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, 0], 3], "f32_fill has 3 fields, got 2"),
+        ([[1, 68], 3, 0.0], "field 'y': no such offset: 68"),
+        ([[1, -4], 3, 0.0], "field 'y': no such offset: -4"),
+        ([[3, 20], 3, 0.0], "field 'y': no such offset: 20"),
+        ([[4, 0], 3, 0.0], "field 'y': no such base: 4"),
+        ([[-1, 17], 3, 0.0], "field 'y': no such offset: 17"),
+        ([[-1, -1], 3, 0.0], "field 'y': no such offset: -1"),
+        ([[-2, 0], 3, 0.0], "field 'y': no such base: -2"),
+        ([[2, 4096], 3, 0.0], "field 'y': a list of calls names constants by their numbers"),
+        ([[0, 4], 3, 0.0], "field 'y': no such offset: 4"),
+        ([7, 3, 0.0], "field 'y' wants a ref, got 7"),
+        ([[1, 0], "x", 0.0], "field 'count' wants a int, got 'x'"),
+    ],
+)
+def test_references_of_a_list_of_calls_lie_in_what_they_name(values, message):
+    plan = Plan()
+    plan.add_external(16, writable=True)
+    plan.arena_bytes = 64
+    with pytest.raises(ValueError, match=message):
+        plan.add_calls([("f32_fill", values)], [np.zeros(16, np.uint8)])
+    assert len(plan) == 0
+
+
 def test_buffers_are_checked():
     plan = relu_plan(8)
     x, y = np.zeros(8, np.float32), np.zeros(8, np.float32)
