@@ -28,7 +28,7 @@ static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
         if (run->flush)
             flush_caches(run, tid, nthreads);
         /* Times are those at which barriers open: a thread that wakes late has seen neither the start nor the end. */
-        int64_t begin = timed ? pool_timed_barrier(pool) : 0, before = begin;
+        int64_t begin = timed ? pool_timed_barrier(pool, tid) : 0, before = begin;
         for (int64_t i = 0; i < count; i++) {
             const struct op *op = &run->ops[run->first + i];
             if (run->stamps)
@@ -36,10 +36,10 @@ static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
             else
                 op->run(op->args, run->bases, tid, nthreads);
             if (!by_op && !(timed && i + 1 == count)) {
-                pool_barrier(pool);
+                pool_barrier(pool, tid);
                 continue;
             }
-            int64_t after = pool_timed_barrier(pool);
+            int64_t after = pool_timed_barrier(pool, tid);
             if (by_op && tid == 0)
                 run->op_ns[repeat * count + i] = after - before;
             before = after;

@@ -37,11 +37,13 @@ struct pool {
     int64_t released_ns; /* when the last timed barrier opened */
     _Atomic int stop;
     int workers;
+    struct {
+        _Alignas(CACHE_LINE) _Atomic int number;
+    } core[MAX_THREADS]; /* where each thread was last seen */
     pthread_t threads[MAX_THREADS];
     struct worker {
         struct pool *pool;
         int tid;
-        int home; /* the core of the thread that made the pool */
         uint32_t seen;
     } worker[MAX_THREADS];
 };
@@ -57,13 +59,46 @@ static inline void cpu_relax(void)
 #endif
 }
 
-static void event_wait(struct event *event, uint32_t old)
+/* Two threads on one core wait for each other at every barrier, and since they yield, the scheduler may leave them
+ * there for seconds though another core is idle.  So threads note where they run whenever they enter a job or a
+ * barrier, and one that has waited long on the core of another moves to a core that nobody noted.  It is a nudge, not a
+ * pin: all cores are allowed again at once. */
+static void note_core(struct pool *pool, int tid)
+{
+    atomic_store_explicit(&pool->core[tid].number, sched_getcpu(), memory_order_relaxed);
+}
+
+static void keep_apart(struct pool *pool, int tid)
+{
+    cpu_set_t allowed, free, one;
+    int here = sched_getcpu(), met = 0, core = 0;
+    for (int other = 0; other < pool->nthreads; other++)
+        met |= other != tid && atomic_load_explicit(&pool->core[other].number, memory_order_relaxed) == here;
+    if (!met || sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < pool->nthreads)
+        return;
+    free = allowed;
+    for (int other = 0; other < pool->nthreads; other++)
+        CPU_CLR(atomic_load_explicit(&pool->core[other].number, memory_order_relaxed), &free);
+    while (core < CPU_SETSIZE && !CPU_ISSET(core, &free))
+        core++;
+    if (core == CPU_SETSIZE)
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    if (sched_setaffinity(0, sizeof one, &one) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+    note_core(pool, tid);
+}
+
+/* Waits until the event is no longer `old`. */
+static void event_wait(struct event *event, uint32_t old, struct pool *pool, int tid)
 {
     for (int i = 0; i < SPINS; i++) {
         if (atomic_load_explicit(&event->value, memory_order_acquire) != old)
             return;
         cpu_relax();
     }
+    keep_apart(pool, tid);
     for (int i = 0; i < YIELDS; i++) {
         if (atomic_load_explicit(&event->value, memory_order_acquire) != old)
             return;
@@ -83,64 +118,47 @@ static void event_advance(struct event *event)
         syscall(SYS_futex, &event->value, FUTEX_WAKE_PRIVATE, MAX_THREADS, NULL, NULL, 0);
 }
 
-static inline void barrier(struct pool *pool, int stamped)
+static inline void barrier(struct pool *pool, int tid, int stamped)
 {
     uint32_t round = atomic_load_explicit(&pool->released.value, memory_order_relaxed);
+    note_core(pool, tid);
     if (atomic_fetch_add(&pool->arrived, 1) + 1 == pool->nthreads) {
         atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
         if (stamped)
             pool->released_ns = clock_ns();
         event_advance(&pool->released);
     } else {
-        event_wait(&pool->released, round);
+        event_wait(&pool->released, round, pool, tid);
     }
 }
 
-void pool_barrier(struct pool *pool)
+void pool_barrier(struct pool *pool, int tid)
 {
     if (pool)
-        barrier(pool, 0);
+        barrier(pool, tid, 0);
 }
 
-int64_t pool_timed_barrier(struct pool *pool)
+int64_t pool_timed_barrier(struct pool *pool, int tid)
 {
     if (!pool)
         return clock_ns();
-    barrier(pool, 1);
+    barrier(pool, tid, 1);
     /* The next round cannot overwrite this before every thread has arrived there. */
     return pool->released_ns;
-}
-
-/* Move to a core of our own, then allow all again: a nudge, not a pin.  Left to itself the scheduler may start both
- * threads on one core, and sees no reason to part two threads that yield to each other. */
-static void spread(int tid, int home)
-{
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) <= tid || home < 0)
-        return;
-    int cpu = home;
-    for (int moves = 0; moves < tid;) {
-        cpu = (cpu + 1) % CPU_SETSIZE;
-        moves += CPU_ISSET(cpu, &allowed) != 0;
-    }
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    if (sched_setaffinity(0, sizeof one, &one) == 0)
-        sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 static void *worker_main(void *argument)
 {
     struct worker *self = argument;
     struct pool *pool = self->pool;
-    spread(self->tid, self->home);
     for (;;) {
-        event_wait(&pool->started, self->seen);
+        event_wait(&pool->started, self->seen, pool, self->tid);
         self->seen++;
         if (atomic_load(&pool->stop))
             return NULL;
+        note_core(pool, self->tid);
         pool->job(pool->argument, self->tid, pool->nthreads, pool);
-        pool_barrier(pool);
+        pool_barrier(pool, self->tid);
     }
 }
 
@@ -153,9 +171,10 @@ void pool_run(struct pool *pool, pool_job *job, void *argument)
     pthread_mutex_lock(&pool->use);
     pool->job = job;
     pool->argument = argument;
+    note_core(pool, 0);
     event_advance(&pool->started);
     job(argument, 0, pool->nthreads, pool);
-    pool_barrier(pool);
+    pool_barrier(pool, 0);
     pthread_mutex_unlock(&pool->use);
 }
 
@@ -192,7 +211,7 @@ static struct pool *pool_create(int nthreads)
     *pool = (struct pool){.nthreads = nthreads};
     pthread_mutex_init(&pool->use, NULL);
     for (int i = 0; i < nthreads - 1; i++) {
-        pool->worker[i] = (struct worker){pool, i + 1, sched_getcpu(), 0};
+        pool->worker[i] = (struct worker){pool, i + 1, 0};
         if (pthread_create(&pool->threads[i], NULL, worker_main, &pool->worker[i])) {
             pool_free(pool);
             return NULL;

@@ -13,10 +13,10 @@ typedef void pool_job(void *argument, int tid, int nthreads, struct pool *pool);
  * thread to be had.  One thread needs no pool: pool_run(NULL, ...) calls the job directly. */
 struct pool *pool_get(int nthreads);
 void pool_run(struct pool *pool, pool_job *job, void *argument);
-void pool_barrier(struct pool *pool);
+void pool_barrier(struct pool *pool, int tid);
 
 /* The same; returns the time in ns at which it opened, which is one time for all threads (now, for one thread). */
-int64_t pool_timed_barrier(struct pool *pool);
+int64_t pool_timed_barrier(struct pool *pool, int tid);
 /* Joins all threads of all pools; later pool_get calls start again. */
 void pool_shutdown(void);
 
