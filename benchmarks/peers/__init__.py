@@ -1,0 +1,1 @@
+"""Whole networks: Plait beside other inference engines, in interleaved rounds. See benchmarks/README.md."""

@@ -1,0 +1,1 @@
+"""The benchmark's networks in the frameworks from which some engines take their model files."""

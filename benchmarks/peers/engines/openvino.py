@@ -1,0 +1,25 @@
+"""OpenVINO on the ONNX file."""
+
+from __future__ import annotations
+
+from benchmarks.peers.engines.base import Engine, ModelFiles, Run, package
+
+
+class OpenVino(Engine):
+    """One stream, for latency; float32 is asked for, since bfloat16 would be chosen where there is hardware for it."""
+
+    name = "openvino"
+    packages = ("openvino",)
+
+    def load(self, files: ModelFiles, threads: int) -> Run:
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": "f32",
+            "ENABLE_CPU_PINNING": False,
+        }
+        compiled = package("openvino").Core().compile_model(str(files.onnx), "CPU", settings)
+        request = compiled.create_infer_request()
+        # The image is read where it lies; the result is copied, as a caller who keeps it has to.
+        return lambda image: request.infer([image], share_inputs=True)[0].copy()

@@ -1,0 +1,56 @@
+"""Plait: the tuned plan, and the best plan with one layout throughout."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.peers.engines.base import Engine, ModelFiles, Run, package
+
+
+class Plait(Engine):
+    """A package, tuned on this machine before; stored measurements are used again."""
+
+    name = "plait"
+    packages = ("plait.tuning.open", "plait.backends.cpu", "plait.backends.reference.routines")
+    is_peer = False
+
+    def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
+        return (files.path(".plait"),)
+
+    def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
+        for path in {p for t in threads for p in self.model_files(files, t)}:
+            path.unlink(missing_ok=True)  # plans of other versions of the kernels
+        for t in threads:
+            package("plait").tune(files.onnx, threads=t).save(files.path(".plait"))
+
+    def load(self, files: ModelFiles, threads: int) -> Run:
+        plait = package("plait")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", plait.PlaitWarning)  # another plan than the one to be timed
+            runner: Run = plait.open(self.model_files(files, threads)[0], threads=threads, strict=True)
+        return runner
+
+    def facts(self, files: ModelFiles, threads: int) -> dict[str, float]:
+        tuned = package("plait.backends.package").open_package(files.path(".plait"))
+        key = package("plait.backends.profiling.machine").this_machine().device_key(threads)
+        report = tuned.report(key)
+        return {"predicted_ms": report["predicted_us"] / 1e3, "adapts": report["adapts"]}
+
+
+class PlaitSingleLayout(Plait):
+    """What tuning gains over one layout wherever it can be had."""
+
+    name = "plait-single-layout"
+
+    def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
+        return (files.path(f".single.t{threads}.ir"),)
+
+    def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
+        for t in threads:
+            tuned = package("plait").tune(files.onnx, threads=t)
+            package("plait.ir.text").save_ir(tuned.single_layout_module, self.model_files(files, t)[0])
+
+    def facts(self, files: ModelFiles, threads: int) -> dict[str, float]:
+        return {}

@@ -1,0 +1,1 @@
+"""What the benchmarks share: the machine's limits, environments of other packages, tables."""

@@ -1,0 +1,111 @@
+"""The benchmark of whole networks: what it makes of records, and one small run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.peers.engines import ENGINES
+from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records
+from benchmarks.peers.report import markdown
+from benchmarks.peers.runner import Session
+from benchmarks.peers.summary import CellResult, summarize
+
+CELL = Cell("resnet50", 1)
+
+
+def record(engine: str, round: int, median: float, **more: float) -> Record:
+    figures = {"median_ms": median, "min_ms": median - 1, "runs": 30, "memory_mb": 100.0, "error": 1e-7, **more}
+    return Record(Turn(round, CELL, engine), figures)
+
+
+def result(*records: Record, floor: float | None = None) -> CellResult:
+    (found,) = summarize(records, {CELL: floor})
+    return found
+
+
+def test_the_best_peer_has_the_least_median_over_rounds() -> None:
+    times = {"onnxruntime": (9, 20, 20), "openvino": (15, 14, 30)}
+    found = result(
+        *(record(e, r, t) for e, ts in times.items() for r, t in enumerate(ts)),
+        *(record("plait-single-layout", r, 5) for r in range(3)),
+        *(record("plait", r, t) for r, t in enumerate((10, 7, 10))),
+    )
+    assert found.best_peer is not None and found.best_peer.engine == "openvino"
+    assert found.best_ratio == 2.0, "the median of 1.5, 2 and 3"
+    assert found.ours is not None and found.ours.median_ms == 10
+
+
+def test_ratios_compare_times_of_one_round() -> None:
+    found = result(record("plait", 0, 10), record("plait", 1, 20), record("mnn", 1, 30))
+    assert found.best_ratio == 1.5
+    assert result(record("plait", 0, 10), record("mnn", 1, 30)).best_ratio is None
+    assert result(record("plait", 0, 10)).best_ratio is None
+
+
+def test_shares_of_the_roofline_and_the_leanest_peer() -> None:
+    found = result(record("plait", 0, 10), record("mnn", 0, 30, memory_mb=70.0), record("ncnn", 0, 20), floor=5.0)
+    assert found.share_of_floor("plait") == 0.5
+    assert found.share_of_floor("openvino") is None
+    assert found.leanest_mb == 70
+
+
+def test_failures_are_told_and_do_not_count() -> None:
+    found = result(record("plait", 0, 10), Record(Turn(0, CELL, "ncnn"), failure="no resnet50.ncnn.bin: prepare it"))
+    assert found.best_peer is None
+    assert "* resnet50, ncnn: no resnet50.ncnn.bin" in markdown([found])
+
+
+def test_wrong_results_are_marked() -> None:
+    found = result(record("plait", 0, 10), record("litert", 0, 11, error=0.5))
+    assert "| resnet50 | 10.00 | 11.00 (error 5e-01) |" in markdown([found])
+
+
+def test_records_survive_the_way_to_disk(tmp_path: Path) -> None:
+    wanted = [record("plait", 0, 10), Record(Turn(1, CELL, "mnn"), failure="it ended")]
+    for one in wanted:
+        append_record(tmp_path / "log", one)
+    assert read_records(tmp_path / "log") == wanted
+    assert read_records(tmp_path / "nothing") == []
+
+
+class Scripted(Session):
+    """Takes no time and measures nothing."""
+
+    def take(self, turn: Turn) -> Record:
+        return Record(turn, failure="broken") if turn.engine == "mnn" else record(turn.engine, turn.round, 1)
+
+
+def session(folder: Path, rounds: int) -> Session:
+    engines = dict.fromkeys(("plait", "mnn"), Path("python"))
+    return Scripted(engines, ["resnet50"], [1], rounds, folder, folder / "log")
+
+
+def test_a_session_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    assert session(tmp_path, 3).run(-1, lambda text: None) == [], "no budget at all"
+    told: list[str] = []
+    session(tmp_path, 1).run(None, told.append)
+    found = session(tmp_path, 3).run(None, told.append)
+    taken = [(r.turn.round, r.turn.engine) for r in found]
+    assert taken == [(0, "plait"), (0, "mnn"), (1, "plait"), (2, "plait")], "what failed is not tried again"
+    assert found == read_records(tmp_path / "log")
+    assert len(told) == len(taken)
+
+
+@pytest.mark.slow
+def test_a_small_run(run_benchmark: Callable[..., Any], tmp_path: Path) -> None:
+    common = ("--networks", "mobilenetv3", "--threads", "1")
+    made = run_benchmark("peers", "prepare", *common, "--image", 32, "--width", 0.25)
+    assert "mobilenetv3 for plait: done" in made.stderr
+    quick = ("--rounds", 1, "--runs", 1, "--seconds", 0, "--results", "out/peers")
+    told = run_benchmark("peers", "run", *common, *quick)
+    assert "## One thread" in told.stdout
+    (cell,) = json.loads((tmp_path / "out/peers.json").read_text())["cells"]
+    assert {"plait", "plait-single-layout", "onnxruntime"} <= cell["engines"].keys() <= ENGINES.keys()
+    for name, figures in cell["engines"].items():
+        assert figures["error"] < 1e-4, name
+    assert cell["best_peer"] and cell["ratio"] > 0
