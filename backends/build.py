@@ -11,7 +11,7 @@ from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.executable import Call, Computed, Executable, Field, Port, View
 from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, kernel_field_order
 from plait.backends.memory import assign_offsets, set_live_ranges
-from plait.backends.routine import data_operands, find_routine, refuse_value
+from plait.backends.routine import Routine, data_operands, find_routine, refuse_value
 from plait.ir.diagnostics import Diagnostic, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
@@ -155,55 +155,53 @@ def _bind_externals(lowering: Lowering, function: Function) -> list[tuple[Value,
 
 
 def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
-    problems = []
-    for index, layer in enumerate(layers):
-        lowering.start_layer(index)
-        if layer.via is None:
-            problems.append(
-                Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, hint="tune the module first")
-            )
-            continue
-        try:
-            path = RoutinePath.parse(layer.via)
-        except DescriptorError as error:
-            problems.append(
-                Diagnostic("P403", f"{layer.describe()} has no routine: {error.diagnostics[0].message}", layer.span)
-            )
-            continue
-        routine = find_routine(layer.op, path)
-        if routine is None:
-            problems.append(
-                Diagnostic("P403", f"{layer.describe()} wants routine {layer.via}, which is not installed", layer.span)
-            )
-            continue
-        if reason := routine.refuse(layer):
-            problems.append(Diagnostic("P403", f"routine {path} refuses {layer.describe()}: {reason}", layer.span))
-            continue
-        if path.variant not in (known := routine.variants(layer)):
-            problems.append(
-                Diagnostic(
-                    "P403",
-                    f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}",
-                    layer.span,
-                    hint=f"it has {join_names([repr(v) for v in known])}",
-                )
-            )
-            continue
-        operands, results = routine.formats(layer)
-        found = tuple(v.type.format for v in data_operands(layer))
-        if (found, tuple(r.type.format for r in layer.results)) != (operands, results):
-            problems.append(
-                Diagnostic(
-                    "P403",
-                    f"routine {path} of {layer.describe()} takes {join_names([str(f) for f in operands])} and gives "
-                    f"{join_names([str(f) for f in results])}, but the types say "
-                    f"{join_names([str(f) for f in found])} and "
-                    f"{join_names([str(r.type.format) for r in layer.results])}",
-                    layer.span,
-                    hint="insert adapt layers",
-                )
-            )
-            continue
-        routine.lower(layer, lowering, path.variant)
-    if problems:
+    found = [_routine_of(layer) for layer in layers]
+    if problems := [r for r in found if isinstance(r, Diagnostic)]:
         raise RoutineError(problems)
+    chosen = [r for r in found if not isinstance(r, Diagnostic)]
+    # Where a value is wanted must be known before it is made.
+    lowering.settle(a for layer, (routine, _) in zip(layers, chosen, strict=True) for a in routine.aliases(layer))
+    for index, (layer, (routine, variant)) in enumerate(zip(layers, chosen, strict=True)):
+        lowering.start_layer(index)
+        routine.lower(layer, lowering, variant)
+
+
+def _routine_of(layer: Layer) -> tuple[Routine, str] | Diagnostic:
+    """The routine of a layer and the variant; or what is wrong with its choice."""
+    if layer.via is None:
+        return Diagnostic("P403", f"{layer.describe()} has no routine", layer.span, hint="tune the module first")
+    try:
+        path = RoutinePath.parse(layer.via)
+    except DescriptorError as error:
+        return Diagnostic("P403", f"{layer.describe()} has no routine: {error.diagnostics[0].message}", layer.span)
+    routine = find_routine(layer.op, path)
+    if routine is None:
+        return Diagnostic("P403", f"{layer.describe()} wants routine {layer.via}, which is not installed", layer.span)
+    problem = _refusal(routine, path, layer)
+    return problem or (routine, path.variant)
+
+
+def _refusal(routine: Routine, path: RoutinePath, layer: Layer) -> Diagnostic | None:
+    """Why a routine cannot run a layer as the module has it, or None."""
+    if reason := routine.refuse(layer):
+        return Diagnostic("P403", f"routine {path} refuses {layer.describe()}: {reason}", layer.span)
+    if path.variant not in (known := routine.variants(layer)):
+        return Diagnostic(
+            "P403",
+            f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}",
+            layer.span,
+            hint=f"it has {join_names([repr(v) for v in known])}",
+        )
+    operands, results = routine.formats(layer)
+    found = tuple(v.type.format for v in data_operands(layer))
+    if (found, tuple(r.type.format for r in layer.results)) == (operands, results):
+        return None
+    return Diagnostic(
+        "P403",
+        f"routine {path} of {layer.describe()} takes {join_names([str(f) for f in operands])} and gives "
+        f"{join_names([str(f) for f in results])}, but the types say "
+        f"{join_names([str(f) for f in found])} and "
+        f"{join_names([str(r.type.format) for r in layer.results])}",
+        layer.span,
+        hint="insert adapt layers",
+    )

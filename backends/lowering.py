@@ -6,12 +6,13 @@ Buffers have sizes and, once all calls are known, live ranges; addresses come la
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
 import numpy as np
 
+from plait.backends.aliasing import Alias, Homes
 from plait.ir.layer import Layer
 from plait.ir.layout import default_layout
 from plait.ir.values import Array, Constant, Value
@@ -104,6 +105,7 @@ class Lowering:
         self.steps: list[Step] = []
         self.buffers: list[Buffer] = []
         self._of_value: dict[Value, Buffer] = {}
+        self._homes = Homes(lambda value: value.type.nbytes)
         self._constants: dict[int, tuple[Array, Buffer]] = {}
         self._layer = -1
 
@@ -114,7 +116,10 @@ class Lowering:
         if isinstance(value, Constant):
             return Place(self.constant(value.data).buffer, offset)
         if value not in self._of_value:
-            self._of_value[value] = self._new(Buffer(value.name, value.type.nbytes))
+            buffer = Buffer(value.name, value.type.nbytes)
+            if home := self._homes.home(value):
+                buffer.alias, buffer.alias_offset = self.place(home[0]).buffer, home[1]
+            self._of_value[value] = self._new(buffer)
         return Place(self._of_value[value], offset)
 
     def constant(self, data: Array) -> Place:
@@ -129,15 +134,19 @@ class Lowering:
         """Scratch memory for the calls of this layer."""
         return Place(self._new(Buffer("workspace", max(nbytes, 1))))
 
-    def alias(self, result: Value, operand: Value, offset: int = 0) -> bool:
-        """Let a result lie in an operand's memory.
+    def alias(self, value: Value, host: Value, offset: int = 0) -> bool:
+        """Let a value lie in another's memory, `offset` bytes into it; whether it does.
 
-        False if the result has a place already (an output of the function).
+        What a routine announces (`Routine.aliases`) has been granted or refused before. Other values, results that
+        nothing has asked a place for, may still be put there; an output of the function has its place.
         """
-        source = self.place(operand).buffer
-        if result in self._of_value:
+        if self._homes.lies_in(Alias(value, host, offset)):
+            return True
+        constant = isinstance(value, Constant) or isinstance(host, Constant)
+        if constant or value in self._of_value or self._homes.home(value):
             return False
-        self._of_value[result] = self._new(Buffer(result.name, result.type.nbytes, alias=source, alias_offset=offset))
+        buffer = Buffer(value.name, value.type.nbytes, alias=self.place(host).buffer, alias_offset=offset)
+        self._of_value[value] = self._new(buffer)
         return True
 
     def call(self, kernel: str, **fields: Field) -> None:
@@ -176,6 +185,12 @@ class Lowering:
         )
 
     # --- for the planner ---
+
+    def settle(self, aliases: Iterable[Alias]) -> None:
+        """Grant aliases, in order, as far as possible: once inputs and outputs are bound, and before any lowering."""
+        self._homes = Homes(lambda value: value.type.nbytes, fixed=self._of_value)
+        for alias in aliases:
+            self._homes.settle(alias)
 
     def bind(self, value: Value, external: int) -> None:
         """State that a value is an external array."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from plait.backends.aliasing import Alias
 from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
@@ -29,6 +30,7 @@ REFERENCE = RoutinePath("cpu", "any", "nchw", "reference")
 Refusal = Callable[[Any], "str | None"]
 Lower = Callable[[Any, Lowering, str], None]
 Formats = Callable[[Any], "tuple[tuple[Format, ...], tuple[Format, ...]]"]
+Aliases = Callable[[Any], "Iterable[Alias]"]
 
 
 def refuse_value(value: Value) -> str | None:
@@ -54,8 +56,9 @@ class Routine:
 
     `formats(layer)` gives the formats of the operands that are not constants, in order, and of the results. Constants
     (weights) are packed by `lower` as the routine likes. `refuse` returns a reason or None. `variants` are settings of
-    one algorithm (tile sizes): all are measured, only the best meets the others. `version` changes when results or
-    speed may have changed; it is part of the profile key.
+    one algorithm (tile sizes): all are measured, only the best meets the others. `aliases` announces which values could
+    lie inside others, so that `lower` has nothing to move: see `plait.backends.aliasing`. `version` changes when
+    results or speed may have changed; it is part of the profile key.
     """
 
     path: RoutinePath
@@ -68,6 +71,7 @@ class Routine:
     version: str = "1"
     summary: str = ""
     origin: str = ""
+    aliases: Aliases = attrs.field(default=lambda layer: (), repr=False)
 
     @property
     def full_version(self) -> str:

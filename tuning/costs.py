@@ -24,15 +24,20 @@ from plait.ir.text.printer import print_module
 from plait.ir.types import Type
 from plait.ir.values import Value
 from plait.passes.selection.build import Candidate
+from plait.tuning.moving import moved_shares
 
 
 @attrs.frozen
 class Option:
-    """A routine with one variant, on one layer."""
+    """A routine with one variant, on one layer.
+
+    `moved` is the share of its elements that a routine still moves in the network, measured alone it moves all.
+    """
 
     routine: Routine
     variant: str
     job: Job
+    moved: float = 1.0
 
 
 class MeasuredCosts:
@@ -59,10 +64,12 @@ class MeasuredCosts:
         self.patterns = tuple(patterns)
         self._used: set[str] = set()
         layers = list(function)
+        self._moved = moved_shares(function)
         self._options = {layer: self._allowed_options(layer, i) for i, layer in enumerate(layers)}
         self._check_patterns()
         self._conversions = self._conversion_jobs(function)
-        jobs = [o.job for options in self._options.values() for o in options] + list(self._conversions.values())
+        jobs = [o.job for options in self._options.values() for o in options if o.moved]
+        jobs += self._conversions.values()
         self.results: dict[Job, Result] = profiler.measure(jobs, progress)
 
     @property
@@ -73,17 +80,26 @@ class MeasuredCosts:
     def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
         best: dict[str, Candidate] = {}
         for option in self._options[layer]:
-            result = self.results[option.job]
-            if not result.ok:
+            found = self._candidate(layer, option)
+            if found is None:
                 continue
-            operands, results = option.routine.formats(layer)
-            found = Candidate(
-                option.job.routine, operands, results, result.cost_us, result.spread_us, len(result.samples)
-            )
             base = option.routine.path.base
             if base not in best or found.cost_us < best[base].cost_us:
                 best[base] = found
         return list(best.values())
+
+    def _candidate(self, layer: Layer, option: Option) -> Candidate | None:
+        """What an option costs here; None if it could not be measured."""
+        operands, results = option.routine.formats(layer)
+        path, share = option.job.routine, option.moved
+        if not share:
+            return Candidate(path, operands, results, 0.0, context="moves nothing")
+        result = self.results[option.job]
+        if not result.ok:
+            return None
+        context = "" if share == 1 else f"moves {share:.6f}"
+        cost, spread = result.cost_us * share, result.spread_us * share
+        return Candidate(path, operands, results, cost, spread, len(result.samples), context)
 
     def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
         job = self._conversions.get((type.dtype.value, type.shape, source, target))
@@ -106,7 +122,7 @@ class MeasuredCosts:
 
     def _allowed_options(self, layer: Layer, index: int) -> list[Option]:
         legal = [routine for routine, reason in applicable(layer) if reason is None]
-        options = [option_for(layer, r, v, self.threads) for r in legal for v in r.variants(layer)]
+        options = [self._option(layer, r, v) for r in legal for v in r.variants(layer)]
         pattern = allowed(self.patterns, index, layer.results[0].name)
         if pattern is None:
             return options
@@ -124,6 +140,10 @@ class MeasuredCosts:
             )
         # A pattern for all layers restricts those that have such routines.
         return options
+
+    def _option(self, layer: Layer, routine: Routine, variant: str) -> Option:
+        option = option_for(layer, routine, variant, self.threads)
+        return attrs.evolve(option, moved=self._moved.get((layer, routine.path.base), 1.0))
 
     def _check_patterns(self) -> None:
         places = [(i, layer.results[0].name) for i, layer in enumerate(self._options)]

@@ -1,5 +1,25 @@
 """CPU routines: which kernels run which layers, in which layouts. Importing this package registers them all."""
 
-from plait.backends.cpu import adapts, convolution, depthwise, elementwise, linear, movement, normalization, pooling
+from plait.backends.cpu import (
+    adapts,
+    convolution,
+    depthwise,
+    elementwise,
+    joining,
+    linear,
+    movement,
+    normalization,
+    pooling,
+)
 
-__all__ = ["adapts", "convolution", "depthwise", "elementwise", "linear", "movement", "normalization", "pooling"]
+__all__ = [
+    "adapts",
+    "convolution",
+    "depthwise",
+    "elementwise",
+    "joining",
+    "linear",
+    "movement",
+    "normalization",
+    "pooling",
+]

@@ -10,7 +10,7 @@ import numpy as np
 
 from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering, Place
-from plait.backends.routine import Formats, Lower, Refusal, Routine, register_routine, uniform
+from plait.backends.routine import Aliases, Formats, Lower, Refusal, Routine, register_routine, uniform
 from plait.ir.activation import Activation
 from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD
@@ -38,6 +38,7 @@ def cpu(
     variants: Callable[[Any], Sequence[str]] | None = None,
     version: str = "1",
     summary: str = "",
+    aliases: Aliases | None = None,
 ) -> Routine:
     """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
 
@@ -76,6 +77,7 @@ def cpu(
             version,
             summary,
             f"{lower.__module__}:{lower.__qualname__}[{layout}]",
+            aliases or (lambda candidate: ()),
         )
     )
 

@@ -1,18 +1,20 @@
-"""Routines that move elements: reshape as a view, transpose, slice, pad, concat, split, and reductions over trailing
-axes."""
+"""Routines that move elements: reshape as a view, transpose, slice, pad, and reductions over trailing axes.
+
+Concatenations and splits are in `plait.backends.cpu.joining`.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from plait.backends.aliasing import Alias
 from plait.backends.cpu.common import BLOCK, LAYOUTS, cpu, image
 from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axes_in
 from plait.ir.layers.reduce import Reduce
-from plait.ir.layers.shape import Concat, Expand, Pad, Slice, Split, Transpose
-from plait.ir.values import Constant, Value
+from plait.ir.layers.shape import Expand, Pad, Reshape, Slice, Transpose
 from plait.kernels_pyx import ReduceOp
 
 _RANK = 6
@@ -47,17 +49,17 @@ def shifted(place: Place, elements: int, size: int) -> Place:
     return Place(place.buffer, place.offset + elements * size)
 
 
-def _refuse_rank(layer: Layer) -> str | None:
+def refuse_rank(layer: Layer) -> str | None:
     if any(v.type.rank > _RANK for v in (*layer.operands, *layer.results)):
         return f"more than {_RANK} dimensions"
     return None
 
 
-def _refuse_small_elements(layer: Layer) -> str | None:
+def refuse_small_elements(layer: Layer) -> str | None:
     # Parts of these layers start anywhere, but plans name places in the arena by multiples of 4 bytes.
     if layer.operands[0].type.dtype.size < 4:
         return f"elements of {layer.operands[0].type.dtype.size} bytes start at places that plans cannot name"
-    return _refuse_rank(layer)
+    return refuse_rank(layer)
 
 
 # --- reshape ---
@@ -79,9 +81,13 @@ def _refuse_view(layout: str) -> Any:
     return refuse
 
 
+def _view_aliases(layer: Reshape) -> list[Alias]:
+    return [Alias(layer.result, layer.x)]
+
+
 def _view(layer: Layer, lowering: Lowering, variant: str) -> None:
     operand, result = layer.operands[0], layer.results[0]
-    if isinstance(operand, Constant) or not lowering.alias(result, operand):
+    if not lowering.alias(result, operand):
         size = operand.type.dtype.size
         count = result.type.elements
         copy(lowering, lowering.place(operand), lowering.place(result), size, (count,), (1,), (1,))
@@ -154,109 +160,6 @@ def _pad(layer: Pad, lowering: Lowering, variant: str) -> None:
     )
 
 
-# --- concat and split ---
-
-
-def _concat_strided(layout: str) -> Any:
-    def lower(layer: Concat, lowering: Lowering, variant: str) -> None:
-        order = layer.result.type.layout.order if layout == "nhwc" and layer.result.type.rank == 4 else None
-        axis = layer.axis % layer.result.type.rank
-        axis = order.index(axis) if order else axis
-        target, size, at = layer.result.type.storage_shape, layer.result.type.dtype.size, 0
-        for value in layer.xs:
-            shape = _stored(value, order)
-            outer, inner = math.prod(shape[:axis]), math.prod(shape[axis:])
-            whole = math.prod(target[axis:])
-            copy(
-                lowering,
-                lowering.place(value),
-                shifted(lowering.place(layer.result), at, size),
-                size,
-                (outer, inner),
-                (inner, 1),
-                (whole, 1),
-            )
-            at += inner
-
-    lower.__qualname__ = "concat_strided"
-    return lower
-
-
-def _stored(value: Value, order: tuple[int, ...] | None) -> tuple[int, ...]:
-    shape = value.type.static_shape
-    return tuple(shape[a] for a in order) if order else shape
-
-
-def _refuse_constant_parts(layer: Layer) -> str | None:
-    if any(isinstance(v, Constant) and v.type.rank == 4 for v in layer.operands):
-        return "a constant image has no layout but nchw"
-    return None
-
-
-def _refuse_blocked_concat(layer: Layer) -> str | None:
-    assert isinstance(layer, Concat)
-    if layer.axis % 4 != 1:
-        return "only channels can be joined in blocks"
-    return _refuse_constant_parts(layer)
-
-
-def _move_channels(lowering: Lowering, x: Value, x_first: int, y: Value, y_first: int, channels: int) -> None:
-    """Copy some channels of one blocked image into another, from and to any channel."""
-    n, _, h, w = image(x.type)
-    lowering.call(
-        "f32_concat_part_nchw16c",
-        x=lowering.place(x),
-        y=lowering.place(y),
-        n=n,
-        h=h,
-        w=w,
-        channels=channels,
-        x_c=image(x.type)[1],
-        x_first=x_first,
-        y_c=image(y.type)[1],
-        y_first=y_first,
-    )
-
-
-def _concat_blocked(layer: Concat, lowering: Lowering, variant: str) -> None:
-    first = 0
-    for value in layer.xs:
-        channels = image(value.type)[1]
-        _move_channels(lowering, value, 0, layer.result, first, channels)
-        first += channels
-
-
-def _split(layer: Split, lowering: Lowering, variant: str) -> None:
-    shape, size = layer.x.type.static_shape, layer.x.type.dtype.size
-    axis = layer.axis % len(shape)
-    whole, at = math.prod(shape[axis:]), 0
-    for result in layer.results:
-        outer, inner = math.prod(shape[:axis]), math.prod(result.type.static_shape[axis:])
-        copy(
-            lowering,
-            shifted(lowering.place(layer.x), at, size),
-            lowering.place(result),
-            size,
-            (outer, inner),
-            (whole, 1),
-            (inner, 1),
-        )
-        at += inner
-
-
-def _split_blocked(layer: Split, lowering: Lowering, variant: str) -> None:
-    first = 0
-    for result in layer.results:
-        channels = image(result.type)[1]
-        _move_channels(lowering, layer.x, first, result, 0, channels)
-        first += channels
-
-
-def _refuse_blocked_split(layer: Layer) -> str | None:
-    assert isinstance(layer, Split)
-    return None if layer.axis % 4 == 1 else "only channels can be split in blocks"
-
-
 # --- reductions ---
 
 
@@ -294,37 +197,11 @@ for _layout in LAYOUTS:
         _view,
         dtype="any" if _layout == "nchw" else "f32",
         refuse=_refuse_view(_layout),
+        aliases=_view_aliases,
         summary="no copy: the same memory under another shape",
     )
-for _layout in ("nchw", "nhwc"):
-    cpu(
-        "concat",
-        _layout,
-        "copy",
-        _concat_strided(_layout),
-        refuse=_refuse_small_elements if _layout == "nchw" else _refuse_constant_parts,
-        dtype="any" if _layout == "nchw" else "f32",
-        summary="strided copies into place",
-    )
-cpu(
-    "concat",
-    "nchw16c",
-    "copy",
-    _concat_blocked,
-    refuse=_refuse_blocked_concat,
-    summary="block copies, lanes shifted where needed",
-)
-cpu("split", "nchw", "copy", _split, dtype="any", refuse=_refuse_small_elements, summary="strided copies")
-cpu(
-    "split",
-    "nchw16c",
-    "copy",
-    _split_blocked,
-    refuse=_refuse_blocked_split,
-    summary="block copies, lanes shifted where needed",
-)
-cpu("transpose", "nchw", "copy", _transpose, dtype="any", refuse=_refuse_rank, summary="strided copy")
-cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=_refuse_small_elements, summary="strided copy")
-cpu("expand", "nchw", "copy", _expand, dtype="any", refuse=_refuse_rank, summary="strided copy with repeated elements")
-cpu("pad", "nchw", "copy", _pad, refuse=_refuse_rank, summary="fill, then strided copy")
+cpu("transpose", "nchw", "copy", _transpose, dtype="any", refuse=refuse_rank, summary="strided copy")
+cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=refuse_small_elements, summary="strided copy")
+cpu("expand", "nchw", "copy", _expand, dtype="any", refuse=refuse_rank, summary="strided copy with repeated elements")
+cpu("pad", "nchw", "copy", _pad, refuse=refuse_rank, summary="fill, then strided copy")
 cpu("reduce", "nchw", "vector", _reduce, refuse=_refuse_reduce, summary="over neighbouring axes")

@@ -24,7 +24,8 @@ from plait.passes.selection.problem import Problem
 @attrs.frozen
 class Candidate:
     """A routine that can run a layer: its path (variant included), formats of the non-constant operands and of the
-    results, and cost."""
+    results, and cost. `context` names what the cost depends on beside the layer: layers of one signature may differ in
+    it."""
 
     path: str
     operands: tuple[Format, ...]
@@ -32,6 +33,7 @@ class Candidate:
     cost_us: float
     spread_us: float | None = None
     samples: int | None = None
+    context: str = ""
 
 
 class CostSource(Protocol):
@@ -147,6 +149,6 @@ def _formats_of_values(
 
 
 def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
-    # Layers of one signature may still differ in what is allowed (patterns for some layers), so the routines are part
-    # of the key.
-    return f"{signature(layer)} | {', '.join(c.path for c in options)}"
+    # Layers of one signature may still differ in what is allowed (patterns for some layers) and in what costs depend
+    # on, so the routines are part of the key.
+    return f"{signature(layer)} | {', '.join(f'{c.path} {c.context}'.rstrip() for c in options)}"

@@ -482,7 +482,8 @@ def concat() -> Iterator[Case]:
 
 def split() -> Iterator[Case]:
     for sizes in ((16, 16), (3, 5), (8, 8, 17), (1, 15, 16, 24), (40,), (17, 64, 1)):
-        yield make("split", [arg(2, sum(sizes), 3, 5)], sizes=sizes, axis=1)
+        for n in (1, 2):
+            yield make("split", [arg(n, sum(sizes), 3, 5)], sizes=sizes, axis=1)
     yield make("split", [arg(2, 17, 6, 5)], sizes=(1, 3, 2), axis=2)
     yield make("split", [arg(2, 17, 6, 5)], sizes=(1, 1), axis=0)
     yield make("split", [arg(2, 20, 6, 5)], sizes=(4, 16), axis=-3)
