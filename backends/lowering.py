@@ -152,8 +152,10 @@ class Lowering:
     def call(self, kernel: str, **fields: Field) -> None:
         """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`.
 
-        The field `work` of kernels that need scratch memory is filled here.
+        The field `work` of kernels that need scratch memory is filled here, and so is `split`.
         """
+        if "split" in kernel_field_order(kernel):
+            fields.setdefault("split", 0)
         numbers: dict[str, Any] = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
         if nbytes := self._sizer.workspace_bytes(kernel, **numbers):
             fields["work"] = self.workspace(nbytes)

@@ -41,6 +41,7 @@ __all__ = [
     "Plan",
     "ReduceOp",
     "Ref",
+    "Split",
     "UnaryFunction",
     "aligned_empty",
     "arena",
@@ -96,6 +97,14 @@ class BinaryOp(IntEnum):
     MAX = 4
     MIN = 5
     POW = 6
+
+
+class Split(IntEnum):
+    """The field `split` of kernels that can cut their work in two ways: which parts of the result each thread makes."""
+
+    AUTO = 0  # the kernel decides
+    ROWS = 1  # image rows [h * t / n, h * (t + 1) / n) for thread t of n
+    CHANNELS = 2  # blocks of channels, likewise
 
 
 class ReduceOp(IntEnum):

@@ -58,6 +58,9 @@ class Plan:
     def run(
         self, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
     ) -> None: ...
+    def run_part(
+        self, thread: int, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
+    ) -> None: ...
     def run_timed(
         self, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
     ) -> NDArray[np.int64]: ...

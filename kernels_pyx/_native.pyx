@@ -117,7 +117,7 @@ cdef class KernelHandle:
 
 cdef KernelHandle _make_handle(const kernel *k, str isa):
     cdef KernelHandle handle = KernelHandle.__new__(KernelHandle)
-    kinds = {"R": "ref", "I": "int", "F": "float"}
+    kinds = {"R": "ref", "I": "int", "F": "float", "O": "option"}
     handle.kernel = k
     handle.isa = isa
     handle.name = k.name.decode()
@@ -168,7 +168,10 @@ def lookup(name, isa=None):
 
 
 def kernel_fields(name):
-    """The argument fields of a kernel: a list of (field, "ref" | "int" | "float")."""
+    """The argument fields of a kernel: a list of (field, "ref" | "int" | "float" | "option").
+
+    An option is an int that may be left out, and is 0 then.
+    """
     return list(lookup(name).fields)
 
 
@@ -329,7 +332,7 @@ cdef class Plan:
     cdef int _fill_value(self, KernelHandle handle, Py_ssize_t index, char *args, value, list constants) except -1:
         cdef const field *f = &handle.kernel.fields[index]
         try:
-            if f.kind == b"I":
+            if f.kind == b"I" or f.kind == b"O":
                 (<int64_t *>(args + f.offset))[0] = value.__index__()
             elif f.kind == b"F":
                 (<float *>(args + f.offset))[0] = float(value)
@@ -350,6 +353,8 @@ cdef class Plan:
         for i in range(handle.kernel.field_count):
             name = handle.fields[i][0]
             if name not in fields:
+                if handle.kernel.fields[i].kind == b"O":
+                    continue  # zero, as all arguments are at first
                 raise ValueError(f"kernel {handle.name} needs a value for its field {name!r}")
             self._fill_value(handle, i, args, fields[name], None)
         return 0
@@ -373,7 +378,8 @@ cdef class Plan:
     def add(self, kernel, *, isa=None, **fields):
         """Append a kernel call; returns its index.
 
-        Every field wants a value: ints, floats, and for references a `Ref`, an array (kept as a constant) or None.
+        Every field wants a value: ints (those called options may be left out), floats, and for references a `Ref`, an
+        array (kept as a constant) or None.
         """
         cdef KernelHandle handle = lookup(kernel, isa)
         cdef char *args = <char *>calloc(1, handle.kernel.args_size)
@@ -429,7 +435,8 @@ cdef class Plan:
         self._fill(handle, PyBytes_AS_STRING(args), numbers)
         return handle.kernel.workspace(PyBytes_AS_STRING(args), self.threads)
 
-    cdef _execute(self, externals, arena, first, last, int64_t repeats, op_ns, repeat_ns, flush, stamps=None):
+    cdef _execute(self, externals, arena, first, last, int64_t repeats, op_ns, repeat_ns, flush, stamps=None,
+                  int thread=-1):
         cdef plan_run_args run
         cdef Py_ssize_t n = len(self.externals), acquired = 0
         cdef Py_buffer *buffers = <Py_buffer *>calloc(n + 2, sizeof(Py_buffer))
@@ -480,6 +487,10 @@ cdef class Plan:
             if flush is not None:
                 run.flush = (<Memory>flush).data
                 run.flush_bytes = (<Memory>flush).nbytes
+            if thread >= 0:
+                for i in range(run.first, run.last):
+                    self.ops[i].run(self.ops[i].args, bases, thread, threads)
+                return
             with nogil:
                 status = plan_run(&run, threads)
             if status:
@@ -495,6 +506,12 @@ cdef class Plan:
     def run(self, externals=(), arena=None, first=0, last=None):
         """Run the ops [first, last) (default: all) over these buffers, in one call that holds no lock of Python's."""
         self._execute(externals, arena, first, last, 1, None, None, None)
+
+    def run_part(self, thread, externals=(), arena=None, first=0, last=None):
+        """Do what one thread of the plan does in the ops [first, last), in the calling thread: to see how work is cut."""
+        if not 0 <= thread < self.threads:
+            raise ValueError(f"a plan of {self.threads} threads has no thread {thread}")
+        self._execute(externals, arena, first, last, 1, None, None, None, None, thread)
 
     def run_timed(self, externals=(), arena=None, first=0, last=None):
         """Run, and return the time of each op in nanoseconds (with 2 or more threads: its barrier included)."""

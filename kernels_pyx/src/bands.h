@@ -9,6 +9,7 @@ enum { BAND_FLOATS = 32 * 1024 };
 
 struct bands {
     int64_t rows, count;     /* output rows of a band; bands of an image */
+    struct range output;     /* the output rows that are cut in bands */
     int64_t x_rows;          /* most input rows of a band */
     int64_t ih, iw, oh, ow;
     int64_t kh, stride_h, pad_t, dil_h;
@@ -25,6 +26,7 @@ static struct bands bands_make(struct bands b)
     b.count = max64(1, ceil_div(b.oh, most));
     b.rows = max64(1, ceil_div(b.oh, b.count));
     b.count = ceil_div(b.oh, b.rows);
+    b.output = (struct range){0, b.oh};
     b.x_rows = min64(b.ih, (b.rows - 1) * b.stride_h + reach);
     return b;
 }
@@ -37,6 +39,26 @@ static int64_t band_x_floats(const struct bands *b)
 static int64_t band_y_floats(const struct bands *b)
 {
     return b->rows * b->ow * BLOCK;
+}
+
+/* A thread's part of all bands of all blocks, one block after the other: if not said otherwise, as many as others do. */
+static struct range band_work(struct bands *b, int64_t split, int64_t blocks, int tid, int nthreads)
+{
+    if (split == SPLIT_AUTO)
+        return share(blocks * b->count, tid, nthreads);
+    if (split == SPLIT_CHANNELS) {
+        struct range r = share(blocks, tid, nthreads);
+        return (struct range){r.begin * b->count, r.end * b->count};
+    }
+    b->output = share(b->oh, tid, nthreads);
+    b->count = ceil_div(b->output.end - b->output.begin, b->rows);
+    return (struct range){0, blocks * b->count};
+}
+
+static struct range band_output(const struct bands *b, int64_t band)
+{
+    int64_t first = b->output.begin + band * b->rows;
+    return (struct range){first, min64(first + b->rows, b->output.end)};
 }
 
 /* The input rows that the output rows `rows` read. */

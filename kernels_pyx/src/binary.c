@@ -132,7 +132,7 @@ static void binary_row(const struct binary *o, float *y, const float *a, int64_t
 }
 
 #define OPERANDS(X, S) X(S, REF, a) X(S, REF, b) X(S, REF, y) X(S, INT, op) X(S, INT, swap)
-#define SAME_FIELDS(X, S) OPERANDS(X, S) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) ACT_FIELDS(X, S)
+#define SAME_FIELDS(X, S) OPERANDS(X, S) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) SPLIT_FIELD(X, S) ACT_FIELDS(X, S)
 KERNEL_ARGS(same, SAME_FIELDS)
 
 INLINE void binary_alike(const struct same *a, char *const *bases, int tid, int nthreads, int64_t b_step)
@@ -140,7 +140,7 @@ INLINE void binary_alike(const struct same *a, char *const *bases, int tid, int 
     const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
     float *y = RESOLVE(float, a->y);
     struct binary o = BINARY(a);
-    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
         binary_row(&o, y + at, x + at, 1, b + at * b_step, b_step, s.length);
 }
@@ -156,7 +156,8 @@ static void binary_scalar(const void *args, char *const *bases, int tid, int nth
 }
 
 #define CHANNEL_FIELDS(X, S) \
-    OPERANDS(X, S) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, INT, b_image) ACT_FIELDS(X, S)
+    OPERANDS(X, S) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, INT, b_image) SPLIT_FIELD(X, S) \
+    ACT_FIELDS(X, S)
 KERNEL_ARGS(channel, CHANNEL_FIELDS)
 
 static void binary_channel_nchw(const void *args, char *const *bases, int tid, int nthreads)
@@ -165,7 +166,7 @@ static void binary_channel_nchw(const void *args, char *const *bases, int tid, i
     const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
     float *y = RESOLVE(float, a->y);
     struct binary o = BINARY(a);
-    struct block_range part = share_block(a->n * a->c, a->h, a->w, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n * a->c, a->h, a->w, tid, nthreads);
     int64_t whole = part.row.end - part.row.begin == a->w;
     for (int64_t nc = part.outer.begin; nc < part.outer.end; nc++) {
         const float *scalar = b + nc / a->c * a->b_image + nc % a->c;
@@ -190,7 +191,7 @@ static void by_lanes(const struct channel *a, char *const *bases, int tid, int n
     /* Short rows of lanes are repeated for several pixels, so that a call has enough to do. */
     float repeated[REPEATED];
     int64_t pixels = max64(1, min64(REPEATED / lanes, a->w));
-    struct block_range part = share_block(a->n * blocks, a->h, a->w, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n * blocks, a->h, a->w, tid, nthreads);
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
         const float *vector = b + nb / blocks * a->b_image + nb % blocks * lanes;
         if (pixels > 1) {

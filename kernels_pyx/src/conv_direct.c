@@ -187,7 +187,7 @@ static void conv_direct(const void *args, char *const *bases, int tid, int nthre
     };
 
     struct range rows = {0, a->oh}, groups = {0, oc_groups};
-    if (rows_suffice(a->oh, nthreads))
+    if (cut_rows(a->split, rows_suffice(a->oh, nthreads)))
         rows = share(a->oh, tid, nthreads);
     else
         groups = share(oc_groups, tid, nthreads);

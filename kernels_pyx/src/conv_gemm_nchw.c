@@ -94,7 +94,7 @@ static void conv_gemm_nchw(const void *args, char *const *bases, int tid, int nt
                     a->pad_l == 0 && a->oh == a->ih && a->ow == a->iw;
 
     struct range rows = {0, a->oh}, panel_range = {0, panels};
-    if (rows_suffice(a->oh, nthreads))
+    if (cut_rows(a->split, rows_suffice(a->oh, nthreads)))
         rows = share(a->oh, tid, nthreads);
     else
         panel_range = share(panels, tid, nthreads);

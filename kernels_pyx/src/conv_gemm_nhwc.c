@@ -84,7 +84,7 @@ static void conv_gemm_nhwc(const void *args, char *const *bases, int tid, int nt
     int64_t chunk = in_place && !dense ? a->ow : chunk_pixels(a, k);
 
     struct range rows = {0, a->oh}, panel_range = {0, panels};
-    if (rows_suffice(a->oh, nthreads))
+    if (cut_rows(a->split, rows_suffice(a->oh, nthreads)))
         rows = share(a->oh, tid, nthreads);
     else
         panel_range = share(panels, tid, nthreads);

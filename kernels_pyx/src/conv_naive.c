@@ -45,10 +45,14 @@ static void conv_naive_nchw(const void *args, char *const *bases, int tid, int n
     float *y = RESOLVE(float, a->y);
     struct epilogue e = epilogue_make(a->act, a->act_a, a->act_b);
     int64_t ic_group = a->ic / a->groups, oc_group = a->oc / a->groups;
-    struct range rows = share(a->n * a->oh, tid, nthreads);
+    struct range rows = {0, a->n * a->oh}, channels = {0, a->oc};
+    if (cut_rows(a->split, 1))
+        rows = share(rows.end, tid, nthreads);
+    else
+        channels = share(channels.end, tid, nthreads);
     for (int64_t r = rows.begin; r < rows.end; r++) {
         int64_t image = r / a->oh, row = r % a->oh;
-        for (int64_t c = 0; c < a->oc; c++) {
+        for (int64_t c = channels.begin; c < channels.end; c++) {
             int64_t at = ((image * a->oc + c) * a->oh + row) * a->ow;
             const float *x_group = x + (image * a->ic + c / oc_group * ic_group) * a->ih * a->iw;
             conv_naive_row(a, x_group, w + c * ic_group * a->kh * a->kw, y + at, row);

@@ -44,7 +44,8 @@ static struct part part_of(const struct winograd *a, int tid, int nthreads)
     p.rows = (struct range){0, p.tile_rows};
     p.oc_groups = (struct range){0, groups};
     int heavy_weights = p.tile_rows * p.tile_columns < a->oc;
-    if (rows_suffice(p.tile_rows, nthreads) && !(heavy_weights && rows_suffice(groups, nthreads)))
+    int enough = rows_suffice(p.tile_rows, nthreads) && !(heavy_weights && rows_suffice(groups, nthreads));
+    if (cut_rows(a->split, enough))
         p.rows = share(p.tile_rows, tid, nthreads);
     else
         p.oc_groups = share(groups, tid, nthreads);

@@ -189,7 +189,7 @@ static void fill_run(const void *args, char *const *bases, int tid, int nthreads
 
 #define CHANNELS_FIELDS(X, S)                                                                    \
     X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, h) X(S, INT, w) X(S, INT, channels)         \
-    X(S, INT, x_c) X(S, INT, x_first) X(S, INT, y_c) X(S, INT, y_first)
+    X(S, INT, x_c) X(S, INT, x_first) X(S, INT, y_c) X(S, INT, y_first) SPLIT_FIELD(X, S)
 KERNEL_ARGS(channels, CHANNELS_FIELDS)
 
 static void concat_part_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
@@ -198,7 +198,7 @@ static void concat_part_nchw16c(const void *args, char *const *bases, int tid, i
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
     int64_t x_blocks = ceil_div(a->x_c, BLOCK), y_blocks = ceil_div(a->y_c, BLOCK), plane = a->h * a->w;
-    struct block_range part = share_block(a->n, a->h, a->w, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n, a->h, a->w, tid, nthreads);
     for (int64_t image = part.outer.begin; image < part.outer.end; image++) {
         /* Runs of channels that lie in one block on both sides. */
         for (int64_t done = 0, run; done < a->channels; done += run) {

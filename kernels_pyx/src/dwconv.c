@@ -5,7 +5,7 @@
  * 3x3 and 5x5 of stride 1 and 2 use generated tiles of up to 8 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
- * must not be `y`.  Threads cut output rows. */
+ * must not be `y`.  Threads cut output rows, or (not in NHWC) blocks of channels where rows are few. */
 #include "bands.h"
 #include "conv.h"
 
@@ -159,7 +159,7 @@ static void dwconv_nchw16c(const void *args, char *const *bases, int tid, int nt
     float *y = RESOLVE(float, a->y);
     int64_t blocks = ceil_div(a->oc, BLOCK), taps = a->kh * a->kw;
     /* Few rows: cut the blocks as well, so that threads have like amounts of work. */
-    struct block_range part = share_block(a->n * blocks, a->oh, 1, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n * blocks, a->oh, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
@@ -192,12 +192,12 @@ static void dwconv_nchw(const void *args, char *const *bases, int tid, int nthre
     float *filters = biases + BLOCK;
     zero_floats(in, planes_floats(a, &b)); /* lanes without a plane */
     int64_t blocks = ceil_div(a->oc, BLOCK), taps = a->kh * a->kw;
-    struct range work = share(a->n * blocks * b.count, tid, nthreads);
+    struct range work = band_work(&b, a->split, a->n * blocks, tid, nthreads);
     for (int64_t i = work.begin; i < work.end; i++) {
         int64_t channel = i / b.count % blocks * BLOCK, plane = i / b.count / blocks * a->oc + channel;
-        int64_t lanes = min64(BLOCK, a->oc - channel), first = i % b.count * b.rows;
-        struct range rows = {first, min64(first + b.rows, a->oh)}, inputs = band_inputs(&b, rows);
-        if (first == 0 || i == work.begin) {
+        int64_t lanes = min64(BLOCK, a->oc - channel);
+        struct range rows = band_output(&b, i % b.count), inputs = band_inputs(&b, rows);
+        if (i % b.count == 0 || i == work.begin) {
             transpose(w + channel * taps, taps, filters, BLOCK, lanes, taps);
             if (bias)
                 copy_floats(biases, bias + channel, lanes);
@@ -219,9 +219,15 @@ static void dwconv_nhwc(const void *args, char *const *bases, int tid, int nthre
     int tiled = has_tile(a);
     int64_t channels = a->oc;
     struct dwconv_walk l = walk_of(a, channels);
-    struct range rows = share(a->n * a->oh, tid, nthreads);
+    struct range rows = {0, a->n * a->oh}, inside_image = {0, a->oh};
+    if (a->split == SPLIT_ROWS)
+        inside_image = share(a->oh, tid, nthreads);
+    else
+        rows = share(rows.end, tid, nthreads);
     for (int64_t r = rows.begin; r < rows.end; r++) {
         int64_t image = r / a->oh, row = r % a->oh;
+        if (row < inside_image.begin || row >= inside_image.end)
+            continue;
         struct range inside = kernel_rows(a, row);
         int64_t top = row * a->stride_h - a->pad_t + inside.begin * a->dil_h;
         int64_t at = r * a->ow * channels;

@@ -14,4 +14,5 @@
     X(reduce)              \
     X(layout)              \
     X(copy)                \
-    X(probe)
+    X(probe)               \
+    X(touch)

@@ -210,18 +210,34 @@ INLINE int rows_suffice(int64_t rows, int nthreads)
     return nthreads == 1 || rows >= 7 * nthreads || (rows % nthreads == 0 && rows > 0);
 }
 
-/* Work of the shape [outer][rows][row]: cut by rows if there are enough of them, else by outer, else inside the row.
- * Cutting never changes what is computed for an element, so results do not depend on the number of threads. */
+/* The field `split` of kernels that can cut their work in two ways; kernels_pyx/__init__.py has the same list.  The
+ * caller knows which cut leaves data where the next op wants them; without word from it the kernel decides. */
+enum { SPLIT_AUTO, SPLIT_ROWS, SPLIT_CHANNELS };
+
+/* Whether to cut image rows, rather than channels; `best` is what the kernel would do. */
+INLINE int cut_rows(int64_t split, int best)
+{
+    return split == SPLIT_AUTO ? best : split == SPLIT_ROWS;
+}
+
+/* Work of the shape [outer][rows][row], outer being channels: by rows if there are enough of them, else by outer, else
+ * inside the row, unless `split` says otherwise.  Cutting never changes what is computed for an element, so results do
+ * not depend on the number of threads. */
 struct block_range {
     struct range outer, rows, row;
 };
 
-INLINE struct block_range share_block(int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
+INLINE int cut_rows_of(int64_t split, int64_t outer, int64_t rows, int nthreads)
+{
+    return cut_rows(split, rows_suffice(rows, nthreads) || (outer < nthreads && rows >= nthreads));
+}
+
+INLINE struct block_range share_block(int64_t split, int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
 {
     struct block_range r = {{0, outer}, {0, rows}, {0, row}};
-    if (rows_suffice(rows, nthreads) || (outer < nthreads && rows >= nthreads))
+    if (cut_rows_of(split, outer, rows, nthreads))
         r.rows = share(rows, tid, nthreads);
-    else if (outer >= nthreads)
+    else if (outer >= nthreads || split == SPLIT_CHANNELS)
         r.outer = share(outer, tid, nthreads);
     else
         r.row = share(row, tid, nthreads);
@@ -265,13 +281,13 @@ struct spans {
     int64_t count, first, step, length;
 };
 
-INLINE struct spans share_spans(int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
+INLINE struct spans share_spans(int64_t split, int64_t outer, int64_t rows, int64_t row, int tid, int nthreads)
 {
-    if (rows_suffice(rows, nthreads) || (outer < nthreads && rows >= nthreads)) {
+    if (cut_rows_of(split, outer, rows, nthreads)) {
         struct range r = share(rows, tid, nthreads);
         return (struct spans){outer, r.begin * row, rows * row, (r.end - r.begin) * row};
     }
-    int64_t unit = outer >= nthreads ? rows * row : 1;
+    int64_t unit = outer >= nthreads || split == SPLIT_CHANNELS ? max64(1, rows * row) : 1;
     struct range r = share(outer * rows * row / unit, tid, nthreads);
     return (struct spans){1, r.begin * unit, 0, (r.end - r.begin) * unit};
 }

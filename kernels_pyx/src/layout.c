@@ -1,17 +1,29 @@
 /* Changes of layout between NCHW, NHWC and NCHW16c.
  *
  * Those from or to NCHW are transpositions of [channels][pixels]; NHWC to and from NCHW16c move
- * runs of 16 channels.  Lanes beyond the last channel are written as zeros, never read.  Threads cut image rows. */
+ * runs of 16 channels.  Lanes beyond the last channel are written as zeros, never read.  Threads cut image rows, or if
+ * told so blocks of channels. */
 #include "transpose.h"
 
-#define LAYOUT_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w)
+#define LAYOUT_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) \
+    SPLIT_FIELD(X, S)
 KERNEL_ARGS(layout, LAYOUT_FIELDS)
 
-/* The pixels of image rows that a thread does. */
-static struct range pixels_of(const struct layout *a, int tid, int nthreads)
+/* The pixels of image rows, and the blocks of channels, that a thread does. */
+struct piece {
+    struct range pixels, blocks;
+};
+
+static struct piece piece_of(const struct layout *a, int tid, int nthreads)
 {
-    struct range r = a->h >= nthreads ? share(a->h, tid, nthreads) : (struct range){0, tid == 0 ? a->h : 0};
-    return (struct range){r.begin * a->w, r.end * a->w};
+    struct range rows = {0, a->h}, blocks = {0, ceil_div(a->c, BLOCK)};
+    if (!cut_rows(a->split, 1))
+        blocks = share(blocks.end, tid, nthreads);
+    else if (a->split == SPLIT_ROWS || a->h >= nthreads)
+        rows = share(a->h, tid, nthreads);
+    else
+        rows.end = tid == 0 ? a->h : 0;
+    return (struct piece){{rows.begin * a->w, rows.end * a->w}, blocks};
 }
 
 enum direction { FORTH, BACK };
@@ -22,13 +34,17 @@ INLINE void planes_and_pixels(const struct layout *a, char *const *bases, int ti
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
     int64_t plane = a->h * a->w;
-    struct range p = pixels_of(a, tid, nthreads);
+    struct piece part = piece_of(a, tid, nthreads);
+    struct range p = part.pixels;
+    int64_t first = part.blocks.begin * BLOCK, count = min64(part.blocks.end * BLOCK, a->c) - first;
+    if (count <= 0)
+        return;
     for (int64_t image = 0; image < a->n; image++) {
-        int64_t at = image * a->c * plane;
+        int64_t planes = (image * a->c + first) * plane + p.begin, pixels = (image * plane + p.begin) * a->c + first;
         if (way == FORTH)
-            transpose(x + at + p.begin, plane, y + at + p.begin * a->c, a->c, a->c, p.end - p.begin);
+            transpose(x + planes, plane, y + pixels, a->c, count, p.end - p.begin);
         else
-            transpose(x + at + p.begin * a->c, a->c, y + at + p.begin, plane, p.end - p.begin, a->c);
+            transpose(x + pixels, a->c, y + planes, plane, p.end - p.begin, count);
     }
 }
 
@@ -45,8 +61,11 @@ INLINE void planes_and_blocks(const struct layout *a, char *const *bases, int ti
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
     int64_t plane = a->h * a->w, blocks = ceil_div(a->c, BLOCK);
-    struct range p = pixels_of(a, tid, nthreads);
+    struct piece part = piece_of(a, tid, nthreads);
+    struct range p = part.pixels;
     for (int64_t nb = 0; nb < a->n * blocks; nb++) {
+        if (nb % blocks < part.blocks.begin || nb % blocks >= part.blocks.end)
+            continue;
         int64_t first = nb % blocks * BLOCK, lanes = min64(BLOCK, a->c - first);
         int64_t planes = (nb / blocks * a->c + first) * plane + p.begin, block = (nb * plane + p.begin) * BLOCK;
         if (way == BACK) {
@@ -65,11 +84,11 @@ INLINE void pixels_and_blocks(const struct layout *a, char *const *bases, int ti
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
     int64_t plane = a->h * a->w, blocks = ceil_div(a->c, BLOCK);
-    struct range range = pixels_of(a, tid, nthreads);
+    struct piece part = piece_of(a, tid, nthreads);
     for (int64_t image = 0; image < a->n; image++) {
-        for (int64_t p = range.begin; p < range.end; p++) {
+        for (int64_t p = part.pixels.begin; p < part.pixels.end; p++) {
             int64_t pixel = (image * plane + p) * a->c;
-            for (int64_t b = 0; b < blocks; b++) {
+            for (int64_t b = part.blocks.begin; b < part.blocks.end; b++) {
                 int64_t lanes = min64(BLOCK, a->c - b * BLOCK);
                 int64_t block = ((image * blocks + b) * plane + p) * BLOCK;
                 if (way == BACK) {

@@ -9,7 +9,7 @@
 
 #define AFFINE_FIELDS(X, S)                                                                                     \
     X(S, REF, x) X(S, REF, scale) X(S, REF, shift) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) \
-    ACT_FIELDS(X, S)
+    SPLIT_FIELD(X, S) ACT_FIELDS(X, S)
 KERNEL_ARGS(affine, AFFINE_FIELDS)
 
 static void affine_nchw(const void *args, char *const *bases, int tid, int nthreads)
@@ -18,7 +18,7 @@ static void affine_nchw(const void *args, char *const *bases, int tid, int nthre
     const float *x = RESOLVE(const float, a->x), *scale = RESOLVE(const float, a->scale);
     const float *shift = RESOLVE(const float, a->shift);
     float *y = RESOLVE(float, a->y);
-    struct block_range part = share_block(a->n * a->c, a->h, 1, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n * a->c, a->h, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
     for (int64_t nc = part.outer.begin; nc < part.outer.end; nc++) {
@@ -41,7 +41,7 @@ static void affine_lanes(const struct affine *a, char *const *bases, int tid, in
     const float *x = RESOLVE(const float, a->x), *scale = RESOLVE(const float, a->scale);
     const float *shift = RESOLVE(const float, a->shift);
     float *y = RESOLVE(float, a->y);
-    struct block_range part = share_block(a->n * blocks, a->h, 1, tid, nthreads);
+    struct block_range part = share_block(a->split, a->n * blocks, a->h, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {

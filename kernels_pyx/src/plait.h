@@ -27,7 +27,7 @@ enum { BASE_NULL = 0, BASE_ARENA = 1, BASE_CONSTANT = 2, BASE_EXTERNAL = 3 };
 
 struct field {
     const char *name;
-    char kind; /* 'R'eference, 'I'nteger (int64) or 'F'loat (float32) */
+    char kind; /* 'R'eference, 'I'nteger (int64), 'F'loat (float32), or 'O'ption (int64, 0 where it is not given) */
     int32_t offset;
 };
 
@@ -52,7 +52,8 @@ struct family {
 typedef struct ref field_type_REF;
 typedef int64_t field_type_INT;
 typedef float field_type_FLOAT;
-enum { field_kind_REF = 'R', field_kind_INT = 'I', field_kind_FLOAT = 'F' };
+typedef int64_t field_type_OPTION;
+enum { field_kind_REF = 'R', field_kind_INT = 'I', field_kind_FLOAT = 'F', field_kind_OPTION = 'O' };
 
 #define FIELD_MEMBER(S, kind, name) field_type_##kind name;
 #define FIELD_DESCRIPTOR(S, kind, name) {#name, field_kind_##kind, offsetof(struct S, name)},
@@ -73,7 +74,8 @@ enum { field_kind_REF = 'R', field_kind_INT = 'I', field_kind_FLOAT = 'F' };
 #define FAMILY(name, table) \
     const struct family FAMILY_NAME(name, PLAIT_ISA) = {table, sizeof table / sizeof table[0]};
 
-/* Field groups that many kernels share. */
+/* Field groups that many kernels share.  split: how threads cut the work, see isa.h. */
+#define SPLIT_FIELD(X, S) X(S, OPTION, split)
 #define ACT_FIELDS(X, S) X(S, INT, act) X(S, FLOAT, act_a) X(S, FLOAT, act_b)
 
 #endif

@@ -9,7 +9,8 @@
     X(S, REF, x) X(S, REF, y) X(S, REF, work)                                                                  \
     X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow)                          \
     X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l)     \
-    X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) X(S, INT, count_include_pad)
+    X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) X(S, INT, count_include_pad) \
+    SPLIT_FIELD(X, S)
 KERNEL_ARGS(pool, POOL_FIELDS)
 
 enum reduction { MAXIMUM, AVERAGE };
@@ -93,7 +94,7 @@ INLINE void pool_rows(const struct pool *a, const float *x, int64_t x_first, flo
 INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
                         enum reduction reduction, int tid, int nthreads)
 {
-    struct block_range part = share_block(images, a->oh, 1, tid, nthreads);
+    struct block_range part = share_block(a->split, images, a->oh, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
     for (int64_t image = part.outer.begin; image < part.outer.end; image++)
@@ -115,11 +116,11 @@ INLINE void pool_planes(const struct pool *a, char *const *bases, enum reduction
     float *out = in + band_x_floats(&b);
     zero_floats(in, band_x_floats(&b)); /* lanes without a plane */
     int64_t blocks = ceil_div(a->c, BLOCK);
-    struct range work = share(a->n * blocks * b.count, tid, nthreads);
+    struct range work = band_work(&b, a->split, a->n * blocks, tid, nthreads);
     for (int64_t i = work.begin; i < work.end; i++) {
         int64_t channel = i / b.count % blocks * BLOCK, plane = i / b.count / blocks * a->c + channel;
-        int64_t lanes = min64(BLOCK, a->c - channel), first = i % b.count * b.rows;
-        struct range rows = {first, min64(first + b.rows, a->oh)}, inputs = band_inputs(&b, rows);
+        int64_t lanes = min64(BLOCK, a->c - channel);
+        struct range rows = band_output(&b, i % b.count), inputs = band_inputs(&b, rows);
         planes_to_block(x + plane * a->ih * a->iw, a->ih, a->iw, inputs, lanes, in);
         pool_rows(a, in, inputs.begin, out, rows, BLOCK, reduction);
         block_to_planes(out, a->oh, a->ow, rows, lanes, y + plane * a->oh * a->ow);

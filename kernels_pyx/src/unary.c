@@ -4,7 +4,8 @@
  * convolutions do (NCHW: outer n * c, rows h, row w; NHWC: n, h, w * c; NCHW16c: n * c / 16, h, w * 16). x may be y. */
 #include "act.h"
 
-#define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row)
+#define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) \
+    SPLIT_FIELD(X, S)
 #define ACT_KERNEL_FIELDS(X, S) ROWS_FIELDS(X, S) ACT_FIELDS(X, S)
 #define UNARY_FIELDS(X, S) ROWS_FIELDS(X, S) X(S, INT, function)
 KERNEL_ARGS(act_args, ACT_KERNEL_FIELDS)
@@ -51,7 +52,7 @@ static void act_run(const void *args, char *const *bases, int tid, int nthreads)
     const struct act_args *a = args;
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
-    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
         act_apply(y + at, x + at, s.length, a->act, a->act_a, a->act_b);
 }
@@ -61,7 +62,7 @@ static void unary_run(const void *args, char *const *bases, int tid, int nthread
     const struct unary_args *a = args;
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
-    struct spans s = share_spans(a->outer, a->rows, a->row, tid, nthreads);
+    struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
         unary_apply(y + at, x + at, s.length, a->function);
 }

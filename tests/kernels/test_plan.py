@@ -143,7 +143,7 @@ def test_a_list_of_calls_is_like_single_calls():
     order = [name for name, _ in kernels.kernel_fields("f32_act")]
 
     def relu(x, y):
-        fields = {"x": x, "y": y, "outer": 1, "rows": 1, "row": 4, "act": Act.RELU, "act_a": 0, "act_b": 0}
+        fields = {"x": x, "y": y, "outer": 1, "rows": 1, "row": 4, "act": Act.RELU, "act_a": 0, "act_b": 0, "split": 0}
         return "f32_act", [fields[name] for name in order], "more"
 
     plan.add_calls([relu((-1, 16), [1, 0]), relu(kernels.arena(0), y)], constants)
