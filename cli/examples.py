@@ -51,6 +51,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "plugins": ("plait plugins --json",),
     "lsp": ("plait lsp --tcp 7777",),
     "profile": ("plait profile ls",),
+    "doctor": (
+        "plait doctor",
+        "plait doctor --threads 1 --json",
+    ),
 }
 
 

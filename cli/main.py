@@ -13,7 +13,7 @@ from plait.cli.examples import epilog
 GROUPS = {
     "Models": ("import", "tune", "run", "bench", "compare", "inspect"),
     "Working on the IR": ("opt", "reduce", "lsp"),
-    "What there is": ("layers", "passes", "routines", "plugins", "profile"),
+    "What there is": ("layers", "passes", "routines", "plugins", "profile", "doctor"),
 }
 """The commands as `plait --help` lists them."""
 
@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plugins": ("plait.cli.listings:plugins", "List what plug-ins add, and which of them cannot be loaded."),
     "lsp": ("plait.cli.lsp:command", "Serve editors: help with IR text as you type."),
     "profile": ("plait.cli.profiles:group", "Look into the profile database."),
+    "doctor": ("plait.cli.doctor:command", "Measure the limits of this machine; tell what spoils measurements."),
 }
 
 EPILOG = (

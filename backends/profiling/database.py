@@ -28,6 +28,12 @@ CREATE TABLE IF NOT EXISTS profile (
     NOT NULL, median_us REAL, message TEXT NOT NULL, taken REAL NOT NULL);
 CREATE INDEX IF NOT EXISTS profile_key ON profile (signature, routine, version, threads, state, machine);
 """
+_LIMITS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS limits (
+    id INTEGER PRIMARY KEY, machine TEXT NOT NULL REFERENCES machine(instance), threads INTEGER NOT NULL, data TEXT NOT
+    NULL, taken REAL NOT NULL);
+"""
+"""Made when it is first needed: files of version 1 may lack it."""
 _VERSION = 1
 _PATIENCE_S = 30
 """How long one process waits for another's write."""
@@ -113,19 +119,7 @@ class ProfileDatabase:
     def add(self, job: Job, machine: Machine, result: Result) -> None:
         """Append one measurement; durable against a crash of this process when the call returns."""
         with self._errors():
-            self._db.execute(
-                "INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    machine.instance,
-                    machine.kind,
-                    machine.model,
-                    machine.isa,
-                    machine.cores,
-                    machine.caches,
-                    machine.host,
-                    machine.system,
-                ),
-            )
+            self._add_machine(machine)
             self._db.execute(
                 "INSERT INTO profile (signature, routine, version, threads, state, machine, status, samples, median_us,"
                 " message, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -139,6 +133,42 @@ class ProfileDatabase:
                     time.time(),
                 ),
             )
+
+    def _add_machine(self, machine: Machine) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO machine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                machine.instance,
+                machine.kind,
+                machine.model,
+                machine.isa,
+                machine.cores,
+                machine.caches,
+                machine.host,
+                machine.system,
+            ),
+        )
+
+    def add_limits(self, machine: Machine, threads: int, data: str) -> None:
+        """Append the limits of a machine for a number of threads, as text; see `plait.backends.profiling.limits`."""
+        with self._errors():
+            self._db.execute(_LIMITS_SCHEMA)
+            self._add_machine(machine)
+            self._db.execute(
+                "INSERT INTO limits (machine, threads, data, taken) VALUES (?, ?, ?, ?)",
+                (machine.instance, threads, data, time.time()),
+            )
+
+    def find_limits(self, machine: Machine, threads: int) -> str | None:
+        """The newest limits of this machine for that many threads, or None."""
+        with self._errors():
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'limits'").fetchone():
+                return None
+            row = self._db.execute(
+                "SELECT data FROM limits WHERE machine = ? AND threads = ? ORDER BY id DESC LIMIT 1",
+                (machine.instance, threads),
+            ).fetchone()
+        return None if row is None else str(row[0])
 
     def find(self, job: Job, machine: Machine) -> Result | None:
         """The newest measurement of a job on this machine, or None."""
