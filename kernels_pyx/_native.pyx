@@ -32,6 +32,7 @@ cdef extern from "plait.h" nogil:
     int BASE_NULL
     int BASE_ARENA
     int BASE_CONSTANT
+    int BASE_CLAIMS
     int BASE_EXTERNAL
 
 cdef extern from "dispatch.h" nogil:
@@ -49,7 +50,8 @@ cdef extern from "plan.h" nogil:
         const op *ops
         int64_t first
         int64_t last
-        char *const *bases
+        char **bases
+        int dynamic
         int64_t repeats
         int64_t *op_ns
         int64_t *repeat_ns
@@ -231,21 +233,24 @@ cdef class Plan:
 
     A plan is built once (`add_constant`, `add_external`, `add`, `arena_bytes`), then run often.  Once built, `run` may be
     called by several Python threads at once: each run takes an arena of its own, and nothing in the plan changes.
+    `dynamic`: where a kernel can, threads that are done take what is left of the others' shares; results are the same.
     """
 
     cdef op *ops
     cdef Py_ssize_t count, capacity
     cdef readonly int threads
+    cdef readonly bint dynamic
     cdef Py_ssize_t _arena_bytes
     cdef readonly list externals      # [(bytes, writable)]
     cdef list _constants, _names, _arenas
     cdef dict _constant_refs
 
-    def __cinit__(self, threads=1):
+    def __cinit__(self, threads=1, dynamic=True):
         if not 1 <= threads <= 256:
             raise ValueError(f"a plan runs on 1 to 256 threads, not {threads}")
         self.threads = threads
         self.externals = []
+        self.dynamic = dynamic
         self._constants = []
         self._constant_refs = {}
         self._names = []
@@ -314,7 +319,7 @@ cdef class Plan:
             r.base = BASE_CONSTANT
             r.offset = <int64_t>place + offset
             return 0
-        if base < 0 or base >= BASE_EXTERNAL + len(self.externals):
+        if base < 0 or base == BASE_CLAIMS or base >= BASE_EXTERNAL + len(self.externals):
             raise ValueError(f"no such base: {base} (declare externals first)")
         if offset < 0 or (base == BASE_ARENA and offset % 4):
             raise ValueError(f"no such offset: {offset}")
@@ -441,7 +446,6 @@ cdef class Plan:
         cdef Py_ssize_t n = len(self.externals), acquired = 0
         cdef Py_buffer *buffers = <Py_buffer *>calloc(n + 2, sizeof(Py_buffer))
         cdef char **bases = <char **>calloc(BASE_EXTERNAL + n, sizeof(char *))
-        cdef int64_t[::1] op_view, repeat_view
         cdef int threads = self.threads, status
         own_arena = None
         try:
@@ -477,6 +481,7 @@ cdef class Plan:
             run.first = first
             run.last = last
             run.bases = bases
+            run.dynamic = self.dynamic
             run.repeats = repeats
             if op_ns is not None and op_ns.size:
                 run.op_ns = <int64_t *><uintptr_t>op_ns.ctypes.data

@@ -11,7 +11,9 @@
  *
  * Rows are done in bands whose input fits L2; where the convolution pads, the band is first copied, with its zeros,
  * into per-thread workspace.  A 1x1 convolution of stride 1 takes the plane as one long row.
- * Threads cut output rows, or groups of output channels where rows are few. */
+ * Threads cut output rows, or groups of output channels where rows are few; a band times some groups of a share is a
+ * chunk that another thread may take (chunks.h). */
+#include "chunks.h"
 #include "conv.h"
 #include "conv_tiles.h"
 
@@ -186,42 +188,47 @@ static void conv_direct(const void *args, char *const *bases, int tid, int nthre
         .e = epilogue_make(a->act, a->act_a, a->act_b),
     };
 
-    struct range rows = {0, a->oh}, groups = {0, oc_groups};
-    if (cut_rows(a->split, rows_suffice(a->oh, nthreads)))
-        rows = share(a->oh, tid, nthreads);
-    else
-        groups = share(oc_groups, tid, nthreads);
-    int64_t height = rows.end - rows.begin;
-    if (height == 0)
+    if (a->oh == 0)
         return;
-    int64_t per_band = ceil_div(height, ceil_div(height, band_rows(a, &s)));
+    int by_rows = cut_rows(a->split, rows_suffice(a->oh, nthreads));
+    int64_t most_rows = by_rows ? ceil_div(a->oh, nthreads) : a->oh;
+    int64_t most_groups = by_rows ? oc_groups : ceil_div(oc_groups, nthreads);
+    int64_t bands = ceil_div(most_rows, band_rows(a, &s)), per_band = ceil_div(most_rows, bands);
+    int64_t cuts = min64(most_groups, ceil_div(WORTHWHILE_CHUNKS, bands));
+    struct chunks c = chunks_begin(bases[BASE_CLAIMS], tid, nthreads, a->n * a->groups * bands * cuts);
+    int64_t copied = -1;
 
-    for (int64_t ng = 0; ng < a->n * a->groups; ng++) {
-        int64_t image = ng / a->groups, g = ng % a->groups;
+    for (int64_t chunk; (chunk = chunk_take(&c)) >= 0;) {
+        int64_t ng = chunk / cuts / bands, image = ng / a->groups, g = ng % a->groups;
+        struct range rows = by_rows ? share(a->oh, c.owner, nthreads) : (struct range){0, a->oh};
+        struct range groups = by_rows ? (struct range){0, oc_groups} : share(oc_groups, c.owner, nthreads);
+        struct range part = share(groups.end - groups.begin, (int)(chunk % cuts), (int)cuts);
+        int64_t row = rows.begin + chunk / cuts % bands * per_band, count = min64(per_band, rows.end - row);
+        if (count <= 0 || part.begin == part.end)
+            continue;
         const float *x_group = x + image * s.image + g * s.group;
-        int64_t y_group = (image * ceil_div(a->oc, BLOCK) + g * oc_blocks) * y_plane;
-        for (int64_t row = rows.begin; row < rows.end; row += per_band) {
-            int64_t count = min64(per_band, rows.end - row);
-            int64_t at = y_group + row * a->ow * BLOCK;
-            struct band b = {
-                .x = x_group + row * a->stride_h * a->iw * s.unit, .rows = count, .width = a->ow,
-                .x_row = a->stride_h * a->iw * s.unit, .y_row = a->ow * BLOCK, .w = w + g * group_weights,
-                .bias = bias ? bias + g * oc : NULL, .res = res ? res + at : NULL, .y = y + at, .oc_groups = groups,
-            };
-            if (flat) {
-                b.width = count * a->ow;
-                b.rows = 1;
-            }
-            if (padded) {
-                int64_t input_rows = band_input_rows(a, count), row_floats = band_columns(a) * s.unit;
-                copy_band(work, x_group, a, &s, row * a->stride_h - a->pad_t, input_rows);
-                b.x = work;
-                b.x_row = a->stride_h * row_floats;
-                l.x_row = a->dil_h * row_floats;
-                l.x_block = input_rows * row_floats;
-            }
-            convolve_band(a, &s, &l, &b);
+        int64_t at = (image * ceil_div(a->oc, BLOCK) + g * oc_blocks) * y_plane + row * a->ow * BLOCK;
+        struct band b = {
+            .x = x_group + row * a->stride_h * a->iw * s.unit, .rows = count, .width = a->ow,
+            .x_row = a->stride_h * a->iw * s.unit, .y_row = a->ow * BLOCK, .w = w + g * group_weights,
+            .bias = bias ? bias + g * oc : NULL, .res = res ? res + at : NULL, .y = y + at,
+            .oc_groups = {groups.begin + part.begin, groups.begin + part.end},
+        };
+        if (flat) {
+            b.width = count * a->ow;
+            b.rows = 1;
         }
+        if (padded) {
+            int64_t input_rows = band_input_rows(a, count), row_floats = band_columns(a) * s.unit;
+            if (copied != ng * a->oh + row)
+                copy_band(work, x_group, a, &s, row * a->stride_h - a->pad_t, input_rows);
+            copied = ng * a->oh + row;
+            b.x = work;
+            b.x_row = a->stride_h * row_floats;
+            l.x_row = a->dil_h * row_floats;
+            l.x_block = input_rows * row_floats;
+        }
+        convolve_band(a, &s, &l, &b);
     }
 }
 

@@ -9,8 +9,9 @@
  * in phase 2, so v[position] stays in L2 while that position's weights stream past once.
  *
  * tile_block: tiles per block, 0 to choose.  Threads cut rows of tiles, or groups of output channels (then each does
- * phase 1 by itself) where the weights outweigh the image. */
+ * phase 1 by itself) where the weights outweigh the image; blocks of tiles are chunks that another thread may take. */
 #define CONV_STRIDE_1_ONLY
+#include "chunks.h"
 #include "conv.h"
 #include "conv_tiles.h"
 #include "winograd.h"
@@ -22,17 +23,19 @@ KERNEL_ARGS(winograd, WINOGRAD_FIELDS)
 
 enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112 };
 
-/* What follows from the arguments, and this thread's part. */
+/* What follows from the arguments; sizes are those of the largest share. */
 struct part {
+    int by_rows; /* threads cut rows of tiles, else groups of output channels */
     int64_t positions, ic_blocks, oc_blocks;
     int64_t tile_rows, tile_columns;
-    struct range rows, oc_groups, blocks; /* tile rows; groups and blocks of output channels */
-    int64_t tiles;                        /* per block of tiles */
-    int64_t v_position, p_position;       /* floats between positions of v and p */
-    int64_t floats;                       /* of this thread's workspace */
+    int64_t tiles;                  /* per block of tiles */
+    int64_t tile_blocks;            /* in a share, at most */
+    int64_t v_position, p_position; /* floats between positions of v and p */
+    int64_t floats;                 /* of each thread's workspace */
+    struct range oc_groups, blocks; /* groups and blocks of output channels of the share at work */
 };
 
-static struct part part_of(const struct winograd *a, int tid, int nthreads)
+static struct part part_of(const struct winograd *a, int nthreads)
 {
     struct part p = {0};
     p.positions = (a->tile_m + 2) * (a->tile_m + 2);
@@ -41,17 +44,13 @@ static struct part part_of(const struct winograd *a, int tid, int nthreads)
     p.tile_rows = ceil_div(a->oh, a->tile_m);
     p.tile_columns = ceil_div(a->ow, a->tile_m);
     int64_t groups = ceil_div(p.oc_blocks, a->tile_b);
-    p.rows = (struct range){0, p.tile_rows};
-    p.oc_groups = (struct range){0, groups};
     int heavy_weights = p.tile_rows * p.tile_columns < a->oc;
     int enough = rows_suffice(p.tile_rows, nthreads) && !(heavy_weights && rows_suffice(groups, nthreads));
-    if (cut_rows(a->split, enough))
-        p.rows = share(p.tile_rows, tid, nthreads);
-    else
-        p.oc_groups = share(groups, tid, nthreads);
-    p.blocks = (struct range){p.oc_groups.begin * a->tile_b, min64(p.oc_blocks, p.oc_groups.end * a->tile_b)};
+    p.by_rows = cut_rows(a->split, enough);
+    int64_t most_groups = p.by_rows ? groups : ceil_div(groups, nthreads);
 
-    int64_t total = (p.rows.end - p.rows.begin) * p.tile_columns, out = p.blocks.end - p.blocks.begin;
+    int64_t total = (p.by_rows ? ceil_div(p.tile_rows, nthreads) : p.tile_rows) * p.tile_columns;
+    int64_t out = min64(p.oc_blocks, most_groups * a->tile_b);
     int64_t tile_bytes = p.positions * (p.ic_blocks + out) * BLOCK * (int64_t)sizeof(float);
     /* Enough tiles to use weights well that come from memory, else as many as stay in cache. */
     int64_t weight_bytes = p.positions * p.ic_blocks * out * BLOCK * BLOCK * (int64_t)sizeof(float);
@@ -62,15 +61,13 @@ static struct part part_of(const struct winograd *a, int tid, int nthreads)
     p.v_position = p.tiles ? (p.ic_blocks * p.tiles | 1) * BLOCK : 0;
     p.p_position = p.tiles ? (out * p.tiles | 1) * BLOCK : 0;
     p.floats = p.positions * (p.v_position + p.p_position);
+    p.tile_blocks = p.tiles ? ceil_div(total, p.tiles) : 0;
     return p;
 }
 
 static int64_t winograd_workspace(const void *args, int nthreads)
 {
-    int64_t floats = 0;
-    for (int tid = 0; tid < nthreads; tid++)
-        floats += part_of(args, tid, nthreads).floats;
-    return floats * (int64_t)sizeof(float);
+    return part_of(args, nthreads).floats * (int64_t)sizeof(float) * nthreads;
 }
 
 /* The patch at (top, left) of one block's plane, with zeros outside the image, as [size][size][16]. */
@@ -172,26 +169,30 @@ INLINE void transform_outputs(int m, const struct winograd *a, const struct part
 
 INLINE void winograd_blocks(int m, const struct winograd *a, char *const *bases, int tid, int nthreads)
 {
-    struct part p = part_of(a, tid, nthreads);
+    struct part p = part_of(a, nthreads);
     if (p.floats == 0)
         return;
     const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
     const float *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
-    float *y = RESOLVE(float, a->y), *v = RESOLVE(float, a->work);
-    for (int other = 0; other < tid; other++)
-        v += part_of(a, other, nthreads).floats;
+    float *y = RESOLVE(float, a->y), *v = RESOLVE(float, a->work) + p.floats * tid;
     float *products = v + p.positions * p.v_position;
     struct epilogue e = epilogue_make(a->act, a->act_a, a->act_b);
     int64_t x_image = p.ic_blocks * a->ih * a->iw * BLOCK, y_image = p.oc_blocks * a->oh * a->ow * BLOCK;
-    for (int64_t image = 0; image < a->n; image++) {
-        const float *image_res = res ? res + image * y_image : NULL;
-        int64_t end = p.rows.end * p.tile_columns;
-        for (int64_t first = p.rows.begin * p.tile_columns; first < end; first += p.tiles) {
-            int64_t count = min64(p.tiles, end - first);
-            transform_inputs(m, a, &p, x + image * x_image, first, count, v);
-            multiply(a, &p, v, w, count, products);
-            transform_outputs(m, a, &p, &e, products, first, count, bias, image_res, y + image * y_image);
-        }
+    struct chunks c = chunks_begin(bases[BASE_CLAIMS], tid, nthreads, a->n * p.tile_blocks);
+    int64_t groups = ceil_div(p.oc_blocks, a->tile_b);
+    for (int64_t chunk; (chunk = chunk_take(&c)) >= 0;) {
+        int64_t image = chunk / p.tile_blocks;
+        struct range rows = p.by_rows ? share(p.tile_rows, c.owner, nthreads) : (struct range){0, p.tile_rows};
+        int64_t first = rows.begin * p.tile_columns + chunk % p.tile_blocks * p.tiles;
+        int64_t count = min64(p.tiles, rows.end * p.tile_columns - first);
+        p.oc_groups = p.by_rows ? (struct range){0, groups} : share(groups, c.owner, nthreads);
+        p.blocks = (struct range){p.oc_groups.begin * a->tile_b, min64(p.oc_blocks, p.oc_groups.end * a->tile_b)};
+        if (count <= 0 || p.oc_groups.begin == p.oc_groups.end)
+            continue;
+        transform_inputs(m, a, &p, x + image * x_image, first, count, v);
+        multiply(a, &p, v, w, count, products);
+        transform_outputs(m, a, &p, &e, products, first, count, bias, res ? res + image * y_image : NULL,
+                          y + image * y_image);
     }
 }
 

@@ -20,9 +20,10 @@ struct ref {
     int64_t offset;
 };
 
-enum { BASE_NULL = 0, BASE_ARENA = 1, BASE_CONSTANT = 2, BASE_EXTERNAL = 3 };
+enum { BASE_NULL = 0, BASE_ARENA = 1, BASE_CONSTANT = 2, BASE_CLAIMS = 3, BASE_EXTERNAL = 4 };
 
-/* BASE_CONSTANT's base is address zero and its offset the address itself: constants do not move. */
+/* BASE_CONSTANT's base is address zero and its offset the address itself: constants do not move.  BASE_CLAIMS is no
+ * buffer: it is where the threads of a run agree on who does what (chunks.h). */
 #define RESOLVE(type, r) ((type *)((uintptr_t)bases[(r).base] + (uintptr_t)(r).offset))
 
 struct field {

@@ -1,8 +1,11 @@
 /* The executor: all threads enter once per run and meet at a barrier after each op. */
 #define _GNU_SOURCE
 #include "plan.h"
+#include "chunks.h"
 #include "clock.h"
 #include "pool.h"
+
+#include <string.h>
 
 static void flush_caches(const struct plan_run *run, int tid, int nthreads)
 {
@@ -51,9 +54,12 @@ static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
 
 int plan_run(struct plan_run *run, int nthreads)
 {
+    struct claim claims[nthreads];
     struct pool *pool = pool_get(nthreads);
     if (!pool && nthreads > 1)
         return -1;
+    memset(claims, 0, sizeof claims);
+    run->bases[BASE_CLAIMS] = run->dynamic ? (char *)claims : NULL;
     pool_run(pool, run_job, run);
     return 0;
 }

@@ -13,7 +13,8 @@ struct op {
 struct plan_run {
     const struct op *ops;
     int64_t first, last;
-    char *const *bases;
+    char **bases;
+    int dynamic; /* 0: each thread does its own share of every op and no more (chunks.h) */
     int64_t repeats;
     int64_t *op_ns;      /* NULL, or one time per op of the range, per repeat */
     int64_t *repeat_ns;  /* NULL, or one time per repeat for the whole range */
