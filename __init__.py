@@ -157,7 +157,9 @@ def tune(
     return tune_module(module, threads=threads, routines=routines, db=db, solver=solver, progress=progress)
 
 
-def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> Runner:
+def open(
+    path: StrPath, *, threads: int | None = None, strict: bool = False, programs: bool = True, mapped: bool = True
+) -> Runner:
     """Open a tuned model: a `.plait` package, or an `.ir` file whose layers have routines.
 
         runner = plait.open("resnet50.plait")
@@ -171,6 +173,10 @@ def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> 
     Args:
         threads: default: those of the fastest plan for this machine (of an `.ir` file: 1).
         strict: routines that are not installed are an error.
+        programs: run the program that the package stores for the plan, in milliseconds, if it is for these kernels.
+            False: check and lower the IR, as for a package from a source that you do not trust (a program is believed).
+        mapped: leave the packed weights of such a program in the file, which processes share. False: copy them into
+            memory of their own, on huge pages, which takes longer to open.
 
     Raises:
         PackageError: P402, the package is damaged or of an unsupported version.
@@ -178,7 +184,7 @@ def open(path: StrPath, *, threads: int | None = None, strict: bool = False) -> 
     """
     from plait.tuning.open import open_tuned
 
-    return open_tuned(path, threads=threads, strict=strict)
+    return open_tuned(path, threads=threads, strict=strict, programs=programs, mapped=mapped)
 
 
 def compare(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from plait.kernels_pyx import Ref
+from plait.kernels_pyx import Ref, aligned_empty
 
 if TYPE_CHECKING:
     from plait.ir.values import Array
@@ -78,3 +78,14 @@ class Executable(NamedTuple):
     steps: tuple[Call | Computed, ...]
     constants: tuple[Array, ...]
     """Packed weights and other constants: arrays of bytes, 64-byte aligned."""
+
+
+def in_memory(executable: Executable) -> Executable:
+    """The executable with its constants copied into memory of its own, on huge pages where there are some."""
+    block = aligned_empty((sum(-(-c.nbytes // 64) * 64 for c in executable.constants),), np.uint8)
+    copies, at = [], 0
+    for constant in executable.constants:
+        copies.append(block[at : at + constant.nbytes])
+        copies[-1][...] = constant
+        at += -(-constant.nbytes // 64) * 64
+    return executable._replace(constants=tuple(copies))

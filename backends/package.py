@@ -1,213 +1,220 @@
-"""Packages: a tuned model in one `.plait` file.
+"""Packages: a tuned model in one `.plait` file. See docs/design/package.md.
 
-A ZIP whose members are stored, not compressed, and page-aligned, so that weights are mapped rather than read:
+An archive (`plait.backends.archive`) with the members
 
-    manifest.json              format version, producer, sha256 of each member, plans by device key
-    weights.safetensors        original weights
-    plans/<device key>.ir      the IR text with routines, one for each class of machine and number of threads
-    reports/<device key>.json  the tuning report of that plan
+    manifest.json               format version, producer, sha256 of each member, plans by device key
+    weights.safetensors         original weights
+    plans/<device key>.ir       the IR text with routines, one for each class of machine and number of threads
+    reports/<device key>.json   the tuning report of that plan
+    programs/<device key>.json  that plan lowered for one build of the kernels (may be absent)
+    packed.bin                  packed weights of all programs, equal ones once (may be absent)
 
-There is no code in a package: routines are named, and resolved against what is installed. Equal content gives equal
-bytes.
+There is no code in a package: routines and kernels are named, and resolved against what is installed. Equal content
+gives equal bytes. Writing is in `plait.backends.package_writer`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import mmap
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
-import attrs
+from plait.backends.archive import ArchiveError, Member, read_archive
+from plait.backends.stored import Stored, constants, decode, executable, why_stale, why_unusable
 
-from plait.backends.errors import PackageError
-from plait.ir.diagnostics import Diagnostic
-from plait.ir.files import atomic_write
-from plait.ir.literals import is_inline
-from plait.ir.module import Module
-from plait.ir.text.parser import parse_module
-from plait.ir.text.printer import print_module
-from plait.ir.types import TensorType
-from plait.ir.values import Array
-from plait.ir.weights import views, write_weights_to
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from plait.backends.errors import PackageError
+    from plait.backends.executable import Executable
+    from plait.ir.module import Module
+    from plait.ir.types import TensorType
+    from plait.ir.values import Array
 
 FORMAT = 1
-_PAGE = 4096
-_EPOCH = (1980, 1, 1, 0, 0, 0)
-_WEIGHTS = "weights.safetensors"
+WEIGHTS = "weights.safetensors"
+PACKED = "packed.bin"
 
 
-@attrs.frozen(eq=False)
 class Package:
-    """A package that was opened: plans by device key, weights mapped."""
+    """A package that was opened: plans by device key, weights mapped. Members are checked when they are read."""
 
-    path: Path
-    manifest: dict[str, Any]
-    members: dict[str, memoryview]
+    def __init__(self, path: str, manifest: dict[str, Any], members: dict[str, Member]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.members = members
 
     @property
     def plans(self) -> tuple[str, ...]:
         """Device keys of the plans inside."""
         return tuple(sorted(self.manifest["plans"]))
 
+    @property
+    def machines(self) -> dict[str, str]:
+        """What machines the kinds in device keys stand for (see `plait.backends.profiling.machine`)."""
+        return dict(self.manifest.get("machines", {}))
+
     def module(self, device_key: str) -> Module:
         """The IR of one plan, its weights mapped.
 
         Raises:
-            PackageError: there is no such plan.
+            PackageError: there is no such plan, or it is damaged.
             IRError: the text is not valid.
         """
+        from plait.ir.text.parser import parse_module
+        from plait.ir.weights import views
+
         text = self._text(f"plans/{device_key}.ir")
 
         def loader(file: str, digest: str, declared: dict[str, TensorType]) -> dict[str, Callable[[], Array]]:
-            return views(self.members[_WEIGHTS], declared, file)
+            return views(self.members[WEIGHTS].data, declared, file)
 
-        return parse_module(text, f"{self.path.name}:{device_key}.ir", weights=loader)
+        return parse_module(text, f"{os.path.basename(self.path)}:{device_key}.ir", weights=loader)
 
     def report(self, device_key: str) -> dict[str, Any]:
-        """The tuning report of one plan, as JSON data."""
+        """The tuning report of one plan, as JSON data.
+
+        Raises:
+            PackageError: there is no such plan, or it is damaged.
+        """
         report: dict[str, Any] = json.loads(self._text(f"reports/{device_key}.json"))
         return report
 
+    def why_no_program(self, device_key: str) -> str:
+        """Why opening this plan lowers its IR rather than run a stored program; an empty string if it does not.
+
+        Raises:
+            PackageError: there is no such plan, or it is damaged.
+        """
+        found = self._record(device_key)
+        return "none is stored" if found is None else why_unusable(found, self._plan_text(device_key))
+
+    def program(self, device_key: str) -> Executable | None:
+        """The stored program of a plan, its constants mapped; None where the IR must be lowered.
+
+        Raises:
+            PackageError: there is no such plan, or it is damaged.
+        """
+        record = self._record(device_key)
+        if record is None or why_unusable(record, self._plan_text(device_key)):
+            return None
+        try:
+            return executable(record, constants(record, self._packed()))
+        except (KeyError, TypeError, ValueError):
+            raise self.damaged(f"the program of {device_key} is malformed") from None
+
+    def stored(self, device_key: str) -> Stored | None:
+        """The program of a plan whether it can run here or not, for another package; None if there is none.
+
+        Raises:
+            PackageError: it is damaged.
+        """
+        record = self._record(device_key)
+        if record is None or why_stale(record, self._plan_text(device_key)):
+            return None
+        try:
+            arrays = constants(record, self._packed())
+        except (KeyError, TypeError, ValueError):
+            raise self.damaged(f"the program of {device_key} is malformed") from None
+        return Stored({k: v for k, v in record.items() if k not in ("plan", "constants")}, arrays)
+
     def verify(self) -> None:
-        """Check the hash of every member.
+        """Check the hash of every member, and that programs are readable.
 
         Raises:
             PackageError: one differs.
         """
-        for name, digest in self.manifest["members"].items():
-            if hashlib.sha256(self.members[name]).hexdigest() != digest:
-                raise _damaged(self.path, f"member {name} does not have the hash that the manifest states")
+        for name in self.manifest["members"]:
+            self._hashed(name)
+        for key in self.plans:
+            self._record(key)
 
-    def _text(self, member: str) -> str:
-        if member not in self.members:
-            raise PackageError(Diagnostic("P402", f"the package has no {member}", where=str(self.path)))
-        return str(self.members[member], "utf-8")
+    def damaged(self, reason: str) -> PackageError:
+        """The error that says so."""
+        return package_error(self.path, reason)
 
+    def _record(self, device_key: str) -> dict[str, Any] | None:
+        member = self.members.get(f"programs/{device_key}.json")
+        if member is None:
+            return None
+        if not member.is_whole:
+            raise self.damaged(f"member programs/{device_key}.json is damaged")
+        try:
+            return decode(member.data)
+        except (ValueError, RecursionError):
+            raise self.damaged(f"the program of {device_key} is malformed") from None
 
-def save_package(path: str | Path, plans: Mapping[str, tuple[Module, dict[str, Any]]], *, producer: str) -> None:
-    """Write a package atomically.
+    def _packed(self) -> memoryview:
+        return self.members[PACKED].data if PACKED in self.members else memoryview(b"")
 
-    Args:
-        plans: device key -> (tuned module, report as JSON data). The modules share their constants.
+    def _plan_text(self, device_key: str) -> memoryview:
+        return self._member(f"plans/{device_key}.ir").data
 
-    Raises:
-        ValueError: two modules have different constants of one name.
-    """
-    members: dict[str, bytes] = {}
-    tensors: dict[str, tuple[TensorType, Array]] = {}
-    for key, (module, report) in sorted(plans.items()):
-        for constant in module.constants.values():
-            if is_inline(constant.type):
-                continue
-            type, known = tensors.setdefault(constant.name, (constant.type, constant.data))
-            if type != constant.type or (known is not constant.data and known.tobytes() != constant.data.tobytes()):
-                raise ValueError(
-                    f"the plans have different constants @{constant.name}; they are not plans of one model"
-                )
-        members[f"plans/{key}.ir"] = _text_in_package(module).encode()
-        members[f"reports/{key}.json"] = json.dumps(report, indent=1, sort_keys=True).encode()
-    weights = io.BytesIO()
-    write_weights_to(weights, tensors)
-    members[_WEIGHTS] = weights.getbuffer()  # type: ignore[assignment]
-    manifest = {
-        "format": FORMAT,
-        "producer": producer,
-        "plans": sorted(plans),
-        "members": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(members.items())},
-    }
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        _add(archive, "manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
-        for name, data in sorted(members.items()):
-            _add(archive, name, data)
+    def _text(self, name: str) -> str:
+        self._member(name)
+        return str(self._hashed(name), "utf-8")
+
+    def _member(self, name: str) -> Member:
+        if name not in self.members:
+            raise self.damaged(f"the package has no {name}")
+        return self.members[name]
+
+    def _hashed(self, name: str) -> memoryview:
+        import hashlib
+
+        data = self.members[name].data
+        if hashlib.sha256(data).hexdigest() != self.manifest["members"][name]:
+            raise self.damaged(f"member {name} does not have the hash that the manifest states")
+        return data
 
 
-def _text_in_package(module: Module) -> str:
-    file, module.weights_file = module.weights_file, _WEIGHTS
-    try:
-        return print_module(module)
-    finally:
-        module.weights_file = file
-
-
-def open_package(path: str | Path) -> Package:
-    """Map a package. The structure, and the hashes of all members but the weights, are checked.
+def open_package(path: str | os.PathLike[str]) -> Package:
+    """Map a package and check its structure and manifest.
 
     Raises:
         PackageError: P402, not a package, damaged, or of an unsupported version.
     """
-    path = Path(path)
+    path = os.fspath(path)
     try:
-        with open(path, "rb") as file:
-            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-        members = _members(path, data)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        members = read_archive(path)
+    except ArchiveError as error:
+        raise package_error(path, str(error)) from None
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _damaged(path, f"cannot be read as a package: {reason}") from None
+        raise package_error(path, f"cannot be read as a package: {reason}") from None
     manifest = _manifest(path, members)
     if strange := sorted(members.keys() - manifest["members"].keys() - {"manifest.json"}):
-        raise _damaged(path, f"member {strange[0]} is not in the manifest")
-    for name, digest in manifest["members"].items():
+        raise package_error(path, f"member {strange[0]} is not in the manifest")
+    for name in manifest["members"]:
         if name not in members:
-            raise _damaged(path, f"member {name} is missing")
-        if name != _WEIGHTS and hashlib.sha256(members[name]).hexdigest() != digest:
-            raise _damaged(path, f"member {name} does not have the hash that the manifest states")
+            raise package_error(path, f"member {name} is missing")
     return Package(path, manifest, members)
 
 
-def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
-    info = zipfile.ZipInfo(name, _EPOCH)
-    info.external_attr = 0o644 << 16
-    # A ZIP member's data follow its local header (30 bytes, name, extra field): the extra field pads to the next page.
-    assert archive.fp is not None
-    start = archive.fp.tell() + 30 + len(name.encode()) + 4
-    fill = -start % _PAGE
-    info.extra = b"\xff\xff" + fill.to_bytes(2, "little") + bytes(fill)
-    archive.writestr(info, data)
+def package_error(path: str, reason: str) -> PackageError:
+    """P402 of a package."""
+    from plait.backends.errors import PackageError
+    from plait.ir.diagnostics import Diagnostic
+
+    return PackageError(Diagnostic("P402", reason, where=path))
 
 
-def _members(path: Path, data: memoryview) -> dict[str, memoryview]:
-    members: dict[str, memoryview] = {}
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            if info.compress_type != zipfile.ZIP_STORED:
-                raise _damaged(path, f"member {info.filename} is compressed")
-            head = data[info.header_offset : info.header_offset + 30]
-            start = (
-                info.header_offset + 30 + int.from_bytes(head[26:28], "little") + int.from_bytes(head[28:30], "little")
-            )
-            if bytes(head[:4]) != b"PK\x03\x04" or start + info.file_size > len(data) or info.filename in members:
-                raise _damaged(path, f"member {info.filename} is damaged")
-            members[info.filename] = data[start : start + info.file_size]
-            # All other members have a hash in the manifest.
-            if info.filename == "manifest.json" and zlib.crc32(members[info.filename]) != info.CRC:
-                raise _damaged(path, "its manifest is damaged")
-    return members
-
-
-def _manifest(path: Path, members: dict[str, memoryview]) -> dict[str, Any]:
+def _manifest(path: str, members: dict[str, Member]) -> dict[str, Any]:
     try:
-        manifest = json.loads(str(members["manifest.json"], "utf-8"))
+        if not members["manifest.json"].is_whole:
+            raise package_error(path, "its manifest is damaged")
+        manifest = json.loads(str(members["manifest.json"].data, "utf-8"))
         version, listed, plans = manifest["format"], manifest["members"], manifest["plans"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        raise _damaged(path, "it has no readable manifest") from None
+        machines = manifest.get("machines", {})
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        raise package_error(path, "it has no readable manifest") from None
     if version != FORMAT:
-        raise PackageError(
-            Diagnostic("P402", f"the package has format {version}, this is for format {FORMAT}", where=str(path))
-        )
+        raise package_error(path, f"the package has format {version}, this is for format {FORMAT}")
     if (
         not isinstance(listed, dict)
+        or not isinstance(machines, dict)
         or not isinstance(plans, list)
-        or not all(isinstance(x, str) for x in (*listed.values(), *plans))
+        or not all(isinstance(x, str) for x in (*listed.values(), *machines.values(), *plans))
     ):
-        raise _damaged(path, "its manifest is malformed")
+        raise package_error(path, "its manifest is malformed")
     return dict(manifest)
-
-
-def _damaged(path: Path, reason: str) -> PackageError:
-    return PackageError(Diagnostic("P402", reason, where=str(path)))

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 @click.command("inspect")
 @click.argument("model", type=MODEL_OR_STDIN)
 @click.option("--plan", metavar="KEY", help="Show the layers of one plan of a package, by its device key.")
-@click.option("--verify", is_flag=True, help="Check the hash of every member of a package, weights included.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Check the hash of every member of a package, and that stored programs are what the IR is lowered to.",
+)
 @JSON
 def command(model: Path, plan: str | None, verify: bool, as_json: bool) -> None:
     """Show what MODEL holds.
@@ -45,8 +49,7 @@ def _inspect_package(package: Path, plan: str | None, verify: bool, as_json: boo
 
     opened = open_package(package)
     if verify:
-        opened.verify()
-        click.echo("all hashes are right", err=True)
+        _verify(opened)
     if plan is not None:
         if plan not in opened.plans:
             raise click.BadParameter(
@@ -67,6 +70,16 @@ def _inspect_package(package: Path, plan: str | None, verify: bool, as_json: boo
         _show(data)
 
 
+def _verify(opened: Package) -> None:
+    from plait.backends.program_check import verify_programs
+
+    opened.verify()
+    click.echo("all hashes are right", err=True)
+    checked = verify_programs(opened)
+    if checked:
+        click.echo(f"what the IR is lowered to is what is stored: {', '.join(checked)}", err=True)
+
+
 def _describe(opened: Package, path: Path) -> dict[str, Any]:
     from plait.backends.profiling.machine import this_machine
 
@@ -82,12 +95,14 @@ def _describe(opened: Package, path: Path) -> dict[str, Any]:
                     for k in ("predicted_us", "status", "threads", "adapts", "single_layout", "single_layout_us")
                 },
                 "layers": len(module.main.body),
+                "program": {"usable": not (reason := opened.why_no_program(key)), "reason": reason},
                 "inputs": {a.name: str(a.type) for a in module.main.arguments},
                 "outputs": {n: str(v.type) for n, v in zip(module.main.output_names, module.main.outputs, strict=True)},
             }
         )
     members = [
-        {"name": n, "bytes": len(d), "sha256": opened.manifest["members"].get(n, "")} for n, d in opened.members.items()
+        {"name": n, "bytes": len(m.data), "sha256": opened.manifest["members"].get(n, "")}
+        for n, m in opened.members.items()
     ]
     return {
         "schema": "package/1",
@@ -121,6 +136,9 @@ def _show(data: dict[str, Any]) -> None:
             p["single_layout"],
         )
     table.show()
+    for p in data["plans"]:
+        how = "runs its stored program" if p["program"]["usable"] else f"lowers the IR: {p['program']['reason']}"
+        click.echo(f"  opening {p['key']} {how}")
     click.echo()
     table = Table(("member", ">size", "sha256"))
     for m in data["members"]:

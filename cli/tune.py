@@ -43,6 +43,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Passes to run first (see `plait passes`).",
 )
+@click.option(
+    "--packed/--no-packed",
+    default=True,
+    show_default=True,
+    help="Whether to store packed weights beside the original ones: a larger package that opens in milliseconds.",
+)
 @JSON
 def command(
     model: Path,
@@ -53,6 +59,7 @@ def command(
     solver: str,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
+    packed: bool,
     as_json: bool,
 ) -> None:
     """Choose a routine for every layer of MODEL from measured times, and write a package.
@@ -61,7 +68,7 @@ def command(
     """
     import plait
     from plait.passes import selection
-    from plait.tuning.api import plans_of_same_model
+    from plait.tuning.api import package_of_same_model
 
     try:
         selection.solver(solver)
@@ -79,9 +86,9 @@ def command(
         save_ir(tuned.module, output)
         plans: tuple[str, ...] = ()
     else:
-        if output.exists() and not plans_of_same_model(output, tuned.module):
+        if output.exists() and package_of_same_model(output, tuned.module) is None:
             note(f"{output} was not a package of this model; it is replaced")
-        plans = tuned.save(output)
+        plans = tuned.save(output, packed=packed)
     if as_json:
         print_json({**tuned.report.to_json(), "output": str(output), "plans": plans})
     else:

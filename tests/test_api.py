@@ -12,9 +12,11 @@ import pytest
 
 import plait
 from plait.backends.errors import PackageError, RoutineError
-from plait.backends.package import open_package
+from plait.backends.package import Package, open_package
+from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
+from plait.backends.stored import store
 from plait.ir.layers.elementwise import Adapt
 from plait.ir.layout import NCHW, NCHW16C, NHWC, blocked
 from plait.ir.text import save_ir
@@ -184,16 +186,74 @@ def test_open_prefers_the_quickest_plan(tmp_path: Path) -> None:
     assert plait.open(path).program.threads == quickest
 
 
-def test_open_on_another_machine(tmp_path: Path, image: Array) -> None:
-    from plait.backends.package import save_package
+def test_a_package_opens_without_its_ir(tmp_path: Path, image: Array, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_text(package: Package, key: str) -> None:
+        raise AssertionError("the IR was read")
 
+    tuned().save(tmp_path / "t.plait")
+    wanted = tuned().runner()(image)
+    lowered = plait.open(tmp_path / "t.plait", programs=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(Package, "module", no_text)
+        for mapped in (True, False):
+            runner = plait.open(tmp_path / "t.plait", mapped=mapped)
+            assert runner(image).tobytes() == lowered(image).tobytes() == wanted.tobytes()
+            assert all(c.flags.writeable != mapped for c in runner.program.executable.constants)
+        assert runner.program.constant_bytes == lowered.program.constant_bytes > 0
+        with pytest.raises(AssertionError, match="the IR was read"):
+            runner.layers  # noqa: B018
+    assert [layer.via for layer in runner.layers] == [layer.via for layer in lowered.layers]
+    assert runner.inputs == lowered.inputs and runner.outputs == lowered.outputs
+
+
+def test_a_package_without_packed_weights(tmp_path: Path, image: Array) -> None:
+    for path, packed in (("slim.plait", False), ("whole.plait", True), ("whole.plait", False)):
+        tuned().save(tmp_path / path, packed=packed)
+        assert ("packed.bin" in open_package(tmp_path / path).members) == packed
+        np.testing.assert_allclose(plait.open(tmp_path / path)(image), expected(image), rtol=1e-5, atol=1e-6)
+
+
+def test_programs_of_other_plans_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "t.plait"
+    one, two = tuned(threads=1), tuned(threads=2)
+    one.save(path)
+    two.save(path)
+    package = open_package(path)
+    assert [package.why_no_program(key) for key in package.plans] == ["", ""]
+    assert package.machines == {this_machine().kind[:8]: this_machine().description}
+    before = path.read_bytes()
+    one.save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_program_for_other_threads_is_not_run(tmp_path: Path, image: Array) -> None:
+    tuned(threads=2).save(tmp_path / "t.plait")
+    with pytest.warns(plait.PlaitWarning, match="no plan for 1 thread, only for 2"):
+        runner = plait.open(tmp_path / "t.plait", threads=1)
+    assert runner.program.threads == 1
+    np.testing.assert_allclose(runner(image), expected(image), rtol=1e-5, atol=1e-6)
+
+
+def test_a_program_that_does_not_fit_the_kernels(tmp_path: Path) -> None:
+    model = tuned()
+    stored = store(model.executable)
+    assert stored is not None
+    steps = [[kernel, values[:-1], layer] for kernel, values, layer in stored.record["steps"]]
+    program = stored._replace(record={**stored.record, "steps": steps})
+    plan = Plan(model.module, model.report.to_json(), program)
+    save_package(tmp_path / "t.plait", {model.report.device: plan}, producer="test")
+    with pytest.raises(PackageError, match=r"P402.*its program does not fit the kernels: kernel .* has .* fields"):
+        plait.open(tmp_path / "t.plait")
+
+
+def test_open_on_another_machine(tmp_path: Path, image: Array) -> None:
     model = tuned()
     foreign = plait.parse(FOREIGN)
     save_package(
         tmp_path / "t.plait",
         {
-            "cpu-avx512-00000000-t1": (foreign, model.report.to_json()),
-            "cpu-avx2-00000000-t1": (model.module, model.report.to_json()),
+            "cpu-avx512-00000000-t1": Plan(foreign, model.report.to_json()),
+            "cpu-avx2-00000000-t1": Plan(model.module, model.report.to_json()),
         },
         producer="test",
     )
@@ -238,8 +298,8 @@ def test_nearest_keys_come_first() -> None:
     other = "cpu-none-00000000-t1"
     same_isa = f"cpu-{this_machine().isa}-00000000-t4"
     keys = ["strange", other, f"{here}-t1", same_isa, f"{here}-t4", f"{here}-t8"]
-    assert rank_keys(keys, 4, {}) == [f"{here}-t4", f"{here}-t8", f"{here}-t1", same_isa, other, "strange"]
-    assert rank_keys(keys, None, {f"{here}-t8": 5.0})[0] == f"{here}-t8"
+    assert rank_keys(keys, 4, lambda key: 0.0) == [f"{here}-t4", f"{here}-t8", f"{here}-t1", same_isa, other, "strange"]
+    assert rank_keys(keys, None, lambda key: 5.0 if key == f"{here}-t8" else np.inf)[0] == f"{here}-t8"
 
 
 # --- comparing ---

@@ -104,6 +104,26 @@ def test_listing_commands_loads_no_command() -> None:
     assert loaded(code) & (HEAVY - {"click"}) == set()
 
 
+SLOW = HEAVY - {"numpy"} | {"attr", "ml_dtypes", "zipfile", "hashlib", "pathlib", "sqlite3", "subprocess", "threading"}
+"""What takes milliseconds to load, on a way that is to take ten."""
+
+
+def test_opening_a_package_loads_nothing_slow(tmp_path: Path) -> None:
+    from plait.backends.build import build
+    from plait.backends.package_writer import Plan, save_package
+    from plait.backends.profiling.machine import this_machine
+    from plait.backends.stored import store
+    from plait.ir.text.parser import parse_module
+
+    module = parse_module("ir 1\nnet @main(%x: f32[2]) -> (%y: f32[2]) {\n  %y = relu(%x) via cpu/f32/nchw/vector\n}\n")
+    plan, machine = Plan(module, {}, store(build(module))), this_machine()
+    machines = {machine.kind[:8]: machine.description}
+    save_package(tmp_path / "x.plait", {machine.device_key(1): plan}, producer="test", machines=machines)
+    path = repr(str(tmp_path / "x.plait"))
+    found = loaded(f"import numpy as np; before |= set(sys.modules)\nimport plait\nplait.open({path})(np.ones(2, 'f'))")
+    assert found & SLOW == set()
+
+
 def processor_seconds(arguments: list[str]) -> float:
     """Least processor time of a few runs: wall time means little on a busy machine."""
     found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -11,11 +12,16 @@ from pathlib import Path
 import attrs
 import numpy as np
 
+from plait.backends.build import build
 from plait.backends.errors import PackageError
-from plait.backends.package import open_package, save_package
+from plait.backends.executable import Executable
+from plait.backends.package import Package, open_package
+from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.machine import DeviceKey, this_machine
 from plait.backends.profiling.profiler import Progress, WorkerProfiler
 from plait.backends.runner import Runner
+from plait.backends.stored import store
 from plait.ir.diagnostics import IRError, did_you_mean
 from plait.ir.module import Module
 from plait.passes.base import PassContext, pass_error
@@ -34,24 +40,41 @@ class PlaitWarning(UserWarning):
 class TunedModel(Tuned):
     """A tuned module with its report; `save` writes it as a package, `runner` runs it."""
 
-    def save(self, path: str | PathLike[str]) -> tuple[str, ...]:
+    @functools.cached_property
+    def executable(self) -> Executable:
+        """The module lowered, its weights packed."""
+        return build(self.module, self.report.threads)
+
+    def save(self, path: str | PathLike[str], *, packed: bool = True) -> tuple[str, ...]:
         """Write a `.plait` package atomically.
 
         If `path` is a package of the same model, its plans for other machines and numbers of threads are kept; any
         other file is replaced.
 
+        Args:
+            packed: whether to store packed weights beside the original ones. Without them the package is smaller, and
+                opening it takes as long as packing does.
+
         Returns:
             The device keys of all plans that the package now has.
         """
-        plans = {self.report.device: (self.module, self.report.to_json())}
-        for key, plan in plans_of_same_model(Path(path), self.module).items():
-            plans.setdefault(key, plan)
-        save_package(Path(path), plans, producer=_producer())
+        program = store(self.executable) if packed else None
+        plans = {self.report.device: Plan(self.module, self.report.to_json(), program)}
+        machine = this_machine()
+        machines = {machine.kind[:8]: machine.description}
+        if (kept := package_of_same_model(Path(path), self.module)) is not None:
+            package, modules = kept
+            machines = package.machines | machines
+            for key, module in modules.items():
+                plans.setdefault(key, Plan(module, package.report(key), package.stored(key) if packed else None))
+        kinds = {parts.kind for key in plans if (parts := DeviceKey.parse(key)) is not None}
+        machines = {kind: what for kind, what in machines.items() if kind in kinds}
+        save_package(Path(path), plans, producer=_producer(), machines=machines)
         return tuple(sorted(plans))
 
     def runner(self) -> Runner:
         """The tuned model ready to run, with the number of threads it was tuned for."""
-        return Runner(self.module, self.report.threads)
+        return Runner(self.module, executable=self.executable)
 
 
 def tune_module(
@@ -115,17 +138,14 @@ def bind_open_dims(module: Module) -> Module:
     return bind_dims(module, dict.fromkeys(symbols, 1))
 
 
-Plans = dict[str, tuple[Module, dict[str, object]]]
-
-
-def plans_of_same_model(path: Path, module: Module) -> Plans:
-    """The plans of the package at `path`; none if it is no package, or of another model."""
+def package_of_same_model(path: Path, module: Module) -> tuple[Package, dict[str, Module]] | None:
+    """The package at `path` and the modules of its plans; None if it is no package, or of another model."""
     try:
         package = open_package(path)
-        plans: Plans = {key: (package.module(key), package.report(key)) for key in package.plans}
+        modules = {key: package.module(key) for key in package.plans}
     except (PackageError, IRError):
-        return {}
-    return plans if all(_same_model(module, other) for other, _ in plans.values()) else {}
+        return None
+    return (package, modules) if modules and all(_same_model(module, m) for m in modules.values()) else None
 
 
 def _same_model(a: Module, b: Module) -> bool:

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import platform
-from pathlib import Path
+from collections.abc import Mapping
+from typing import NamedTuple
 
-import attrs
+
+class DeviceKey(NamedTuple):
+    """The parts of `cpu-avx512-1a2b3c4d-t2`: a class of machines and a number of threads."""
+
+    isa: str
+    """`cpu-avx512`"""
+    kind: str
+    threads: int
+
+    @classmethod
+    def parse(cls, text: str) -> DeviceKey | None:
+        """The parts of a key, or None if it is none."""
+        isa, _, kind = text.rpartition("-t")[0].rpartition("-")
+        threads = text.rpartition("-t")[2]
+        known = isa.count("-") == 1 and len(kind) == 8 and set(kind) <= set("0123456789abcdef")
+        return cls(isa, kind, int(threads)) if known and threads.isascii() and threads.isdigit() else None
 
 
-@attrs.frozen
-class Machine:
+class Machine(NamedTuple):
     """Two levels of identity.
 
     `kind` (model, ISA, cache sizes: times carry over roughly) and `instance` (this host: exactly).
@@ -24,6 +38,11 @@ class Machine:
     caches: str
     host: str
     system: str
+
+    @property
+    def description(self) -> str:
+        """What `kind` is a hash of."""
+        return "; ".join((self.model, self.isa, str(self.cores), self.caches))
 
     @property
     def kind(self) -> str:
@@ -38,6 +57,12 @@ class Machine:
     def device_key(self, threads: int) -> str:
         """Readable name of plans for this class of machines: `cpu-avx512-1a2b3c4d-t2`."""
         return f"cpu-{self.isa}-{self.kind[:8]}-t{threads}"
+
+    def kind_among(self, known: Mapping[str, str]) -> str:
+        """The kind in device keys of this machine; it is looked up by description where that is known, which takes
+        less time than to load a hash function."""
+        description = self.description
+        return next((kind for kind, what in known.items() if what == description), None) or self.kind[:8]
 
 
 @functools.cache
@@ -56,30 +81,46 @@ def this_machine() -> Machine:
 
 
 def _model() -> str:
+    wanted = ("model name", "cpu family", "model", "stepping")
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("model name", "cpu family", "model\t")):
-                fields = [
-                    row.split(":", 1)[1].strip()
-                    for row in Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-                    if row.split("\t")[0].strip() in ("model name", "cpu family", "model", "stepping")
-                ]
-                return " ".join(fields)
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            # The first core's lines; the file is slow to read on machines of many cores.
+            fields: list[str] = []
+            for line in lines:
+                name, colon, value = line.partition(":")
+                if not line.strip():
+                    break
+                if colon and name.split("\t")[0].strip() in wanted:
+                    fields.append(value.strip())
+        if fields:
+            return " ".join(fields)
     except OSError:
         pass
     return platform.processor() or platform.machine()
 
 
 def _caches() -> str:
+    folder = "/sys/devices/system/cpu/cpu0/cache"
     sizes = []
-    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith("index"))
+    except OSError:
+        return ""
+    for name in names:
         try:
-            level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+            level, kind, size = (_read(f"{folder}/{name}/{what}") for what in ("level", "type", "size"))
             sizes.append(f"L{level}{kind[0]}={size}")
-        except OSError:
+        except (OSError, IndexError):
             continue
     return ",".join(sizes)
 
 
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read().strip()
+
+
 def _digest(*parts: str) -> str:
+    import hashlib
+
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]

@@ -14,12 +14,18 @@ import networks
 import numpy as np
 import pytest
 
+from plait.backends.build import build
 from plait.backends.errors import PackageError
-from plait.backends.package import Package, open_package, save_package
+from plait.backends.package import Package, open_package
+from plait.backends.package_writer import Plan, save_package
+from plait.backends.program import Program
+from plait.backends.program_check import verify_programs
 from plait.backends.runner import Runner
+from plait.backends.stored import store
 from plait.ir.diagnostics import IRError
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
+from plait.kernels_pyx import isa_level
 
 SEED = 3
 KEYS = ("cpu-avx2-00000000-t1", "cpu-avx2-00000000-t2")
@@ -27,14 +33,22 @@ REPORT = {"predicted_us": 12.5, "rows": [{"name": "ä"}]}
 RUN = """
 import sys, numpy as np
 from plait.backends.package import open_package
+from plait.backends.program import Program
+from plait.backends.program_check import verify_programs
 from plait.backends.runner import Runner
+from plait.backends.stored import store
 runner = Runner(open_package(sys.argv[1]).module(sys.argv[2]))
 sys.stdout.buffer.write(b"".join(o.tobytes() for o in runner.run(**runner.random_inputs(7)).values()))
 """
 
 
+def plan(seed: int, threads: int = 1) -> Plan:
+    module = networks.tuned(seed)
+    return Plan(module, REPORT, store(build(module, threads)))
+
+
 def save(path: Path, seed: int = SEED) -> None:
-    save_package(path, {key: (networks.tuned(seed), REPORT) for key in KEYS}, producer="test 1")
+    save_package(path, {key: plan(seed, threads) for threads, key in enumerate(KEYS, 1)}, producer="test 1")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +68,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (layer,) = module.main
     module.main.body.replace(layer, type(layer)(weight, via=layer.via))
     path = tmp_path_factory.mktemp("package") / "small.plait"
-    save_package(path, {"k": (module, {})}, producer="test 1")
+    save_package(path, {"k": Plan(module, {}, store(build(module)))}, producer="test 1", machines={"k": "any"})
     return path
 
 
@@ -126,9 +140,9 @@ def test_saving_does_not_change_the_module(tmp_path: Path) -> None:
 def test_saving_replaces_the_file_at_once(saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.plait"
     path.write_bytes(b"something else")
-    broken = {"k": (networks.tuned(SEED), {"not": object()})}
+    broken = {"k": Plan(networks.tuned(SEED), {"not": object()})}
     with pytest.raises(TypeError):
-        save_package(path, broken, producer="test")  # type: ignore[dict-item]
+        save_package(path, broken, producer="test")
     assert path.read_bytes() == b"something else"
     save(path)
     assert [p.name for p in tmp_path.iterdir()] == ["x.plait"]
@@ -139,7 +153,7 @@ def test_members_are_stored_on_pages(saved: Path) -> None:
     data = saved.read_bytes()
     with zipfile.ZipFile(saved) as archive:
         assert archive.testzip() is None
-        assert len(archive.infolist()) == 6
+        assert len(archive.infolist()) == 9
         for info in archive.infolist():
             head = data[info.header_offset : info.header_offset + 30]
             start = (
@@ -162,13 +176,13 @@ def test_the_manifest_names_the_hash_of_every_member(saved: Path) -> None:
     with zipfile.ZipFile(saved) as archive:
         hashes = {n: hashlib.sha256(archive.read(n)).hexdigest() for n in archive.namelist() if n != "manifest.json"}
     found = manifest(saved)
-    assert found == {"format": 1, "producer": "test 1", "plans": list(KEYS), "members": hashes}
+    assert found == {"format": 1, "producer": "test 1", "plans": list(KEYS), "machines": {}, "members": hashes}
 
 
 def test_different_constants_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="different constants @"):
         save_package(
-            tmp_path / "x.plait", {"a": (networks.tuned(3), {}), "b": (networks.tuned(4), {})}, producer="test"
+            tmp_path / "x.plait", {"a": Plan(networks.tuned(3), {}), "b": Plan(networks.tuned(4), {})}, producer="test"
         )
     assert not list(tmp_path.iterdir())
 
@@ -179,6 +193,112 @@ def test_no_such_plan(saved: Path) -> None:
         package.module("cpu-x")
     with pytest.raises(PackageError, match=r"error\[P402\]: the package has no reports/cpu-x.json"):
         package.report("cpu-x")
+
+
+# --- programs ---
+
+
+def test_a_program_runs_like_its_plan_bit_for_bit(saved: Path) -> None:
+    package = open_package(saved)
+    for threads, key in enumerate(KEYS, 1):
+        program = package.program(key)
+        assert program is not None and program.threads == threads
+        opened, lowered = Runner(lambda: None, executable=program), Runner(package.module(key), threads)  # type: ignore[arg-type,return-value]
+        inputs = lowered.random_inputs(7)
+        wanted, found = lowered.run(**inputs), opened.run(**inputs)
+        assert list(found) == list(wanted)
+        assert [a.tobytes() for a in found.values()] == [a.tobytes() for a in wanted.values()]
+        assert opened.program.executable.inputs == lowered.program.executable.inputs
+    assert verify_programs(package) == KEYS
+
+
+def test_constants_of_a_program_are_mapped_and_those_of_two_are_shared(saved: Path) -> None:
+    package = open_package(saved)
+    programs = [package.program(key) for key in KEYS]
+    places = []
+    for program in programs:
+        assert program is not None
+        for constant in program.constants:
+            assert constant.ctypes.data % 64 == 0 and not constant.flags.writeable and not constant.flags.owndata
+        places.append({c.tobytes(): c.size for c in program.constants})
+    distinct = places[0] | places[1]
+    size = sum(-(-n // 64) * 64 for n in distinct.values())
+    assert len(package.members["packed.bin"].data) == size < sum(sum(p.values()) for p in places)
+
+
+def test_programs_do_not_copy_constants(saved: Path) -> None:
+    package = open_package(saved)
+    program = package.program(KEYS[0])
+    assert program is not None
+    plan = Program(program)._plan
+    mapped = np.frombuffer(package.members["packed.bin"].data, np.uint8)
+    begin, end = mapped.ctypes.data, mapped.ctypes.data + mapped.nbytes
+    assert all(begin <= plan.add_constant(c).offset < end for c in program.constants)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"kernels": "0123456789abcdef"}, "it is for other kernels"),
+        ({"isa": "mmx"}, f"it is for mmx, this process uses {isa_level()}"),
+        ({"schema": "program/0"}, "it has another format"),
+        ({"plan": 1}, "the plan was changed"),
+    ],
+)
+def test_a_program_for_something_else_is_left_alone(
+    saved: Path, tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    package = open_package(reprogrammed(saved, tmp_path / "x.plait", change))
+    assert package.why_no_program(KEYS[0]) == reason and package.program(KEYS[0]) is None
+    assert package.why_no_program(KEYS[1]) == "" and package.program(KEYS[1]) is not None
+    assert verify_programs(package) == KEYS[1:]
+    # Programs for other machines go on into packages that replace this one; what fits no plan does not.
+    assert (package.stored(KEYS[0]) is None) == ("plan" in change or "schema" in change)
+
+
+def reprogrammed(source: Path, target: Path, change: dict[str, object]) -> Path:
+    """The package with entries of its first program changed, and right hashes."""
+    name = f"programs/{KEYS[0]}.json"
+    with zipfile.ZipFile(source) as archive:
+        text = json.dumps({**json.loads(archive.read(name)), **change}).encode()
+    members = {**manifest(source)["members"], name: hashlib.sha256(text).hexdigest()}
+    stated = json.dumps({**manifest(source), "members": members}).encode()
+    return rewritten(source, target, manifest_json=stated, **{name.replace(".", "_").replace("/", "_"): text})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 3},
+        {"steps": [["f32_fill"]]},
+        {"inputs": [[]]},
+        {"outputs": [["y", "f32[1]", "strange", [1], [1]]]},
+        {"constants": [[0, 1 << 40]]},
+        {"constants": [[32, 64]]},
+        {"constants": [[-64, 64]]},
+        {"constants": "x"},
+    ],
+)
+def test_malformed_programs(saved: Path, tmp_path: Path, change: dict[str, object]) -> None:
+    package = open_package(reprogrammed(saved, tmp_path / "x.plait", change))
+    with pytest.raises(PackageError, match=f"P402.*the program of {KEYS[0]} is malformed"):
+        package.program(KEYS[0])
+
+
+def test_a_program_that_is_not_what_the_ir_is_lowered_to(saved: Path, tmp_path: Path) -> None:
+    package = open_package(reprogrammed(saved, tmp_path / "x.plait", {"arena": 1 << 30}))
+    package.verify()
+    with pytest.raises(PackageError, match=f"the program of {KEYS[0]} is not what its IR is lowered to"):
+        verify_programs(package)
+
+
+def test_layers_in_python_have_no_program(tmp_path: Path) -> None:
+    module = networks.tuned(SEED, "reference")
+    assert store(build(module)) is None
+    save_package(tmp_path / "x.plait", {"k": Plan(module, {})}, producer="test 1")
+    package = open_package(tmp_path / "x.plait")
+    assert "packed.bin" not in package.members
+    assert package.program("k") is None and package.why_no_program("k") == "none is stored"
 
 
 # --- damage ---
@@ -233,14 +353,23 @@ def test_every_flipped_bit_is_found_or_does_not_matter(small: Path, tmp_path: Pa
 
 def content(package: Package) -> tuple[object, ...]:
     module = package.module("k")
-    return str(module), [c.data.tobytes() for c in module.constants.values()], package.report("k"), package.manifest
+    program = package.program("k")
+    assert program is not None
+    return (
+        str(module),
+        [c.data.tobytes() for c in module.constants.values()],
+        package.report("k"),
+        package.manifest,
+        program._replace(constants=()),
+        [c.tobytes() for c in program.constants],
+    )
 
 
 def test_flipped_weights_are_found_by_verify(saved: Path, tmp_path: Path) -> None:
     data = bytearray(saved.read_bytes())
     module = open_package(saved).module(KEYS[0])
     large = max((c for c in module.constants.values()), key=lambda c: c.type.elements)
-    at = bytes(data).index(large.data.tobytes())
+    at = bytes(data).rindex(large.data.tobytes())  # the last member; packed.bin may have the same bytes
     data[at + 5] ^= 4
     path = tmp_path / "x.plait"
     path.write_bytes(data)
@@ -250,8 +379,10 @@ def test_flipped_weights_are_found_by_verify(saved: Path, tmp_path: Path) -> Non
 
 def test_changed_plan(saved: Path, tmp_path: Path) -> None:
     path = rewritten(saved, tmp_path / "x.plait", **{f"plans_{KEYS[0]}_ir": b"ir 1\n"})
+    package = open_package(path)
+    assert package.why_no_program(KEYS[0]) == "the plan was changed" and package.program(KEYS[0]) is None
     with pytest.raises(PackageError, match=f"member plans/{KEYS[0]}.ir does not have the hash"):
-        open_package(path)
+        package.module(KEYS[0])
 
 
 def test_missing_member(saved: Path, tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_the_text_of_the_module_does_not_count(path: Path) -> None:
 def test_machines_are_kept_apart(path: Path, field: str) -> None:
     with ProfileDatabase(path) as database:
         database.add(JOB, HERE, OK)
-        assert database.find(JOB, attrs.evolve(HERE, **{field: "other"})) is None
-        assert database.find(JOB, attrs.evolve(HERE)) == OK
+        assert database.find(JOB, HERE._replace(**{field: "other"})) is None
+        assert database.find(JOB, HERE._replace()) == OK
 
 
 @pytest.mark.parametrize("status", ["crashed", "timeout", "failed"])
@@ -240,6 +240,6 @@ def test_this_machine_names_itself_readably() -> None:
     machine = this_machine()
     assert machine == this_machine() and machine.cores >= 1
     assert machine.device_key(3) == f"cpu-{isa_level()}-{machine.kind[:8]}-t3"
-    assert len({machine.kind, attrs.evolve(machine, isa="other").kind, attrs.evolve(machine, caches="other").kind}) == 3
-    assert attrs.evolve(machine, host="other").kind == machine.kind
-    assert attrs.evolve(machine, host="other").instance != machine.instance
+    assert len({machine.kind, machine._replace(isa="other").kind, machine._replace(caches="other").kind}) == 3
+    assert machine._replace(host="other").kind == machine.kind
+    assert machine._replace(host="other").instance != machine.instance
