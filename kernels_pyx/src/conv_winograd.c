@@ -8,8 +8,8 @@
  * Weights are transformed when packed: [position][oc group][ic block][16][tile_b * 16].  The positions stand outermost
  * in phase 2, so v[position] stays in L2 while that position's weights stream past once.
  *
- * tile_block: tiles per block, 0 to choose.  Threads cut rows of tiles, or groups of output channels (then each does
- * phase 1 by itself) where the weights outweigh the image; blocks of tiles are chunks that another thread may take. */
+ * tile_block: tiles per block, 0 to choose.  Threads cut the tiles, or groups of output channels (then each does phase 1
+ * by itself) where the tiles are few; blocks of tiles are chunks that another thread may take. */
 #define CONV_STRIDE_1_ONLY
 #include "chunks.h"
 #include "conv.h"
@@ -21,13 +21,14 @@
     X(S, INT, tile_block) X(S, INT, tile_b)
 KERNEL_ARGS(winograd, WINOGRAD_FIELDS)
 
-enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112, TILES_AHEAD = 2 };
+enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112 };
+enum { TILES_A_THREAD = 14, TILES_AHEAD = 2 };
 
 /* What follows from the arguments; sizes are those of the largest share. */
 struct part {
-    int by_rows; /* threads cut rows of tiles, else groups of output channels */
+    int by_tiles; /* threads cut the tiles of an image, else groups of output channels */
     int64_t positions, ic_blocks, oc_blocks;
-    int64_t tile_rows, tile_columns;
+    int64_t image_tiles, tile_columns;
     int64_t tiles;                  /* per block of tiles */
     int64_t tile_blocks;            /* in a share, at most */
     int64_t v_position, p_position; /* floats between positions of v and p */
@@ -41,15 +42,14 @@ static struct part part_of(const struct winograd *a, int nthreads)
     p.positions = (a->tile_m + 2) * (a->tile_m + 2);
     p.ic_blocks = ceil_div(a->ic, BLOCK);
     p.oc_blocks = ceil_div(a->oc, BLOCK);
-    p.tile_rows = ceil_div(a->oh, a->tile_m);
     p.tile_columns = ceil_div(a->ow, a->tile_m);
+    p.image_tiles = ceil_div(a->oh, a->tile_m) * p.tile_columns;
     int64_t groups = ceil_div(p.oc_blocks, a->tile_b);
-    int heavy_weights = p.tile_rows * p.tile_columns < a->oc;
-    int enough = rows_suffice(p.tile_rows, nthreads) && !(heavy_weights && rows_suffice(groups, nthreads));
-    p.by_rows = cut_rows(a->split, enough);
-    int64_t most_groups = p.by_rows ? groups : ceil_div(groups, nthreads);
+    /* Fewer tiles than this a thread do not fill the registers, and each thread would read all weights for them. */
+    p.by_tiles = cut_rows(a->split, p.image_tiles >= TILES_A_THREAD * nthreads || groups < nthreads);
+    int64_t most_groups = p.by_tiles ? groups : ceil_div(groups, nthreads);
 
-    int64_t total = (p.by_rows ? ceil_div(p.tile_rows, nthreads) : p.tile_rows) * p.tile_columns;
+    int64_t total = p.by_tiles ? ceil_div(p.image_tiles, nthreads) : p.image_tiles;
     int64_t out = min64(p.oc_blocks, most_groups * a->tile_b);
     int64_t tile_bytes = p.positions * (p.ic_blocks + out) * BLOCK * (int64_t)sizeof(float);
     /* Enough tiles to use weights well that come from memory, else as many as stay in cache. */
@@ -201,10 +201,9 @@ INLINE void winograd_blocks(int m, const struct winograd *a, char *const *bases,
     int64_t groups = ceil_div(p.oc_blocks, a->tile_b);
     for (int64_t chunk; (chunk = chunk_take(&c)) >= 0;) {
         int64_t image = chunk / p.tile_blocks;
-        struct range rows = p.by_rows ? share(p.tile_rows, c.owner, nthreads) : (struct range){0, p.tile_rows};
-        int64_t first = rows.begin * p.tile_columns + chunk % p.tile_blocks * p.tiles;
-        int64_t count = min64(p.tiles, rows.end * p.tile_columns - first);
-        p.oc_groups = p.by_rows ? (struct range){0, groups} : share(groups, c.owner, nthreads);
+        struct range tiles = p.by_tiles ? share(p.image_tiles, c.owner, nthreads) : (struct range){0, p.image_tiles};
+        int64_t first = tiles.begin + chunk % p.tile_blocks * p.tiles, count = min64(p.tiles, tiles.end - first);
+        p.oc_groups = p.by_tiles ? (struct range){0, groups} : share(groups, c.owner, nthreads);
         p.blocks = (struct range){p.oc_groups.begin * a->tile_b, min64(p.oc_blocks, p.oc_groups.end * a->tile_b)};
         if (count <= 0 || p.oc_groups.begin == p.oc_groups.end)
             continue;
