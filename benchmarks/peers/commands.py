@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
-
-import attrs
 
 from benchmarks.peers.engines import ENGINES
 from benchmarks.peers.engines.base import ModelFiles
 from benchmarks.peers.plot import plot
 from benchmarks.peers.prepare import prepare, take_tflite, write_network
-from benchmarks.peers.records import Cell, Record, read_records
+from benchmarks.peers.records import Cell, read_records
 from benchmarks.peers.report import markdown
 from benchmarks.peers.runner import Sampling, Session, note
 from benchmarks.peers.summary import summarize
+from benchmarks.support.arguments import assignment, numbers, words
 from benchmarks.support.environments import Environments
 from benchmarks.support.limits import read_limits
-from benchmarks.support.roofline import network_seconds
+from benchmarks.support.results import about, write_results
+from benchmarks.support.roofline import network_us
+from plait.backends.profiling.limits import Limits
 
 NETWORKS = ("resnet50", "mobilenetv2", "mobilenetv3", "squeezenet", "densenet121", "googlenet", "vgg16")
 """The slowest last, so that a budget that is short cuts its rounds."""
@@ -71,50 +69,28 @@ def run(options: argparse.Namespace) -> None:
 def report(options: argparse.Namespace) -> None:
     """Tables, JSON and figure of all that the log has."""
     records = read_records(options.log)
-    cells = dict.fromkeys(record.turn.cell for record in records)
-    results = summarize(records, _floors(list(cells), options))
+    limits = {t: read_limits(options.limits, t) for t in sorted({record.turn.cell.threads for record in records})}
+    results = summarize(records, _floors({record.turn.cell for record in records}, limits, options.folder))
     text = markdown(results)
     print(text, end="")
-    options.results.parent.mkdir(parents=True, exist_ok=True)
-    options.results.with_suffix(".md").write_text(text, encoding="utf-8")
     body = {
-        **_about(records, options),
+        **about("peers/1", limits.values()),
+        "versions": {r.turn.engine: r.figures["version"] for r in records if not r.failure},
         "cells": [c.to_json() for c in results],
         "records": [r.to_json() for r in records],
     }
-    options.results.with_suffix(".json").write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-    try:
-        plot(results, options.results.with_suffix(".png"))
-    except ImportError:
-        note("no figure: matplotlib is not installed")
+    write_results(options.results, text, body, lambda path: plot(results, path))
 
 
-def _floors(cells: Sequence[Cell], options: argparse.Namespace) -> dict[Cell, float | None]:
+def _floors(cells: Set[Cell], limits: Mapping[int, Limits | None], folder: Path) -> dict[Cell, float | None]:
     """The least time of each cell in milliseconds."""
     import plait
 
-    limits = {threads: read_limits(options.limits, threads) for threads in {c.threads for c in cells}}
-    modules = {}
-    for network in {c.network for c in cells if limits[c.threads] is not None}:
-        modules[network] = plait.optimize(plait.load(ModelFiles(options.folder, network).onnx))
+    known_networks = {c.network for c in cells if limits[c.threads] is not None}
+    modules = {name: plait.optimize(plait.load(ModelFiles(folder, name).onnx)) for name in known_networks}
     return {
-        c: network_seconds(modules[c.network], known) * 1e3 if (known := limits[c.threads]) is not None else None
+        c: network_us(modules[c.network], known) / 1e3 if (known := limits[c.threads]) is not None else None
         for c in cells
-    }
-
-
-def _about(records: Sequence[Record], options: argparse.Namespace) -> dict[str, Any]:
-    from plait.backends.profiling.machine import this_machine
-
-    versions = {r.turn.engine: r.figures["version"] for r in records if not r.failure}
-    limits = json.loads(options.limits.read_text(encoding="utf-8")) if options.limits else None
-    machine = attrs.asdict(this_machine(), filter=lambda field, _: field.name in ("model", "isa", "cores", "caches"))
-    return {
-        "schema": "peers/1",
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": machine,
-        "versions": versions,
-        "limits": limits,
     }
 
 
@@ -132,12 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=function)
         command.add_argument("--folder", type=Path, default=Path("build/networks"), help="where model files lie")
     for command in (making, running):
-        command.add_argument("--engines", type=_words, default=list(ENGINES), help="names, separated by commas")
-        command.add_argument("--networks", type=_words, default=list(NETWORKS), help="names, separated by commas")
-        command.add_argument("--threads", type=_numbers, default=[1, 2], help="numbers, separated by commas")
+        command.add_argument("--engines", type=words, default=list(ENGINES), help="names, separated by commas")
+        command.add_argument("--networks", type=words, default=list(NETWORKS), help="names, separated by commas")
+        command.add_argument("--threads", type=numbers, default=[1, 2], help="numbers, separated by commas")
         command.add_argument("--venvs", type=Path, metavar="FOLDER", help="environments to look for engines in")
         command.add_argument(
-            "--python", type=_assignment, action="append", default=[], metavar="ENGINE=PYTHON", help="may be repeated"
+            "--python", type=assignment, action="append", default=[], metavar="ENGINE=PYTHON", help="may be repeated"
         )
     making.add_argument("--image", type=int, default=224, help="height and width of images")
     making.add_argument("--width", type=float, default=1.0, help="factor of the numbers of channels")
@@ -153,18 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--results", type=Path, default=Path("benchmarks/results/peers"), help="files without suffix"
         )
-        command.add_argument("--limits", type=Path, metavar="FILE", help="the machine's limits, for rooflines")
+        command.add_argument(
+            "--limits", type=Path, metavar="FILE", help="what `plait doctor --json` printed (default: what it stored)"
+        )
     return parser
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in _words(text)]
-
-
-def _assignment(text: str) -> tuple[str, Path]:
-    name, _, path = text.partition("=")
-    return name, Path(path)

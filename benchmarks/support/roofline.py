@@ -7,28 +7,28 @@ counts as direct: Winograd convolution may be faster than its roofline.
 
 from __future__ import annotations
 
-from benchmarks.support.limits import Limits
+from plait.backends.profiling.limits import Limits
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant
 
 
-def network_seconds(module: Module, limits: Limits) -> float:
-    """The sum over the layers of an optimised module."""
+def network_us(module: Module, limits: Limits) -> float:
+    """The sum over the layers of an optimised module, in microseconds."""
     constants = sum(c.type.nbytes for c in module.constants.values())
-    return sum(layer_seconds(layer, limits, constants) for layer in module.main)
+    return sum(layer_us(layer, limits, constants) for layer in module.main)
 
 
-def layer_seconds(layer: Layer, limits: Limits, constant_bytes: int = 0) -> float:
-    """The least time of one layer.
+def layer_us(layer: Layer, limits: Limits, constant_bytes: int = 0) -> float:
+    """The least time of one layer in microseconds.
 
     Args:
         constant_bytes: constants of the whole network; those of the layer alone count if they are more.
     """
     weights, read, written = traffic(layer)
-    constants = limits.level(max(constant_bytes, weights))
-    data = limits.level(read + written).seconds(read, written)
-    return max(layer.flops() / limits.gflops / 1e9, constants.seconds(weights, 0) + data)
+    constants = limits.level_for(max(constant_bytes, weights)).time_us(weights, 0)
+    data = limits.level_for(read + written).time_us(read, written)
+    return max(layer.flops() / limits.peak / 1e3, constants + data)
 
 
 def traffic(layer: Layer) -> tuple[int, int, int]:

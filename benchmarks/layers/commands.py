@@ -1,0 +1,94 @@
+"""The command line of the benchmark of layers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.layers.measure import Bench, Row
+from benchmarks.layers.plot import plot
+from benchmarks.layers.report import markdown
+from benchmarks.layers.shapes import PRODUCTS, Shape, distinct, load_networks, movement
+from benchmarks.support.arguments import numbers, words
+from benchmarks.support.environments import Environments
+from benchmarks.support.limits import read_limits
+from benchmarks.support.results import about, write_results
+from benchmarks.support.serving import Server
+from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.limits import Limits
+from plait.backends.profiling.profiler import WorkerProfiler
+from plait.testing import networks
+
+NETWORKS = ("vgg16", "resnet50", "mobilenetv2", "mobilenetv3")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, then print and write the results."""
+    options = _parser().parse_args(arguments)
+    for name in options.networks:
+        if not (options.folder / f"{name}.onnx").exists():
+            networks.save(name, options.folder, options.image, options.width)
+    modules = load_networks(options.networks, options.folder)
+    shapes = sorted(
+        [*distinct(modules), *movement(modules.values(), options.images)],
+        key=lambda shape: PRODUCTS.index(shape.kind) if shape.kind in PRODUCTS else len(PRODUCTS),
+    )
+    if options.kinds:
+        shapes = [shape for shape in shapes if shape.kind in options.kinds]
+    environments = Environments(options.venvs, {"torch": options.torch} if options.torch else {})
+    torch = environments.find("torch", ["torch"])
+    if torch is None:
+        print("oneDNN is left out: no Python here has torch", file=sys.stderr)
+    limits = {threads: read_limits(options.limits, threads) for threads in options.threads}
+    rows = [row for known in limits.items() for row in measure(shapes, *known, torch, options)]
+    report(rows, limits.values(), options.results)
+
+
+def measure(
+    shapes: Sequence[Shape], threads: int, limits: Limits | None, torch: Path | None, options: argparse.Namespace
+) -> Iterable[Row]:
+    """The rows of all shapes on a number of threads."""
+    ours = Server(Path(sys.executable), "benchmarks.layers.ours", threads)
+    onednn = Server(torch, "benchmarks.layers.onednn", threads) if torch else None
+    try:
+        with ProfileDatabase(None) as database:
+            profiler = WorkerProfiler(database)
+            bench = Bench(threads, profiler, ours, onednn, limits, options.rounds, options.seconds).with_call()
+            for done, shape in enumerate(shapes, 1):
+                if (row := bench.row(shape)) is not None:
+                    print(f"{done}/{len(shapes)} t{threads} {shape.text}: {row.ms:.4f} ms", file=sys.stderr, flush=True)
+                    yield row
+    finally:
+        for server in (ours, onednn):
+            if server is not None:
+                server.stop()
+
+
+def report(rows: Sequence[Row], limits: Iterable[Limits | None], results: Path) -> None:
+    """Tables on standard output; tables, JSON and figure in files."""
+    text = markdown(rows)
+    print(text, end="")
+    body = {**about("layers/1", limits), "rows": [row.to_json() for row in rows]}
+    write_results(results, text, body, lambda path: plot(rows, path))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="benchmarks.layers", description="Routines on layers, beside oneDNN.")
+    parser.add_argument("--networks", type=words, default=list(NETWORKS), help="names, separated by commas")
+    parser.add_argument("--folder", type=Path, default=Path("build/networks"), help="where their ONNX files lie")
+    parser.add_argument("--image", type=int, default=224, help="height and width of images of networks to be written")
+    parser.add_argument("--width", type=float, default=1.0, help="factor of the numbers of channels of these")
+    parser.add_argument("--kinds", type=words, default=[], help="only these kinds of layers, separated by commas")
+    parser.add_argument("--images", type=int, default=6, help="number of images for adapts and element-wise layers")
+    parser.add_argument("--threads", type=numbers, default=[1], help="numbers, separated by commas")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.03, help="length of one turn")
+    parser.add_argument("--venvs", type=Path, metavar="FOLDER", help="environments to look for torch in")
+    parser.add_argument("--torch", type=Path, metavar="PYTHON", help="the Python that has torch")
+    parser.add_argument(
+        "--limits", type=Path, metavar="FILE", help="what `plait doctor --json` printed (default: what it stored)"
+    )
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/layers"), help="files without suffix")
+    return parser
