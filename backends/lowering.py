@@ -149,6 +149,17 @@ class Lowering:
         self._of_value[value] = self._new(buffer)
         return True
 
+    def overwrite(self, result: Value, operand: Value) -> bool:
+        """Let a result lie where an operand does, whose last reader is the layer being lowered.
+
+        False if something else may read the operand, or the result has a place already: it gets memory of its own. The
+        last call of the layer may write what it has just read; earlier ones leave the operand as it is.
+        """
+        buffer = self.place(operand).buffer
+        # A view shares its memory with values that have readers of their own.
+        mine = operand.use_count == 1 and buffer.alias is None and buffer.in_arena
+        return mine and self.alias(result, operand)
+
     def call(self, kernel: str, **fields: Field) -> None:
         """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`.
 

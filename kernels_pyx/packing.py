@@ -13,6 +13,7 @@ BLOCK = 16
 GEMM_NCHW_PANEL = 12
 GEMM_NHWC_PANEL = 32
 FC_PANEL = 64
+EXCITE_PANEL = 16
 
 
 def _padded(array: Array, axis: int, multiple: int) -> Array:
@@ -134,6 +135,12 @@ def pack_fc(w: Array) -> Array:
     """[n][k] -> [n panel][k][64]."""
     full = _padded(w, 0, FC_PANEL)
     return _contiguous(full.reshape(-1, FC_PANEL, w.shape[1]).transpose(0, 2, 1))
+
+
+def pack_excite(w: Array) -> Array:
+    """[o][k] -> [o panel][k][16]."""
+    full = _padded(w, 0, EXCITE_PANEL)
+    return _contiguous(full.reshape(-1, EXCITE_PANEL, w.shape[1]).transpose(0, 2, 1))
 
 
 def to_nchw16c(x: Array) -> Array:

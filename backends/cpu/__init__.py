@@ -10,6 +10,7 @@ from plait.backends.cpu import (
     movement,
     normalization,
     pooling,
+    squeeze_excite,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "movement",
     "normalization",
     "pooling",
+    "squeeze_excite",
 ]

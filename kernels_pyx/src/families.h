@@ -8,6 +8,7 @@
     X(dwconv)              \
     X(matmul)              \
     X(pooling)             \
+    X(squeeze_excite)      \
     X(unary)               \
     X(binary)              \
     X(norm)                \

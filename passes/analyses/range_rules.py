@@ -14,6 +14,7 @@ from plait.ir.layers.linear import Matmul
 from plait.ir.layers.normalization import Softmax
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.reduce import Reduce
+from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.types import DType
 from plait.passes.analyses import weighted_ranges as weighted_ranges
 from plait.passes.analyses.activation_ranges import activation_range
@@ -162,6 +163,12 @@ def avg_pool(layer: AvgPool2d, ranges: ValueRanges) -> Interval:
 @range_rule(GlobalAvgPool)
 def global_avg_pool(layer: GlobalAvgPool, ranges: ValueRanges) -> Interval:
     return ranges[layer.x].rounded(SUMMED)
+
+
+@range_rule(SqueezeExcite)
+def squeeze_excite(layer: SqueezeExcite, ranges: ValueRanges) -> Interval:
+    gates = activation_range(layer.gate, anything(layer.x.type))
+    return activation_range(layer.act, fitted((ranges[layer.x] * gates).rounded(), layer.x.type))
 
 
 @range_rule(Reduce)

@@ -23,6 +23,7 @@ from plait.ir.casting import can_cast
 from plait.ir.dtypes import DType
 from plait.ir.layer import Layer
 from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, shape
+from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.registry import known_layers
 from plait.ir.values import Value
 from plait.testing.generation.network import Net
@@ -223,6 +224,19 @@ def _ceil(net: Net, x: Value) -> bool:
 @recipe("global_avg_pool")
 def _global_avg_pool(net: Net) -> Layer:
     return pool.GlobalAvgPool(net.image())
+
+
+@recipe("squeeze_excite")
+def _squeeze_excite(net: Net) -> Layer:
+    x = net.image()
+    channels, few = x.type.shape[1], net.source.integer(1, 3)
+    assert isinstance(channels, int)
+    weights = [net.operand(x.type.dtype, (*shape, 1, 1)) for shape in ((few, channels), (channels, few))]
+    biases = [net.operand(x.type.dtype, (c,)) if net.source.chance(50) else None for c in (few, channels)]
+    gate = net.source.choice(("sigmoid", "hard_sigmoid"))
+    params = tuple(_number(net) for _ in range(KINDS[gate][0]))
+    made = Activation(gate, params)
+    return SqueezeExcite(x, *weights, *biases, reduce_act=_act(net, x), gate=made, act=_act(net, x))
 
 
 # --- normalization ---

@@ -109,11 +109,12 @@ def _random(operand: Operand, rng: np.random.Generator) -> Array:
 
 def make(kind: str, operands: Sequence[Operand | None], **attributes: Any) -> Case:
     """A case; its name and its data follow from what it is."""
-    if isinstance(attributes.get("act"), tuple):
-        from plait.ir.activation import Activation
+    for name in {"act", "gate"} & attributes.keys():
+        if isinstance(attributes[name], tuple):
+            from plait.ir.activation import Activation
 
-        word, *params = attributes["act"]
-        attributes["act"] = Activation(word, tuple(params))
+            word, *params = attributes[name]
+            attributes[name] = Activation(word, tuple(params))
     shown = [_shown(o) for o in operands]
     name = f"{kind}({', '.join(shown)}) {attributes}"
     rng = np.random.default_rng(zlib.crc32(name.encode()))
@@ -339,6 +340,23 @@ def global_avg_pool() -> Iterator[Case]:
         for plane in ((1, 1), (3, 5), (7, 7), (13, 17)):
             yield make("global_avg_pool", [arg(1 + 2 * (i % 2), channels, *plane)])
     yield make("global_avg_pool", [const(1, 3, 4, 5)])
+
+
+def squeeze_excite() -> Iterator[Case]:
+    def gated(n: int, c: int, few: int, h: int, w: int, biases: bool = True, **attributes: Any) -> Case:
+        weights = [const(few, c, 1, 1), const(c, few, 1, 1)]
+        return make(
+            "squeeze_excite", [arg(n, c, h, w), *weights, *([const(few), const(c)] if biases else [])], **attributes
+        )
+
+    for i, c in enumerate(CHANNELS):
+        few, gate = (1, 5, 16, 33)[i % 4], ("sigmoid", ("hard_sigmoid", 0.1, 0.5))[i % 2]
+        for plane in ((1, 1), (2, 1), (7, 7), (3, 5), (14, 9)):
+            yield gated(1 + 2 * (i % 2), c, few, *plane, biases=i % 3 > 0, gate=gate)
+    for act in ACTS:
+        yield gated(1, 24, 8, 5, 6, reduce_act="silu", gate="hard_swish", act=act)
+    yield make("squeeze_excite", [arg(1, 16, 3, 3), const(4, 16, 1, 1), arg(16, 4, 1, 1)])
+    yield make("squeeze_excite", [const(1, 16, 3, 3), const(4, 16, 1, 1), const(16, 4, 1, 1)])
 
 
 def _binary(kind: str) -> Iterator[Case]:
@@ -642,6 +660,7 @@ _OTHERS = {
             max_pool2d,
             avg_pool2d,
             global_avg_pool,
+            squeeze_excite,
             unary,
             softmax,
             scale_shift,

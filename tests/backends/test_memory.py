@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import networks
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,8 +11,12 @@ from hypothesis import strategies as st
 from plait.backends.build import assemble, lower
 from plait.backends.lowering import Buffer, KernelCall, Place, PythonCall, Step
 from plait.backends.memory import ALIGNMENT, assign_offsets, overlaps, set_live_ranges
+from plait.backends.program import Program
+from plait.backends.reference import evaluate
+from plait.ir.text.parser import parse_module
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Value
+from plait.testing.compare import assert_close
 
 STEADY = settings(derandomize=True, deadline=None, max_examples=300)
 
@@ -163,3 +168,42 @@ def test_memory_is_reused() -> None:
     lowered = [lower(networks.tuned(seed), 1) for seed in range(20)]
     together = sum(b.nbytes for lowering in lowered for b in lowering.buffers if b.alias is None and b.in_arena)
     assert sum(assign_offsets(lowering.buffers) for lowering in lowered) < 0.6 * together
+
+
+GATE = """ir 1
+const @r : f32[1x2x1x1] = [1, 2]
+const @e : f32[2x1x1x1] = [1, -2]
+net @main(%x: f32[1x2x4x4] nchw) -> (OUTPUTS) {
+  %a = VALUE
+  %g = squeeze_excite(%a, @r, @e) via cpu/f32/nchw/gate
+  %y = relu(%g) via cpu/f32/nchw/vector
+  OTHER
+}
+"""
+IMAGE = "f32[1x2x4x4] nchw"
+
+
+@pytest.mark.parametrize(
+    "value, outputs, other, overwritten",
+    [
+        ("tanh(%x) via cpu/f32/nchw/vector", ["y"], "", True),
+        ("tanh(%x) via cpu/f32/nchw/vector", ["y", "z"], "%z = relu(%a) via cpu/f32/nchw/vector", False),
+        ("tanh(%x) via cpu/f32/nchw/vector", ["y", "a"], "", False),
+        ("tanh(%x) via cpu/f32/nchw/vector", ["y", "g"], "", False),
+        ("reshape(%x) {shape = [1, 2, 4, 4]} via cpu/any/nchw/view", ["y"], "", False),
+    ],
+    ids=["last reader", "read later", "an output", "the result is an output", "a view of an argument"],
+)
+def test_only_what_nobody_reads_again_is_overwritten(
+    value: str, outputs: list[str], other: str, overwritten: bool
+) -> None:
+    text = GATE.replace("OUTPUTS", ", ".join(f"%{name}: {IMAGE}" for name in outputs))
+    module = parse_module(text.replace("VALUE", value).replace("OTHER", other))
+    lowering = lower(module, 1)
+    operand, result = (next(la.result for la in module.main if la.result.name == name) for name in "ag")
+    assert (lowering.place(operand).buffer is lowering.place(result).buffer.root()) == overwritten
+    x = np.random.default_rng(0).standard_normal((1, 2, 4, 4)).astype(np.float32)
+    kept = x.copy()
+    found = Program(module).run([x])
+    np.testing.assert_array_equal(x, kept)
+    assert_close(dict(zip(outputs, found, strict=True)), evaluate(module, [x]))

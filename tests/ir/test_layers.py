@@ -50,6 +50,11 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         (IMAGE, "{kernel = 3, stride = 2, pad = 1, ceil = true, count_pad = true}"),
     ],
     "global_avg_pool": [(IMAGE, "{}")],
+    "squeeze_excite": [
+        (f"{IMAGE} f32[3x4x1x1] f32[4x3x1x1]", "{}"),
+        (f"{IMAGE} f32[3x4x1x1] f32[4x3x1x1] f32[3] f32[4]", "{gate = hard_sigmoid(0.2, 0.5), act = relu}"),
+        (f"{IMAGE} f32[1x4x1x1] f32[4x1x1x1] - f32[4]", "{reduce_act = silu}"),
+    ],
     "reduce": [
         (IMAGE, "{fn = mean}"),
         (IMAGE, "{fn = max, axes = [-1, 1], keep = false}"),

@@ -22,7 +22,11 @@ HEAD = {"global_avg_pool": 1, "reshape": 1, "fully_connected": 1}
 WANTED: dict[str, tuple[dict[str, int], int, int]] = {
     "resnet50": ({"conv2d": 53, "max_pool2d": 1, **HEAD}, 16, 49),
     "mobilenetv2": ({"conv2d": 52, **HEAD}, 10, 35),
-    "mobilenetv3": ({"conv2d": 62, "mul": 8, "reshape": 1, "global_avg_pool": 9, "fully_connected": 2}, 10, 47),
+    "mobilenetv3": (
+        {"conv2d": 46, "squeeze_excite": 8, "reshape": 1, "global_avg_pool": 1, "fully_connected": 2},
+        10,
+        31,
+    ),
     "googlenet": ({"conv2d": 57, "max_pool2d": 13, "concat": 9, **HEAD}, 0, 57),
     "squeezenet": ({"conv2d": 26, "max_pool2d": 3, "concat": 8, "global_avg_pool": 1, "reshape": 1}, 0, 26),
     "densenet121": ({"conv2d": 120, "scale_shift": 62, "concat": 58, "max_pool2d": 1, "avg_pool2d": 3, **HEAD}, 0, 59),

@@ -1,0 +1,44 @@
+"""Squeeze and excitation: sums of rows, and products of them with small matrices."""
+
+import numpy as np
+import pytest
+import reference as ref
+
+from plait.kernels_pyx import Act, Split, packing
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw16c"])
+@pytest.mark.parametrize("shape", [(1, 16, 7, 7), (2, 40, 14, 9), (3, 5, 1, 2), (1, 17, 28, 1), (2, 3, 15, 31)])
+def test_squeeze(layout, shape, isa):
+    n, c, h, w = shape
+    x = ref.random(shape)
+    lanes = -(-c // 16) * 16 if layout == "nchw16c" else c
+    inputs, fields = {"x": ref.to_layout(x, layout)}, {"n": n, "c": c, "h": h, "w": w}
+    got = ref.run(f"f32_squeeze_{layout}", inputs, n * h * lanes, isa, 1, **fields)
+    for split in Split:
+        again = ref.run(f"f32_squeeze_{layout}", inputs, n * h * lanes, isa, 2, **fields, split=split)
+        assert np.array_equal(got, again, equal_nan=True)
+    ref.assert_close(got.reshape(n, h, lanes)[:, :, :c].transpose(0, 2, 1), x.sum(axis=3, dtype=np.float64))
+
+
+@pytest.mark.parametrize("k, o", [(1, 1), (3, 16), (16, 17), (40, 10), (127, 64), (24, 100)])
+@pytest.mark.parametrize("rows", [1, 2, 7])
+@pytest.mark.parametrize("act", [Act.RELU, Act.HARD_SIGMOID])
+@pytest.mark.parametrize("bias", [False, True])
+def test_excite(k, o, rows, act, bias, isa):
+    n, x_row = 2, k + 5
+    x, w, b = ref.random((n, rows, x_row), 1), ref.random_filters((o, k), 2), ref.random((o,), 3)
+    x[:, :, k:] = np.nan  # lanes that no sum may read
+    inputs = {
+        "x": x,
+        "w": packing.pack_excite(w),
+        "bias": packing.pack_channels(b, packing.EXCITE_PANEL) if bias else None,
+    }
+    fields = {"n": n, "rows": rows, "x_row": x_row, "k": k, "o": o, "scale": 0.25, "act": act}
+    size = -(-o // 16) * 16
+    got = ref.run("f32_excite", inputs, n * size, isa, 1, **fields, act_a=0.2, act_b=0.5)
+    again = ref.run("f32_excite", inputs, n * size, isa, 2, **fields, act_a=0.2, act_b=0.5)
+    assert np.array_equal(got, again)
+    means = 0.25 * x[:, :, :k].sum(axis=1, dtype=np.float64)
+    want = ref.activate(means @ w.T.astype(np.float64) + (b if bias else 0), act, 0.2, 0.5)
+    ref.assert_close(got.reshape(n, size)[:, :o], want)
