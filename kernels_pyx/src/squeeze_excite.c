@@ -12,22 +12,29 @@
     SPLIT_FIELD(X, S)
 KERNEL_ARGS(squeeze, SQUEEZE_FIELDS)
 
-/* Sums of `count` pixels, `step` floats apart, of `channels` side by side. */
+/* The sum of `count` pixels, `step` floats apart; always in this order, so that it does not matter which lane a channel
+ * has. */
+INLINE vf sum_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
+{
+    vf s0 = vzero(), s1 = vzero();
+    int64_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+        s0 += vload_part(x + i * step, lanes);
+        s1 += vload_part(x + (i + 1) * step, lanes);
+    }
+    if (i < count)
+        s0 += vload_part(x + i * step, lanes);
+    return s0 + s1;
+}
+
+/* The same of `channels` side by side. */
 static void sum_pixels(const float *x, int64_t count, int64_t step, int64_t channels, float *y)
 {
-    for (int64_t c = 0; c < channels; c += VF) {
-        int64_t lanes = min64(VF, channels - c), i = 0;
-        vf s0 = vzero(), s1 = vzero();
-        if (lanes == VF) {
-            for (; i + 2 <= count; i += 2) {
-                s0 += vload(x + i * step + c);
-                s1 += vload(x + (i + 1) * step + c);
-            }
-        }
-        for (; i < count; i++)
-            s0 += vload_part(x + i * step + c, lanes);
-        vstore_part(y + c, s0 + s1, lanes);
-    }
+    int64_t c = 0;
+    for (; c + VF <= channels; c += VF)
+        vstore(y + c, sum_vector(x + c, count, step, VF));
+    if (c < channels)
+        vstore_part(y + c, sum_vector(x + c, count, step, channels - c), channels - c);
 }
 
 static void squeeze_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
