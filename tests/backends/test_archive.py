@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plait.backends.archive import PAGE, ArchiveError, read_archive, write_archive
+from plait.backends.archive import HUGE, PAGE, ArchiveError, read_archive, write_archive
 
 MEMBERS = {
     "a.txt": [b"hello"],
@@ -73,6 +73,16 @@ def test_long_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / "x.zip").write_bytes(change)
         with pytest.raises(ArchiveError, match="its directory is damaged"):
             read_archive(str(tmp_path / "x.zip"))
+
+
+def test_members_longer_than_a_huge_page() -> None:
+    rng, file = np.random.default_rng(0), io.BytesIO()
+    pieces = [rng.integers(0, 256, n, np.uint8) for n in (HUGE - 9000, 5, 3 * HUGE, 0, HUGE + 77)]
+    write_archive(file, {"a": pieces[:1], "b": pieces})
+    with zipfile.ZipFile(file) as archive:
+        assert archive.testzip() is None
+        assert archive.read("a") == pieces[0].tobytes()
+        assert archive.read("b") == b"".join(p.tobytes() for p in pieces)
 
 
 def test_a_long_member_lies_on_a_page_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
