@@ -16,7 +16,8 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     counts = sorted({row.threads for row in rows})
-    figure = Figure(figsize=(9 * len(counts), 13), layout="constrained")
+    most = max(sum(row.shape.kind in PRODUCTS[:2] and row.threads == threads for row in rows) for threads in counts)
+    figure = Figure(figsize=(max(9, 0.13 * most) * len(counts), 13), layout="constrained")
     grid = figure.subplots(3, len(counts), squeeze=False)
     for column, threads in enumerate(counts):
         some = [row for row in rows if row.threads == threads]
@@ -28,6 +29,7 @@ def plot(rows: Sequence[Row], path: Path) -> None:
         top.plot([i for i, _ in theirs], [share for _, share in theirs], "x", label="oneDNN")
         top.set(title=f"threads: {threads}", ylabel="share of FMA peak (as direct convolution)")
         top.axhline(1, color="black", linewidth=0.8)
+        top.set_xticks([])
         top.legend()
         ratios = [(i, row.ratio) for i, row in enumerate(products) if row.ratio]
         middle.bar([i for i, _ in ratios], [ratio for _, ratio in ratios], 0.8)

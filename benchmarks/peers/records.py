@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,16 @@ def read_records(path: Path) -> list[Record]:
     return [Record.from_json(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Make a file of these records alone."""
+    path.write_text("".join(_line(record) for record in records), encoding="utf-8")
+
+
 def append_record(path: Path, record: Record) -> None:
+    """Add a record to a file, at once, so that an interruption loses none."""
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record.to_json()) + "\n")
+        file.write(_line(record))
+
+
+def _line(record: Record) -> str:
+    return json.dumps(record.to_json()) + "\n"

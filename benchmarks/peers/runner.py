@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.peers.engines import ENGINES
 from benchmarks.peers.engines.base import ModelFiles
-from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records
+from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records, write_records
 from benchmarks.peers.worker import MARK
 from benchmarks.support.environments import command, environment
 from plait.testing.compare import relative_error
@@ -56,11 +56,12 @@ class Session:
     def run(self, budget_s: float | None, say: Say) -> list[Record]:
         """Take the turns that the log does not have yet, until the budget is spent; all records of the log.
 
-        An engine that failed on a cell is not tried there again.
+        An engine that fails on a cell is not tried there again, but by the next call it is.
         """
-        records = read_records(self.log)
+        records = [record for record in read_records(self.log) if not record.failure]
+        write_records(self.log, records)
         taken = {record.turn for record in records}
-        failed = {(record.turn.cell, record.turn.engine) for record in records if record.failure}
+        failed: set[tuple[Cell, str]] = set()
         begin = time.monotonic()
         for turn in self.turns():
             if turn in taken or (turn.cell, turn.engine) in failed:

@@ -9,19 +9,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from plait.backends.profiling.limits import Limits
 from plait.backends.profiling.machine import this_machine
 
 
 def about(schema: str, limits: Iterable[Limits | None]) -> dict[str, Any]:
     """The head of a file of results: what it is, when and where it was made, and what the machine can do."""
-    fields = ("model", "isa", "cores", "caches")
+    machine = this_machine()
     return {
         "schema": schema,
         "date": time.strftime("%Y-%m-%d"),
-        "machine": attrs.asdict(this_machine(), filter=lambda field, _: field.name in fields),
+        "machine": {name: getattr(machine, name) for name in ("model", "isa", "cores", "caches")},
         "limits": [one.to_json() for one in limits if one is not None],
     }
 

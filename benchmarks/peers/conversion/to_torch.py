@@ -65,7 +65,7 @@ def _module(node: Node, graph: Graph) -> Any:
         case "Relu":
             return nn.ReLU()
         case "Clip":
-            low, high = (float(graph.weights[name]) for name in node.inputs[1:])
+            low, high = (float(graph.weights[name].item()) for name in node.inputs[1:])
             return nn.ReLU6() if (low, high) == (0, 6) else nn.Hardtanh(low, high)
         case "HardSwish":
             return nn.Hardswish()

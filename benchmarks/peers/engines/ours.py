@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from benchmarks.peers.engines.base import Engine, ModelFiles, Run, package
 
@@ -13,7 +14,7 @@ class Plait(Engine):
     """A package, tuned on this machine before; stored measurements are used again."""
 
     name = "plait"
-    packages = ("plait.tuning.open", "plait.backends.cpu", "plait.backends.reference.routines")
+    packages: ClassVar[tuple[str, ...]] = ("plait.tuning.open",)
     is_peer = False
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
@@ -26,16 +27,14 @@ class Plait(Engine):
             package("plait").tune(files.onnx, threads=t).save(files.path(".plait"))
 
     def load(self, files: ModelFiles, threads: int) -> Run:
-        plait = package("plait")
         with warnings.catch_warnings():
-            warnings.simplefilter("error", plait.PlaitWarning)  # another plan than the one to be timed
-            runner: Run = plait.open(self.model_files(files, threads)[0], threads=threads, strict=True)
+            warnings.simplefilter("error")  # another plan than the one to be timed, or one that must be lowered anew
+            runner: Run = package("plait").open(self.model_files(files, threads)[0], threads=threads, strict=True)
         return runner
 
     def facts(self, files: ModelFiles, threads: int) -> dict[str, float]:
         tuned = package("plait.backends.package").open_package(files.path(".plait"))
-        key = package("plait.backends.profiling.machine").this_machine().device_key(threads)
-        report = tuned.report(key)
+        report = tuned.report(next(key for key in tuned.plans if key.endswith(f"-t{threads}")))
         return {"predicted_ms": report["predicted_us"] / 1e3, "adapts": report["adapts"]}
 
 
@@ -43,6 +42,7 @@ class PlaitSingleLayout(Plait):
     """What tuning gains over one layout wherever it can be had."""
 
     name = "plait-single-layout"
+    packages = ("plait.tuning.fallbacks", "plait.backends.cpu", "plait.backends.reference.routines")
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return (files.path(f".single.t{threads}.ir"),)
