@@ -153,28 +153,33 @@ def isa_level():
     return list(_levels)[-1]
 
 
-def kernel_names():
-    """The names of all kernels, sorted."""
-    return sorted(_levels["baseline"])
+def kernel_names(isa=None):
+    """The names of the kernels of level `isa` (default: the highest), sorted. Levels differ in their blocked layouts."""
+    return sorted(_kernels(isa))
+
+
+def _kernels(isa):
+    level = isa_level() if isa is None else isa
+    if level not in _levels:
+        raise ValueError(f"ISA level {level!r} is not available here; available: {', '.join(_levels)}")
+    return _levels[level]
 
 
 def lookup(name, isa=None):
     """The kernel `name` of level `isa` (default: the highest)."""
-    level = isa_level() if isa is None else isa
-    if level not in _levels:
-        raise ValueError(f"ISA level {level!r} is not available here; available: {', '.join(_levels)}")
+    kernels = _kernels(isa)
     try:
-        return _levels[level][name]
+        return kernels[name]
     except KeyError:
-        raise ValueError(f"no kernel named {name!r}; known: {', '.join(kernel_names())}") from None
+        raise ValueError(f"no kernel named {name!r}; known: {', '.join(sorted(kernels))}") from None
 
 
-def kernel_fields(name):
+def kernel_fields(name, isa=None):
     """The argument fields of a kernel: a list of (field, "ref" | "int" | "float" | "option").
 
     An option is an int that may be left out, and is 0 then.
     """
-    return list(lookup(name).fields)
+    return list(lookup(name, isa).fields)
 
 
 def version_hash():

@@ -1,7 +1,7 @@
 """Weights in the order the kernels read them.  All take logical arrays (OIHW filters) and return float32 arrays.
 
 Blocks and panels are filled up with zeros, so kernels read whole vectors; biases that a kernel reads in whole blocks go
-through `pack_channels`.
+through `pack_channels`.  `block`: channels in a block of the layout, 16 for nchw16c.
 """
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-BLOCK = 16
 GEMM_NCHW_PANEL = 12
 GEMM_NHWC_PANEL = 32
 FC_PANEL = 64
@@ -27,8 +26,8 @@ def _contiguous(array: Array) -> Array:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def pack_channels(values: Array, multiple: int = BLOCK) -> Array:
-    """[c] -> [c rounded up]: biases, scales and shifts for NCHW16c kernels."""
+def pack_channels(values: Array, multiple: int) -> Array:
+    """[c] -> [c rounded up]: biases, scales and shifts for kernels that read whole blocks or panels."""
     return _contiguous(_padded(values, 0, multiple))
 
 
@@ -48,24 +47,24 @@ def pack_conv_gemm_nhwc(w: Array, groups: int = 1) -> Array:
     return _contiguous(panels.transpose(0, 1, 3, 2))
 
 
-def pack_conv_nchw16c(w: Array, tile_b: int, groups: int = 1) -> Array:
-    """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][16][tile_b * 16]."""
+def pack_conv_blocked(w: Array, tile_b: int, block: int, groups: int = 1) -> Array:
+    """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][block][tile_b * block]."""
     oc, ic, kh, kw = w.shape
-    full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * BLOCK), 2, BLOCK)
-    split = full.reshape(groups, -1, tile_b * BLOCK, full.shape[2] // BLOCK, BLOCK, kh, kw)
+    full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * block), 2, block)
+    split = full.reshape(groups, -1, tile_b * block, full.shape[2] // block, block, kh, kw)
     return _contiguous(split.transpose(0, 1, 3, 5, 6, 4, 2))
 
 
-def pack_conv_stem_nchw(w: Array, tile_b: int) -> Array:
-    """[oc][ic][kh][kw] -> [oc group][ic][kh][kw][tile_b * 16]."""
-    full = _padded(w, 0, tile_b * BLOCK)
-    return _contiguous(full.reshape(-1, tile_b * BLOCK, *w.shape[1:]).transpose(0, 2, 3, 4, 1))
+def pack_conv_stem_nchw(w: Array, tile_b: int, block: int) -> Array:
+    """[oc][ic][kh][kw] -> [oc group][ic][kh][kw][tile_b * block]."""
+    full = _padded(w, 0, tile_b * block)
+    return _contiguous(full.reshape(-1, tile_b * block, *w.shape[1:]).transpose(0, 2, 3, 4, 1))
 
 
-def pack_conv_stem_nhwc(w: Array, tile_b: int) -> Array:
-    """[oc][ic][kh][kw] -> [oc group][kh][kw][ic][tile_b * 16]."""
-    full = _padded(w, 0, tile_b * BLOCK)
-    return _contiguous(full.reshape(-1, tile_b * BLOCK, *w.shape[1:]).transpose(0, 3, 4, 2, 1))
+def pack_conv_stem_nhwc(w: Array, tile_b: int, block: int) -> Array:
+    """[oc][ic][kh][kw] -> [oc group][kh][kw][ic][tile_b * block]."""
+    full = _padded(w, 0, tile_b * block)
+    return _contiguous(full.reshape(-1, tile_b * block, *w.shape[1:]).transpose(0, 3, 4, 2, 1))
 
 
 # The filters' side of F(m, 3): G, with src/winograd.h's B and A.
@@ -96,8 +95,8 @@ _WINOGRAD_FILTER = {
 }
 
 
-def pack_winograd(w: Array, tile_m: int, tile_b: int) -> Array:
-    """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][16][tile_b * 16].
+def pack_winograd(w: Array, tile_m: int, tile_b: int, block: int) -> Array:
+    """[oc][ic][3][3] -> G w G^T as [(m + 2)^2][oc group][ic block][block][tile_b * block].
 
     G w G^T is one product of the Kronecker square of G with the filters as columns, in float64, a group of output
     channels at a time, so that temporaries stay small.
@@ -105,14 +104,14 @@ def pack_winograd(w: Array, tile_m: int, tile_b: int) -> Array:
     oc, ic = w.shape[:2]
     g = _WINOGRAD_FILTER[tile_m]
     square = np.kron(g, g)
-    group, ic_blocks = tile_b * BLOCK, -(-ic // BLOCK)
-    packed = np.zeros((len(square), -(-oc // group), ic_blocks * BLOCK, group), np.float32)
+    group, ic_blocks = tile_b * block, -(-ic // block)
+    packed = np.zeros((len(square), -(-oc // group), ic_blocks * block, group), np.float32)
     for first in range(0, oc, group):
         part = w[first : first + group]
         filters = part.reshape(len(part), ic, 9).transpose(2, 1, 0).astype(np.float64)
         products = square @ filters.reshape(9, -1)
         packed[:, first // group, :ic, : len(part)] = products.reshape(len(square), ic, len(part))
-    return packed.reshape(len(square), -1, ic_blocks, BLOCK, group)
+    return packed.reshape(len(square), -1, ic_blocks, block, group)
 
 
 def pack_dwconv_nchw(w: Array) -> Array:
@@ -125,10 +124,10 @@ def pack_dwconv_nhwc(w: Array) -> Array:
     return _contiguous(w[:, 0].transpose(1, 2, 0))
 
 
-def pack_dwconv_nchw16c(w: Array) -> Array:
-    """[c][1][kh][kw] -> [c block][kh][kw][16]."""
-    full = _padded(w[:, 0], 0, BLOCK)
-    return _contiguous(full.reshape(-1, BLOCK, *w.shape[2:]).transpose(0, 2, 3, 1))
+def pack_dwconv_blocked(w: Array, block: int) -> Array:
+    """[c][1][kh][kw] -> [c block][kh][kw][block]."""
+    full = _padded(w[:, 0], 0, block)
+    return _contiguous(full.reshape(-1, block, *w.shape[2:]).transpose(0, 2, 3, 1))
 
 
 def pack_fc(w: Array) -> Array:
@@ -141,16 +140,3 @@ def pack_excite(w: Array) -> Array:
     """[o][k] -> [o panel][k][16]."""
     full = _padded(w, 0, EXCITE_PANEL)
     return _contiguous(full.reshape(-1, EXCITE_PANEL, w.shape[1]).transpose(0, 2, 1))
-
-
-def to_nchw16c(x: Array) -> Array:
-    """NCHW -> [n][c block][h][w][16], lanes beyond the last channel zero."""
-    full = _padded(x, 1, BLOCK)
-    n, c, h, w = full.shape
-    return _contiguous(full.reshape(n, c // BLOCK, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
-
-
-def from_nchw16c(x: Array, channels: int) -> Array:
-    """[n][c block][h][w][16] -> NCHW."""
-    n, blocks, h, w, _ = x.shape
-    return _contiguous(x.transpose(0, 1, 4, 2, 3).reshape(n, blocks * BLOCK, h, w)[:, :channels])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +17,19 @@ from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD
 from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
-from plait.kernels_pyx import Act
+from plait.kernels_pyx import Act, kernel_names
 from plait.kernels_pyx.packing import pack_channels
 
-LAYOUTS = ("nchw", "nhwc", "nchw16c")
-BLOCK = 16
-"""Channels in a block of `nchw16c`."""
+
+def _blocked_layouts() -> dict[str, int]:
+    """Blocked layouts that the highest usable ISA level has kernels for, and their channels in a block."""
+    found = [re.fullmatch(r"f32_conv_(nchw(\d+)c)", name) for name in kernel_names()]
+    return {m[1]: int(m[2]) for m in sorted((m for m in found if m), key=lambda m: -int(m[2]))}
+
+
+BLOCKED = _blocked_layouts()
+"""Channels in a block, by layout: `nchw16c`, which every ISA level has, and that of one vector where it is shorter."""
+LAYOUTS = ("nchw", "nhwc", *BLOCKED)
 _DATA = frozenset({"x", "xs", "residual"})
 """Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 
@@ -105,6 +113,11 @@ def image_fields(type: Type) -> dict[str, int]:
     return dict(zip("nchw", image(type), strict=True))
 
 
+def channel_block(layout: str) -> int:
+    """Channels in a block of a layout; 1 where channels do not lie in blocks."""
+    return BLOCKED.get(layout, 1)
+
+
 def flat_rows(type: Type, layout: str) -> dict[str, int]:
     """Fields `outer`, `rows`, `row` of element-wise kernels: how threads divide the elements of a tensor in this
     layout."""
@@ -114,9 +127,8 @@ def flat_rows(type: Type, layout: str) -> dict[str, int]:
     n, c, h, w = image(type)
     if layout == "nhwc":
         return {"outer": n, "rows": h, "row": w * c}
-    if layout == "nchw16c":
-        return {"outer": n * -(-c // BLOCK), "rows": h, "row": w * BLOCK}
-    return {"outer": n * c, "rows": h, "row": w}
+    block = channel_block(layout)
+    return {"outer": n * -(-c // block), "rows": h, "row": w * block}
 
 
 def data(value: Value | None, what: str) -> Array:
@@ -130,7 +142,7 @@ def channel_constant(lowering: Lowering, value: Value | None, layout: str) -> Pl
     if value is None:
         return None
     values = data(value, "a channel vector").reshape(-1).astype(np.float32)
-    return lowering.constant(pack_channels(values) if layout == "nchw16c" else values)
+    return lowering.constant(pack_channels(values, channel_block(layout)))
 
 
 def refuse_unless_constant(*names: str) -> Refusal:
@@ -147,9 +159,10 @@ def refuse_unless_constant(*names: str) -> Refusal:
 
 
 __all__ = [
-    "BLOCK",
+    "BLOCKED",
     "LAYOUTS",
     "act_fields",
+    "channel_block",
     "channel_constant",
     "cpu",
     "data",

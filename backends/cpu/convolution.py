@@ -1,11 +1,19 @@
-"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct and Winograd on nchw16c, and the stem from
-plain images."""
+"""Convolution routines: naive, im2col with blocked GEMM (nchw, nhwc), direct and Winograd on blocks of channels, and
+the stem from plain images."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import BLOCK, act_fields, channel_constant, cpu, data, image, refuse_unless_constant
+from plait.backends.cpu.common import (
+    BLOCKED,
+    act_fields,
+    channel_constant,
+    cpu,
+    data,
+    image,
+    refuse_unless_constant,
+)
 from plait.backends.lowering import Lowering
 from plait.backends.routine import Formats, format_in
 from plait.ir.layer import Layer
@@ -13,6 +21,7 @@ from plait.ir.layers.conv import Conv2d
 from plait.ir.layout import Format
 from plait.kernels_pyx import packing
 
+_STEM_CHANNELS = 16
 _constant_weights = refuse_unless_constant("weight", "bias")
 
 
@@ -81,43 +90,54 @@ def tile(variant: str) -> tuple[int, int]:
     return int(width), int(blocks)
 
 
-def tiles(conv: Conv2d) -> list[str]:
+def tiles(layout: str) -> Any:
     """Register tiles worth measuring: one, two or four output blocks at a time; the kernel fits the width to the
     row."""
-    blocks = -(-image(conv.result.type)[1] // BLOCK)
-    return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
+
+    def variants(conv: Conv2d) -> list[str]:
+        blocks = -(-image(conv.result.type)[1] // BLOCKED[layout])
+        return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
+
+    return variants
 
 
-def _direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
-    width, blocks = tile(variant)
-    packed = packing.pack_conv_nchw16c(data(conv.weight, "weight"), blocks, conv.groups)
-    lowering.call(
-        "f32_conv_nchw16c",
-        **geometry(conv),
-        **operands(conv, lowering, packed, "nchw16c"),
-        groups=conv.groups,
-        tile_w=width,
-        tile_b=blocks,
-    )
+def _direct(layout: str) -> Any:
+    def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+        width, blocks = tile(variant)
+        packed = packing.pack_conv_blocked(data(conv.weight, "weight"), blocks, BLOCKED[layout], conv.groups)
+        lowering.call(
+            f"f32_conv_{layout}",
+            **geometry(conv),
+            **operands(conv, lowering, packed, layout),
+            groups=conv.groups,
+            tile_w=width,
+            tile_b=blocks,
+        )
+
+    lower.__qualname__ = "_direct"
+    return lower
 
 
-def _refuse_direct(conv: Layer) -> str | None:
-    assert isinstance(conv, Conv2d)
-    if conv.groups > 1:
-        o, per_group = conv.weight.type.static_shape[:2]
-        if per_group % BLOCK or (o // conv.groups) % BLOCK:
-            return f"groups of {per_group} to {o // conv.groups} channels are not whole blocks of {BLOCK}"
-    return _constant_weights(conv)
+def _refuse_direct(layout: str) -> Any:
+    def refuse(conv: Conv2d) -> str | None:
+        block = BLOCKED[layout]
+        if conv.groups > 1:
+            o, per_group = conv.weight.type.static_shape[:2]
+            if per_group % block or (o // conv.groups) % block:
+                return f"groups of {per_group} to {o // conv.groups} channels are not whole blocks of {block}"
+        return _constant_weights(conv)
+
+    return refuse
 
 
-def _winograd(m: int) -> Any:
+def _winograd(layout: str, m: int) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         _, blocks = tile(variant)
-        packed = packing.pack_winograd(data(conv.weight, "weight"), m, blocks)
+        packed = packing.pack_winograd(data(conv.weight, "weight"), m, blocks, BLOCKED[layout])
         lowering.call(
-            "f32_conv_winograd_nchw16c",
+            f"f32_conv_winograd_{layout}",
             **geometry(conv),
-            **operands(conv, lowering, packed, "nchw16c"),
+            **operands(conv, lowering, packed, layout),
             tile_m=m,
             tile_block=0,
             tile_b=blocks,
@@ -136,16 +156,16 @@ def _refuse_winograd(conv: Layer) -> str | None:
     return _constant_weights(conv)
 
 
-def _stem(source: str) -> Any:
+def _stem(source: str, layout: str) -> Any:
     pack = packing.pack_conv_stem_nchw if source == "nchw" else packing.pack_conv_stem_nhwc
 
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         width, blocks = tile(variant)
-        packed = pack(data(conv.weight, "weight"), blocks)
+        packed = pack(data(conv.weight, "weight"), blocks, BLOCKED[layout])
         lowering.call(
-            f"f32_conv_stem_{source}_nchw16c",
+            f"f32_conv_stem_{source}_{layout}",
             **geometry(conv),
-            **operands(conv, lowering, packed, "nchw16c"),
+            **operands(conv, lowering, packed, layout),
             groups=1,
             tile_w=width,
             tile_b=blocks,
@@ -155,11 +175,11 @@ def _stem(source: str) -> Any:
     return lower
 
 
-def _stem_formats(source: str) -> Formats:
+def _stem_formats(source: str, layout: str) -> Formats:
     def formats(conv: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
         assert isinstance(conv, Conv2d)
-        inputs = [format_in(conv.x, source)] + ([] if conv.residual is None else [format_in(conv.residual, "nchw16c")])
-        return tuple(inputs), (format_in(conv.result, "nchw16c"),)
+        inputs = [format_in(conv.x, source)] + ([] if conv.residual is None else [format_in(conv.residual, layout)])
+        return tuple(inputs), (format_in(conv.result, layout),)
 
     return formats
 
@@ -168,8 +188,8 @@ def _refuse_stem(conv: Layer) -> str | None:
     assert isinstance(conv, Conv2d)
     if conv.groups > 1:
         return "groups are not supported"
-    if image(conv.x.type)[1] > BLOCK:
-        return f"more than {BLOCK} input channels: convert the layout instead"
+    if image(conv.x.type)[1] > _STEM_CHANNELS:
+        return f"more than {_STEM_CHANNELS} input channels: convert the layout instead"
     if conv.residual is conv.x:
         return "x and the residual are one value, which has one format"
     return _constant_weights(conv)
@@ -185,33 +205,34 @@ cpu(
     summary="im2col into packed panels, blocked GEMM; weights x pixels",
 )
 cpu("conv2d", "nhwc", "gemm", _gemm_nhwc, refuse=_constant_weights, summary="im2col, blocked GEMM; pixels x weights")
-cpu(
-    "conv2d",
-    "nchw16c",
-    "direct",
-    _direct,
-    refuse=_refuse_direct,
-    variants=tiles,
-    summary="direct, register tiles of pixels x blocks",
-)
-for _m in (2, 4, 6):
+for _layout in BLOCKED:
     cpu(
         "conv2d",
-        "nchw16c",
-        f"winograd_f{_m}",
-        _winograd(_m),
-        refuse=_refuse_winograd,
-        variants=tiles,
-        summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
+        _layout,
+        "direct",
+        _direct(_layout),
+        refuse=_refuse_direct(_layout),
+        variants=tiles(_layout),
+        summary="direct, register tiles of pixels x blocks",
     )
-for _source in ("nchw", "nhwc"):
-    cpu(
-        "conv2d",
-        "nchw16c",
-        f"stem_{_source}",
-        _stem(_source),
-        refuse=_refuse_stem,
-        formats=_stem_formats(_source),
-        variants=tiles,
-        summary=f"direct from few channels in {_source}",
-    )
+    for _m in (2, 4, 6):
+        cpu(
+            "conv2d",
+            _layout,
+            f"winograd_f{_m}",
+            _winograd(_layout, _m),
+            refuse=_refuse_winograd,
+            variants=tiles(_layout),
+            summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
+        )
+    for _source in ("nchw", "nhwc"):
+        cpu(
+            "conv2d",
+            _layout,
+            f"stem_{_source}",
+            _stem(_source, _layout),
+            refuse=_refuse_stem,
+            formats=_stem_formats(_source, _layout),
+            variants=tiles(_layout),
+            summary=f"direct from few channels in {_source}",
+        )

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import LAYOUTS, cpu, data, refuse_unless_constant
+from plait.backends.cpu.common import BLOCKED, LAYOUTS, cpu, data, refuse_unless_constant
 from plait.backends.cpu.convolution import geometry, operands
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d
+from plait.ir.values import Array
 from plait.kernels_pyx import packing
 
-_PACK = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc, "nchw16c": packing.pack_dwconv_nchw16c}
+_PLAIN_PACK = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc}
+
+
+def _pack(layout: str, weight: Array) -> Array:
+    if layout in BLOCKED:
+        return packing.pack_dwconv_blocked(weight, BLOCKED[layout])
+    return _PLAIN_PACK[layout](weight)
 
 
 def _refuse(conv: Layer) -> str | None:
@@ -23,7 +30,7 @@ def _refuse(conv: Layer) -> str | None:
 
 def _depthwise(layout: str) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
-        packed = _PACK[layout](data(conv.weight, "weight"))
+        packed = _pack(layout, data(conv.weight, "weight"))
         lowering.call(f"f32_dwconv_{layout}", **geometry(conv), **operands(conv, lowering, packed, layout))
 
     lower.__qualname__ = "depthwise"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import BLOCK, LAYOUTS, act_fields, cpu, flat_rows, image
+from plait.backends.cpu.common import LAYOUTS, act_fields, channel_block, cpu, flat_rows, image
 from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
@@ -79,7 +79,7 @@ def _refuse_binary(layout: str) -> Any:
         kinds = {operand_kind(v, result) for v in (layer.a, layer.b)}
         if "same" not in kinds:
             kinds.add("strided")
-        if layout in ("nhwc", "nchw16c"):
+        if layout != "nchw":
             if result.rank != 4:
                 return f"the result has {result.rank} dimensions, so there is no {layout}"
             if "strided" in kinds:
@@ -120,7 +120,8 @@ def _binary(layout: str) -> Any:
         elif kind == "channel":
             n, c, h, w = image(result)
             # How far apart the numbers of two images lie; 0: all images share them.
-            per_image = -(-c // BLOCK) * BLOCK if layout == "nchw16c" else c
+            block = channel_block(layout)
+            per_image = -(-c // block) * block
             shared = (b.type.elements == c and n > 1) or n == 1
             lowering.call(
                 f"f32_binary_channel_{layout}",
@@ -151,10 +152,11 @@ def _binary(layout: str) -> Any:
 
 
 def _channels(value: Value, lowering: Lowering, layout: str, channels: int) -> Place:
-    if isinstance(value, Constant) and layout == "nchw16c" and channels % BLOCK:
+    block = channel_block(layout)
+    if isinstance(value, Constant) and channels % block:
         # Each image's numbers are filled up to whole blocks.
         rows = value.data.reshape(-1, channels)
-        return lowering.constant(np.stack([pack_channels(row) for row in rows]))
+        return lowering.constant(np.stack([pack_channels(row, block) for row in rows]))
     return lowering.place(value)
 
 
@@ -173,7 +175,7 @@ def _steps(name: str, value: Value, result: Type) -> dict[str, int]:
     return {f"{name}_step{i}": s for i, s in enumerate(steps)}
 
 
-for _layout in (*LAYOUTS,):
+for _layout in LAYOUTS:
     for _name, _spec in known_layers().items():
         if issubclass(_spec.cls, ActivationLayer):
             cpu(_name, _layout, "vector", _activation(_layout), summary="vectorised, any shape")

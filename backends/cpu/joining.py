@@ -1,7 +1,7 @@
 """Concatenations and splits: by copies, or by letting the parts lie where they belong in the whole.
 
 A part can lie in the whole if its elements are one stretch of it: where nothing outside the axis is larger than 1, and
-for `nchw16c` where it starts at a whole block. (Its last block may have lanes of the next part for padding; that one
+for blocked layouts where it starts at a whole block. (Its last block may have lanes of the next part for padding; that one
 is copied in later, as it starts within a block.) Which parts do lie there is decided for all layers of a function
 together, see `plait.backends.aliasing`; the others are copied.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from plait.backends.aliasing import Alias
-from plait.backends.cpu.common import BLOCK, LAYOUTS, cpu, image
+from plait.backends.cpu.common import BLOCKED, LAYOUTS, cpu, image
 from plait.backends.cpu.movement import copy, refuse_small_elements, shifted
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
@@ -97,8 +97,8 @@ def _strided(layout: str, in_place: bool) -> Any:
 # --- blocks of channels ---
 
 
-def _starts_whole_block(layer: Join, first: int) -> bool:
-    return image(_whole(layer).type)[0] == 1 and first % BLOCK == 0
+def _starts_whole_block(layer: Join, layout: str, first: int) -> bool:
+    return image(_whole(layer).type)[0] == 1 and first % BLOCKED[layout] == 0
 
 
 def _block_offset(layer: Join, first: int) -> int:
@@ -106,35 +106,40 @@ def _block_offset(layer: Join, first: int) -> int:
     return first * h * w * _whole(layer).type.dtype.size
 
 
-def _blocked_aliases(layer: Join) -> list[Alias]:
-    return [
-        Alias(value, _whole(layer), _block_offset(layer, first))
-        for value, first in _channels(layer)
-        if _starts_whole_block(layer, first)
-    ]
+def _blocked_aliases(layout: str) -> Any:
+    def aliases(layer: Join) -> list[Alias]:
+        return [
+            Alias(value, _whole(layer), _block_offset(layer, first))
+            for value, first in _channels(layer)
+            if _starts_whole_block(layer, layout, first)
+        ]
+
+    return aliases
 
 
-def _blocked(in_place: bool) -> Any:
+def _blocked(layout: str, in_place: bool) -> Any:
     def lower(layer: Join, lowering: Lowering, variant: str) -> None:
         whole = _whole(layer)
         for value, first in _channels(layer):
-            may_lie = in_place and _starts_whole_block(layer, first)
+            may_lie = in_place and _starts_whole_block(layer, layout, first)
             if may_lie and lowering.alias(value, whole, _block_offset(layer, first)):
                 continue
             if isinstance(layer, Concat):
-                _move_channels(lowering, value, 0, whole, first, value)
+                _move_channels(lowering, layout, value, 0, whole, first, value)
             else:
-                _move_channels(lowering, whole, first, value, 0, value)
+                _move_channels(lowering, layout, whole, first, value, 0, value)
 
     lower.__qualname__ = "in_place_blocked" if in_place else "copy_blocked"
     return lower
 
 
-def _move_channels(lowering: Lowering, x: Value, x_first: int, y: Value, y_first: int, part: Value) -> None:
+def _move_channels(
+    lowering: Lowering, layout: str, x: Value, x_first: int, y: Value, y_first: int, part: Value
+) -> None:
     """Copy the channels of a part from one blocked image into another, from and to any channel."""
     n, channels, h, w = image(part.type)
     lowering.call(
-        "f32_concat_part_nchw16c",
+        f"f32_concat_part_{layout}",
         x=lowering.place(x),
         y=lowering.place(y),
         n=n,
@@ -151,11 +156,19 @@ def _move_channels(lowering: Lowering, x: Value, x_first: int, y: Value, y_first
 # --- refusals and registration ---
 
 
+def _aliases(layout: str) -> Any:
+    return _blocked_aliases(layout) if layout in BLOCKED else _strided_aliases(layout)
+
+
+def _join(layout: str, in_place: bool) -> Any:
+    return _blocked(layout, in_place) if layout in BLOCKED else _strided(layout, in_place)
+
+
 def _refuse(layout: str) -> Any:
     def refuse(layer: Join) -> str | None:
         if layout == "nchw":
             return refuse_small_elements(layer)
-        if layout == "nchw16c" and layer.axis % 4 != 1:
+        if layout in BLOCKED and layer.axis % 4 != 1:
             return f"only channels can be {'joined' if isinstance(layer, Concat) else 'split'} in blocks"
         if any(isinstance(v, Constant) and v.type.rank == 4 for v in layer.operands):
             return "a constant image has no layout but nchw"
@@ -165,7 +178,7 @@ def _refuse(layout: str) -> Any:
 
 
 def _refuse_in_place(layout: str) -> Any:
-    aliases = _blocked_aliases if layout == "nchw16c" else _strided_aliases(layout)
+    aliases = _aliases(layout)
 
     def refuse(layer: Layer) -> str | None:
         assert isinstance(layer, Concat | Split)
@@ -177,24 +190,23 @@ def _refuse_in_place(layout: str) -> Any:
 
 
 for _layer, _layout in ((k, y) for k in ("concat", "split") for y in LAYOUTS):
-    _blocks = _layout == "nchw16c"
     _dtype = "any" if _layout == "nchw" else "f32"
     cpu(
         _layer,
         _layout,
         "copy",
-        _blocked(False) if _blocks else _strided(_layout, False),
+        _join(_layout, in_place=False),
         dtype=_dtype,
         refuse=_refuse(_layout),
-        summary="block copies, lanes shifted where needed" if _blocks else "strided copies",
+        summary="block copies, lanes shifted where needed" if _layout in BLOCKED else "strided copies",
     )
     cpu(
         _layer,
         _layout,
         "in_place",
-        _blocked(True) if _blocks else _strided(_layout, True),
+        _join(_layout, in_place=True),
         dtype=_dtype,
         refuse=_refuse_in_place(_layout),
-        aliases=_blocked_aliases if _blocks else _strided_aliases(_layout),
+        aliases=_aliases(_layout),
         summary="parts lie in the whole, where each is one stretch of it; others are copied",
     )

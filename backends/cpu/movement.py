@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from plait.backends.aliasing import Alias
-from plait.backends.cpu.common import BLOCK, LAYOUTS, cpu, image
+from plait.backends.cpu.common import LAYOUTS, channel_block, cpu, image
 from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axes_in
@@ -71,10 +71,11 @@ def _refuse_view(layout: str) -> Any:
             if layout == "nchw" or value.type.rank != 4:
                 continue
             n, c, h, w = image(value.type)
-            if (h, w) != (1, 1) or (layout == "nchw16c" and c % BLOCK and n > 1):
+            incomplete = c % channel_block(layout)
+            if (h, w) != (1, 1) or (incomplete and n > 1):
                 return f"%{value.name} is not one row in {layout}"
             # The padding of a last block may be cut off, not made up.
-            if layout == "nchw16c" and c % BLOCK and value in layer.results:
+            if incomplete and value in layer.results:
                 return f"%{value.name} would need padding"
         return None
 

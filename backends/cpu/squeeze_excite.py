@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import BLOCK, LAYOUTS, act_fields, cpu, data, image, refuse_unless_constant
+from plait.backends.cpu.common import LAYOUTS, act_fields, channel_block, cpu, data, image, refuse_unless_constant
 from plait.backends.lowering import Lowering, Place
 from plait.ir.activation import Activation
 from plait.ir.layers.squeeze_excite import SqueezeExcite
@@ -30,7 +30,7 @@ def _squeeze(layer: SqueezeExcite, lowering: Lowering, layout: str) -> tuple[Pla
         means = lowering.workspace(n * c * _FLOAT)
         lowering.call("f32_global_avgpool_nchw", y=means, **size)
         return means, {"rows": 1, "x_row": c, "scale": 1.0}
-    row = _whole(c, BLOCK) if layout == "nchw16c" else c
+    row = _whole(c, channel_block(layout))
     sums = lowering.workspace(n * h * row * _FLOAT)
     lowering.call(f"f32_squeeze_{layout}", y=sums, **size)
     return sums, {"rows": h, "x_row": row, "scale": 1.0 / (h * w)}

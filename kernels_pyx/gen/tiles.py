@@ -16,7 +16,7 @@ MOST_ROWS = {
     "avx2": {1: 10, 2: 6, 4: 2},
     "avx512": {1: 14, 2: 14, 4: 6},
 }
-BLOCK = 16
+BLOCKS = {"baseline": (16, 4), "avx2": (16, 8), "avx512": (16,)}  # channels per block of the blocked layouts
 DWCONV_MOST_COLUMNS = 8
 PANEL_ROWS = 12  # rows of a packed weight panel of the NCHW GEMM, the same on every level
 
@@ -87,9 +87,9 @@ def gemm_tile(rows: int, vectors: int, vf: int, packed: bool) -> list[str]:
     return [*lines, "}", ""]
 
 
-def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
-    """P pixels times `blocks` blocks of 16 output channels; stride in pixels of a block (0: `pixel_step` floats)."""
-    per_block = BLOCK // vf
+def conv_tile(rows: int, blocks: int, block: int, vf: int, stride: int) -> list[str]:
+    """P pixels times `blocks` blocks of `block` output channels; stride in pixels (0: `pixel_step` floats)."""
+    per_block = block // vf
     tile = Tile(rows, blocks * per_block, vf)
     lines = [
         f"static void conv_s{stride}_{rows}x{blocks}(const struct conv_walk *l, const float *x, const float *w,",
@@ -101,7 +101,7 @@ def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
     ]
     declare: list[str] = []
     if stride:
-        element = [f"xi[{p * stride * BLOCK}]" for p in range(rows)]
+        element = [f"xi[{p * stride * block}]" for p in range(rows)]
         advance = ["                    xi++;"]
     else:
         declare, element = rows_addresses(rows, "xi", "ps")
@@ -139,13 +139,13 @@ def conv_tile(rows: int, blocks: int, vf: int, stride: int) -> list[str]:
         for p in range(rows):
             for v in range(per_block):
                 name = tile.accumulators[p][b * per_block + v]
-                lines.append(f"        {name} += vload(res + {b} * l->y_block + {p * BLOCK + v * vf});")
+                lines.append(f"        {name} += vload(res + {b} * l->y_block + {p * block + v * vf});")
     lines += ["    }", *tile.clamp()]
     for b in range(blocks):
         for p in range(rows):
             for v in range(per_block):
                 name = tile.accumulators[p][b * per_block + v]
-                lines.append(f"    vstore(y + {b} * l->y_block + {p * BLOCK + v * vf}, {name});")
+                lines.append(f"    vstore(y + {b} * l->y_block + {p * block + v * vf}, {name});")
     return [*lines, "}", ""]
 
 
@@ -205,9 +205,9 @@ def gemm_file(isa: str) -> list[str]:
     return lines
 
 
-def conv_file(isa: str) -> list[str]:
+def conv_tiles(isa: str, block: int) -> list[str]:
     vf = VECTOR_FLOATS[isa]
-    per_block = BLOCK // vf
+    per_block = block // vf
     most = {b: MOST_ROWS[isa][b * per_block] for b in (1, 2, 4) if b * per_block in MOST_ROWS[isa]}
     # More blocks per tile save broadcasts, but not if so few rows fit that the FMA units run dry (AVX2: 2 x 4 vectors).
     largest = max(p * b for b, p in most.items())
@@ -219,10 +219,17 @@ def conv_file(isa: str) -> list[str]:
         entries = []
         for b, m in most.items():
             for p in range(1, m + 1):
-                lines += conv_tile(p, b, vf, stride)
+                lines += conv_tile(p, b, block, vf, stride)
                 entries.append(f"[{b}][{p}] = conv_s{stride}_{p}x{b},")
         lines += table("conv_tile", f"conv_tiles_s{stride}", "[5][CONV_MOST_ROWS + 1]", entries)
         lines.append("#endif" if stride != 1 else "")
+    return lines
+
+
+def conv_file(isa: str) -> list[str]:
+    lines = []
+    for block in BLOCKS[isa]:
+        lines += [f"#if PLAIT_BLOCK == {block}", *conv_tiles(isa, block), "#endif"]
     return lines
 
 

@@ -1,5 +1,5 @@
-/* Windowed operations on plain planes by way of blocks: 16 planes at a time are transposed to [row][column][16], a band of
- * output rows at a time so that all of it stays in cache, computed there by the code for NCHW16c, and transposed back. */
+/* Windowed operations on plain planes by way of blocks: BLOCK planes at a time are transposed to [row][column][BLOCK], a band of
+ * output rows at a time so that all of it stays in cache, computed there by the code for blocks, and transposed back. */
 #ifndef PLAIT_BANDS_H
 #define PLAIT_BANDS_H
 

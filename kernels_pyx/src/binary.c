@@ -3,7 +3,7 @@
  *   f32_binary_same        a and b alike, [outer][rows][row] (see unary.c for how layouts map to it)
  *   f32_binary_scalar      b is one number
  *   f32_binary_channel_*   b is one number per channel, [n or 1][c]: b_image is its step between images (0: shared);
- *                          for NCHW16c b is NCHW16c too, [n or 1][c / 16][16]
+ *                          for blocks b is in blocks too, [n or 1][c / b][b]
  *   f32_binary_nd          row-major y of 6 dimensions d0..d5, a and b with free steps (0 where broadcast)
  *
  * `swap` computes b op a.  a may be y.  Threads cut rows. */
@@ -182,7 +182,7 @@ static void binary_channel_nchw(const void *args, char *const *bases, int tid, i
     }
 }
 
-/* Images of [h][w][lanes] and a row of lanes for each: NHWC, or the blocks of NCHW16c. */
+/* Images of [h][w][lanes] and a row of lanes for each: NHWC, or blocks of channels. */
 static void by_lanes(const struct channel *a, char *const *bases, int tid, int nthreads, int64_t blocks, int64_t lanes)
 {
     const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
@@ -213,7 +213,7 @@ static void binary_channel_nhwc(const void *args, char *const *bases, int tid, i
     by_lanes(args, bases, tid, nthreads, 1, ((const struct channel *)args)->c);
 }
 
-static void binary_channel_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void binary_channel_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     by_lanes(args, bases, tid, nthreads, ceil_div(((const struct channel *)args)->c, BLOCK), BLOCK);
 }
@@ -239,11 +239,11 @@ static void binary_nd(const void *args, char *const *bases, int tid, int nthread
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_binary_same", binary_same, NULL, same),
-    KERNEL("f32_binary_scalar", binary_scalar, NULL, same),
-    KERNEL("f32_binary_channel_nchw", binary_channel_nchw, NULL, channel),
-    KERNEL("f32_binary_channel_nhwc", binary_channel_nhwc, NULL, channel),
-    KERNEL("f32_binary_channel_nchw16c", binary_channel_nchw16c, NULL, channel),
-    KERNEL("f32_binary_nd", binary_nd, NULL, nd),
+    PLAIN(KERNEL("f32_binary_same", binary_same, NULL, same))
+    PLAIN(KERNEL("f32_binary_scalar", binary_scalar, NULL, same))
+    PLAIN(KERNEL("f32_binary_channel_nchw", binary_channel_nchw, NULL, channel))
+    PLAIN(KERNEL("f32_binary_channel_nhwc", binary_channel_nhwc, NULL, channel))
+    KERNEL("f32_binary_channel_" BLOCKED, binary_channel_blocked, NULL, channel),
+    PLAIN(KERNEL("f32_binary_nd", binary_nd, NULL, nd))
 };
 FAMILY(binary, kernels)

@@ -1,10 +1,10 @@
-/* Direct convolution whose result is NCHW16c: [n][oc / 16][oh][ow][16].
+/* Direct convolution whose result is in blocks: [n][oc / b][oh][ow][b], b = BLOCK.
  *
- * Three kernels differ only in where they read: NCHW16c, or (stems: few channels) plain NCHW or NHWC.
+ * Three kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC.
  * Weights are packed in groups of tile_b output blocks, zero beyond the last channel:
- *     NCHW16c  [oc group][ic block][kh][kw][16][tile_b * 16]   (per convolution group)
- *     NCHW     [oc group][ic][kh][kw][tile_b * 16]
- *     NHWC     [oc group][kh][kw][ic][tile_b * 16]
+ *     blocks   [oc group][ic block][kh][kw][b][tile_b * b]   (per convolution group)
+ *     NCHW     [oc group][ic][kh][kw][tile_b * b]
+ *     NHWC     [oc group][kh][kw][ic][tile_b * b]
  * A tile makes up to tile_w pixels of a row times some blocks, walking the reduction in registers (deep ones in a few
  * cuts, whose partial sums rest in y); the last input block stops at the last logical channel.  Bias is padded to
  * whole blocks.
@@ -23,7 +23,7 @@
 KERNEL_ARGS(conv_direct, CONV_DIRECT_FIELDS)
 
 enum { BAND_BYTES = 320 << 10, PANEL_BYTES = 384 << 10 };
-enum source_layout { FROM_NCHW16C, FROM_NCHW, FROM_NHWC };
+enum source_layout { FROM_BLOCKS, FROM_NCHW, FROM_NHWC };
 
 /* The input of one convolution group: [blocks][ih][iw][unit], and which lanes of a unit count. */
 struct source {
@@ -36,7 +36,7 @@ struct source {
 static struct source source_of(const struct conv_direct *a, enum source_layout layout)
 {
     int64_t ic = a->ic / a->groups, plane = a->ih * a->iw;
-    if (layout == FROM_NCHW16C) {
+    if (layout == FROM_BLOCKS) {
         int64_t blocks = ceil_div(ic, BLOCK);
         return (struct source){BLOCK, blocks, BLOCK, ic - (blocks - 1) * BLOCK, a->kw, BLOCK,
                                ceil_div(a->ic, BLOCK) * plane * BLOCK, blocks * plane * BLOCK};
@@ -243,13 +243,13 @@ static void conv_direct(const void *args, char *const *bases, int tid, int nthre
         return thread_floats(args, &s) * (int64_t)sizeof(float) * nthreads;                \
     }
 
-CONV_DIRECT(conv_nchw16c, FROM_NCHW16C)
+CONV_DIRECT(conv_blocked, FROM_BLOCKS)
 CONV_DIRECT(conv_stem_nchw, FROM_NCHW)
 CONV_DIRECT(conv_stem_nhwc, FROM_NHWC)
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_conv_nchw16c", conv_nchw16c, conv_nchw16c_workspace, conv_direct),
-    KERNEL("f32_conv_stem_nchw_nchw16c", conv_stem_nchw, conv_stem_nchw_workspace, conv_direct),
-    KERNEL("f32_conv_stem_nhwc_nchw16c", conv_stem_nhwc, conv_stem_nhwc_workspace, conv_direct),
+    KERNEL("f32_conv_" BLOCKED, conv_blocked, conv_blocked_workspace, conv_direct),
+    KERNEL("f32_conv_stem_nchw_" BLOCKED, conv_stem_nchw, conv_stem_nchw_workspace, conv_direct),
+    KERNEL("f32_conv_stem_nhwc_" BLOCKED, conv_stem_nhwc, conv_stem_nhwc_workspace, conv_direct),
 };
 FAMILY(conv_direct, kernels)

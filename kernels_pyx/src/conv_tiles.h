@@ -1,4 +1,4 @@
-/* Register tiles of the direct convolution over 16-channel blocks; Winograd's products use them too. */
+/* Register tiles of the direct convolution over blocks of channels; Winograd's products use them too. */
 #ifndef PLAIT_CONV_TILES_H
 #define PLAIT_CONV_TILES_H
 

@@ -1,11 +1,11 @@
-/* Winograd convolution F(m, 3), m = 2, 4, 6: 3x3 kernels of stride 1 over NCHW16c with 9 m^2 / (m + 2)^2 fewer products.
+/* Winograd convolution F(m, 3), m = 2, 4, 6: 3x3 kernels of stride 1 over blocks with 9 m^2 / (m + 2)^2 fewer products.
  *
  * Output is cut into m x m tiles.  A block of tiles is done in three phases, in per-thread workspace:
- *   1. transform the (m + 2)^2 inputs of each tile:   v[position][ic block][tile][16]
- *   2. for each position one product over channels:   p[position][oc block][tile][16] = v[position] * w[position]
+ *   1. transform the (m + 2)^2 inputs of each tile:   v[position][ic block][tile][b]
+ *   2. for each position one product over channels:   p[position][oc block][tile][b] = v[position] * w[position]
  *      by the tiles of the direct convolution, with image tiles in the place of pixels
  *   3. transform back, add bias and residual, activate, store what lies inside the image
- * Weights are transformed when packed: [position][oc group][ic block][16][tile_b * 16].  The positions stand outermost
+ * Weights are transformed when packed: [position][oc group][ic block][b][tile_b * b].  The positions stand outermost
  * in phase 2, so v[position] stays in L2 while that position's weights stream past once.
  *
  * tile_block: tiles per block, 0 to choose.  Threads cut the tiles, or groups of output channels (then each does phase 1
@@ -70,7 +70,7 @@ static int64_t winograd_workspace(const void *args, int nthreads)
     return part_of(args, nthreads).floats * (int64_t)sizeof(float) * nthreads;
 }
 
-/* The patch at (top, left) of one block's plane, with zeros outside the image, as [size][size][16]. */
+/* The patch at (top, left) of one block's plane, with zeros outside the image, as [size][size][BLOCK]. */
 static void copy_patch(float *to, const float *x, const struct winograd *a, int64_t top, int64_t left, int64_t size)
 {
     for (int64_t i = top; i < top + size; i++)
@@ -225,6 +225,6 @@ static void conv_winograd(const void *args, char *const *bases, int tid, int nth
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_conv_winograd_nchw16c", conv_winograd, winograd_workspace, winograd),
+    KERNEL("f32_conv_winograd_" BLOCKED, conv_winograd, winograd_workspace, winograd),
 };
 FAMILY(conv_winograd, kernels)

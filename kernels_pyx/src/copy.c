@@ -3,7 +3,7 @@
  *   copy_nd      y[i] = x[i] over 6 dimensions d0..d5, free steps (in elements, negative allowed) on both sides,
  *                elements of 1, 2, 4 or 8 bytes
  *   f32_fill     `count` floats of one value
- *   f32_concat_part_nchw16c   `channels` channels of x, from x_first on, into y from y_first on: concatenation, slices
+ *   f32_concat_part_<blocked> `channels` channels of x, from x_first on, into y from y_first on: concatenation, slices
  *                and splits at channels that are no multiple of 16; other lanes of y stay as they are
  *
  * Threads cut the outermost dimension that has enough steps; channel copies cut image rows. */
@@ -192,7 +192,7 @@ static void fill_run(const void *args, char *const *bases, int tid, int nthreads
     X(S, INT, x_c) X(S, INT, x_first) X(S, INT, y_c) X(S, INT, y_first) SPLIT_FIELD(X, S)
 KERNEL_ARGS(channels, CHANNELS_FIELDS)
 
-static void concat_part_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void concat_part_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct channels *a = args;
     const float *x = RESOLVE(const float, a->x);
@@ -214,8 +214,8 @@ static void concat_part_nchw16c(const void *args, char *const *bases, int tid, i
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("copy_nd", copy_nd, NULL, copy),
-    KERNEL("f32_fill", fill_run, NULL, fill),
-    KERNEL("f32_concat_part_nchw16c", concat_part_nchw16c, NULL, channels),
+    PLAIN(KERNEL("copy_nd", copy_nd, NULL, copy))
+    PLAIN(KERNEL("f32_fill", fill_run, NULL, fill))
+    KERNEL("f32_concat_part_" BLOCKED, concat_part_blocked, NULL, channels),
 };
 FAMILY(copy, kernels)

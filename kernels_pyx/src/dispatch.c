@@ -6,16 +6,26 @@
 
 #define DECLARE_BASELINE(name) extern const struct family plait_##name##__baseline;
 #define DECLARE_AVX2(name) extern const struct family plait_##name##__avx2;
+#define DECLARE_BASELINE_4(name) extern const struct family plait_##name##__baseline_nchw4c;
+#define DECLARE_AVX2_8(name) extern const struct family plait_##name##__avx2_nchw8c;
 #define DECLARE_AVX512(name) extern const struct family plait_##name##__avx512;
 #define ENTRY_BASELINE(name) &plait_##name##__baseline,
 #define ENTRY_AVX2(name) &plait_##name##__avx2,
+#define ENTRY_BASELINE_4(name) &plait_##name##__baseline_nchw4c,
+#define ENTRY_AVX2_8(name) &plait_##name##__avx2_nchw8c,
 #define ENTRY_AVX512(name) &plait_##name##__avx512,
 
 FOR_EACH_FAMILY(DECLARE_BASELINE)
-static const struct family *const baseline_families[] = {FOR_EACH_FAMILY(ENTRY_BASELINE) NULL};
+FOR_EACH_BLOCKED_FAMILY(DECLARE_BASELINE_4)
+static const struct family *const baseline_families[] = {
+    FOR_EACH_FAMILY(ENTRY_BASELINE) FOR_EACH_BLOCKED_FAMILY(ENTRY_BASELINE_4) NULL,
+};
 #ifdef PLAIT_HAS_AVX2
 FOR_EACH_FAMILY(DECLARE_AVX2)
-static const struct family *const avx2_families[] = {FOR_EACH_FAMILY(ENTRY_AVX2) NULL};
+FOR_EACH_BLOCKED_FAMILY(DECLARE_AVX2_8)
+static const struct family *const avx2_families[] = {
+    FOR_EACH_FAMILY(ENTRY_AVX2) FOR_EACH_BLOCKED_FAMILY(ENTRY_AVX2_8) NULL,
+};
 #endif
 #ifdef PLAIT_HAS_AVX512
 FOR_EACH_FAMILY(DECLARE_AVX512)

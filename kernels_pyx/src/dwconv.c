@@ -1,7 +1,7 @@
 /* Depthwise convolution (one filter per channel): vectors run along the channels.
  *
- * Weights NCHW16c [c / 16][kh][kw][16], zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
- * [c][kh][kw], whose planes go by way of NCHW16c (bands.h).
+ * Weights of blocks [c / b][kh][kw][b], b = BLOCK, zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
+ * [c][kh][kw], whose planes go by way of blocks (bands.h).
  * 3x3 and 5x5 of stride 1 and 2 use generated tiles of up to 8 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
@@ -132,7 +132,7 @@ static struct dwconv_walk walk_of(const struct dwconv *a, int64_t pixel)
                                 .e = epilogue_make(a->act, a->act_a, a->act_b)};
 }
 
-/* Output rows of a block of 16 channels; x starts at input row x_first, y and res (or NULL) at output row rows.begin. */
+/* Output rows of a block of channels; x starts at input row x_first, y and res (or NULL) at output row rows.begin. */
 static void dwconv_block(const struct dwconv *a, const float *x, int64_t x_first, const float *w, const float *bias,
                          const float *res, float *y, struct range rows)
 {
@@ -151,7 +151,7 @@ static void dwconv_block(const struct dwconv *a, const float *x, int64_t x_first
     }
 }
 
-static void dwconv_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void dwconv_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct dwconv *a = args;
     const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
@@ -244,8 +244,8 @@ static void dwconv_nhwc(const void *args, char *const *bases, int tid, int nthre
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_dwconv_nchw", dwconv_nchw, planes_workspace, dwconv),
-    KERNEL("f32_dwconv_nchw16c", dwconv_nchw16c, NULL, dwconv),
-    KERNEL("f32_dwconv_nhwc", dwconv_nhwc, NULL, dwconv),
+    PLAIN(KERNEL("f32_dwconv_nchw", dwconv_nchw, planes_workspace, dwconv))
+    PLAIN(KERNEL("f32_dwconv_nhwc", dwconv_nhwc, NULL, dwconv))
+    KERNEL("f32_dwconv_" BLOCKED, dwconv_blocked, NULL, dwconv),
 };
 FAMILY(dwconv, kernels)

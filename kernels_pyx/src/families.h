@@ -1,4 +1,6 @@
-/* The list of kernel files; meson.build compiles the same list once per ISA level. */
+/* The lists of kernel files; meson.build compiles the same lists for each ISA level. */
+
+/* Once per level, with the blocked kernels for nchw16c. */
 #define FOR_EACH_FAMILY(X) \
     X(conv_naive)          \
     X(conv_gemm_nchw)      \
@@ -17,3 +19,15 @@
     X(copy)                \
     X(probe)               \
     X(touch)
+
+/* Those with blocked kernels: once more where a vector is shorter than 16 floats, for blocks of one vector. */
+#define FOR_EACH_BLOCKED_FAMILY(X) \
+    X(conv_direct)                 \
+    X(conv_winograd)               \
+    X(dwconv)                      \
+    X(pooling)                     \
+    X(squeeze_excite)              \
+    X(binary)                      \
+    X(norm)                        \
+    X(layout)                      \
+    X(copy)

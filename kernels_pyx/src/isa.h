@@ -21,8 +21,18 @@
 #include <immintrin.h>
 #endif
 
-/* A 16-channel block of the layout nchw16c is VB vectors. */
-enum { BLOCK = 16, VB = BLOCK / VF };
+/* BLOCK: channels side by side in the blocked layout.  Every file is compiled for nchw16c; those with blocked kernels
+ * again, with PLAIT_BLOCK defined, for blocks of one vector (meson.build), where the plain kernels are left out. */
+#ifdef PLAIT_BLOCK
+#define PLAIN(...)
+#else
+#define PLAIT_BLOCK 16
+#define PLAIN(...) __VA_ARGS__,
+#endif
+#define TEXT_OF_(x) #x
+#define TEXT_OF(x) TEXT_OF_(x)
+#define BLOCKED "nchw" TEXT_OF(PLAIT_BLOCK) "c"
+enum { BLOCK = PLAIT_BLOCK };
 
 /* A kernel file rarely needs all of these. */
 #define INLINE static inline __attribute__((always_inline, unused))

@@ -1,7 +1,7 @@
-/* Changes of layout between NCHW, NHWC and NCHW16c.
+/* Changes of layout between NCHW, NHWC and blocks of BLOCK channels, and between blocks of two sizes.
  *
- * Those from or to NCHW are transpositions of [channels][pixels]; NHWC to and from NCHW16c move
- * runs of 16 channels.  Lanes beyond the last channel are written as zeros, never read.  Threads cut image rows, or if
+ * Those from or to NCHW are transpositions of [channels][pixels]; NHWC to and from blocks move
+ * runs of a block's channels.  Lanes beyond the last channel are written as zeros, never read.  Threads cut image rows, or if
  * told so blocks of channels. */
 #include "transpose.h"
 
@@ -48,14 +48,14 @@ INLINE void planes_and_pixels(const struct layout *a, char *const *bases, int ti
     }
 }
 
-/* Zeros for the lanes [from, 16) of some pixels. */
+/* Zeros for the lanes [from, BLOCK) of some pixels. */
 static void zero_lanes(float *y, int64_t pixels, int64_t from)
 {
     for (int64_t p = 0; p < pixels; p++)
         zero_floats(y + p * BLOCK + from, BLOCK - from);
 }
 
-/* NCHW <-> NCHW16c */
+/* NCHW <-> blocks */
 INLINE void planes_and_blocks(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
 {
     const float *x = RESOLVE(const float, a->x);
@@ -78,7 +78,7 @@ INLINE void planes_and_blocks(const struct layout *a, char *const *bases, int ti
     }
 }
 
-/* NHWC <-> NCHW16c */
+/* NHWC <-> blocks */
 INLINE void pixels_and_blocks(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
 {
     const float *x = RESOLVE(const float, a->x);
@@ -102,6 +102,32 @@ INLINE void pixels_and_blocks(const struct layout *a, char *const *bases, int ti
     }
 }
 
+/* Blocks of BLOCK channels <-> nchw16c */
+#if PLAIT_BLOCK != 16
+INLINE void narrow_and_wide(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
+{
+    enum { WIDE = 16, PARTS = WIDE / BLOCK };
+    const float *x = RESOLVE(const float, a->x);
+    float *y = RESOLVE(float, a->y);
+    int64_t plane = a->h * a->w, narrow = ceil_div(a->c, BLOCK), wide = ceil_div(a->c, WIDE);
+    struct piece part = piece_of(a, tid, nthreads);
+    if (way == FORTH && part.blocks.end == narrow)
+        part.blocks.end = wide * PARTS; /* narrow blocks of the last wide one that hold no channel */
+    for (int64_t image = 0; image < a->n; image++) {
+        for (int64_t b = part.blocks.begin; b < part.blocks.end; b++) {
+            int64_t lanes = max64(0, min64(BLOCK, a->c - b * BLOCK));
+            for (int64_t p = part.pixels.begin; p < part.pixels.end; p++) {
+                int64_t in_narrow = ((image * narrow + b) * plane + p) * BLOCK;
+                int64_t in_wide = ((image * wide + b / PARTS) * plane + p) * WIDE + b % PARTS * BLOCK;
+                float *to = y + (way == FORTH ? in_wide : in_narrow);
+                copy_floats(to, x + (way == FORTH ? in_narrow : in_wide), lanes);
+                zero_floats(to + lanes, BLOCK - lanes);
+            }
+        }
+    }
+}
+#endif
+
 #define ADAPT(name, function, way)                                                         \
     static void name(const void *args, char *const *bases, int tid, int nthreads)          \
     {                                                                                      \
@@ -110,17 +136,25 @@ INLINE void pixels_and_blocks(const struct layout *a, char *const *bases, int ti
 
 ADAPT(nchw_to_nhwc, planes_and_pixels, FORTH)
 ADAPT(nhwc_to_nchw, planes_and_pixels, BACK)
-ADAPT(nchw_to_nchw16c, planes_and_blocks, FORTH)
-ADAPT(nchw16c_to_nchw, planes_and_blocks, BACK)
-ADAPT(nhwc_to_nchw16c, pixels_and_blocks, FORTH)
-ADAPT(nchw16c_to_nhwc, pixels_and_blocks, BACK)
+ADAPT(nchw_to_blocked, planes_and_blocks, FORTH)
+ADAPT(blocked_to_nchw, planes_and_blocks, BACK)
+ADAPT(nhwc_to_blocked, pixels_and_blocks, FORTH)
+ADAPT(blocked_to_nhwc, pixels_and_blocks, BACK)
+#if PLAIT_BLOCK != 16
+ADAPT(blocked_to_nchw16c, narrow_and_wide, FORTH)
+ADAPT(nchw16c_to_blocked, narrow_and_wide, BACK)
+#endif
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_nchw_to_nhwc", nchw_to_nhwc, NULL, layout),
-    KERNEL("f32_nhwc_to_nchw", nhwc_to_nchw, NULL, layout),
-    KERNEL("f32_nchw_to_nchw16c", nchw_to_nchw16c, NULL, layout),
-    KERNEL("f32_nchw16c_to_nchw", nchw16c_to_nchw, NULL, layout),
-    KERNEL("f32_nhwc_to_nchw16c", nhwc_to_nchw16c, NULL, layout),
-    KERNEL("f32_nchw16c_to_nhwc", nchw16c_to_nhwc, NULL, layout),
+    PLAIN(KERNEL("f32_nchw_to_nhwc", nchw_to_nhwc, NULL, layout))
+    PLAIN(KERNEL("f32_nhwc_to_nchw", nhwc_to_nchw, NULL, layout))
+    KERNEL("f32_nchw_to_" BLOCKED, nchw_to_blocked, NULL, layout),
+    KERNEL("f32_" BLOCKED "_to_nchw", blocked_to_nchw, NULL, layout),
+    KERNEL("f32_nhwc_to_" BLOCKED, nhwc_to_blocked, NULL, layout),
+    KERNEL("f32_" BLOCKED "_to_nhwc", blocked_to_nhwc, NULL, layout),
+#if PLAIT_BLOCK != 16
+    KERNEL("f32_" BLOCKED "_to_nchw16c", blocked_to_nchw16c, NULL, layout),
+    KERNEL("f32_nchw16c_to_" BLOCKED, nchw16c_to_blocked, NULL, layout),
+#endif
 };
 FAMILY(layout, kernels)

@@ -1,6 +1,6 @@
 /* Normalisations: per-channel affine (batch normalisation at inference), softmax, layer and local response normalisation.
  *
- *   f32_affine_*     y = act(x * scale[c] + shift[c]); scale and shift are padded to whole blocks for NCHW16c
+ *   f32_affine_*     y = act(x * scale[c] + shift[c]); scale and shift are padded to whole blocks for blocks
  *   f32_softmax      over the middle axis of [outer][n][inner]
  *   f32_layer_norm   y = act((x - mean) / sqrt(variance + epsilon) * scale + bias) over rows of [outer][n]; scale and
  *                    bias are [n] or null
@@ -34,7 +34,7 @@ static void affine_nchw(const void *args, char *const *bases, int tid, int nthre
     }
 }
 
-/* Images of [h][w][lanes] with a scale and a shift per lane: NHWC, or the blocks of NCHW16c. */
+/* Images of [h][w][lanes] with a scale and a shift per lane: NHWC, or blocks of channels. */
 static void affine_lanes(const struct affine *a, char *const *bases, int tid, int nthreads, int64_t blocks,
                          int64_t lanes)
 {
@@ -68,7 +68,7 @@ static void affine_nhwc(const void *args, char *const *bases, int tid, int nthre
     affine_lanes(args, bases, tid, nthreads, 1, ((const struct affine *)args)->c);
 }
 
-static void affine_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void affine_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     affine_lanes(args, bases, tid, nthreads, ceil_div(((const struct affine *)args)->c, BLOCK), BLOCK);
 }
@@ -373,19 +373,19 @@ static void lrn_nhwc(const void *args, char *const *bases, int tid, int nthreads
     lrn_lanes(args, bases, tid, nthreads, 1, ((const struct lrn *)args)->c);
 }
 
-static void lrn_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void lrn_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     lrn_lanes(args, bases, tid, nthreads, ceil_div(((const struct lrn *)args)->c, BLOCK), BLOCK);
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_affine_nchw", affine_nchw, NULL, affine),
-    KERNEL("f32_affine_nhwc", affine_nhwc, NULL, affine),
-    KERNEL("f32_affine_nchw16c", affine_nchw16c, NULL, affine),
-    KERNEL("f32_softmax", softmax_run, NULL, softmax),
-    KERNEL("f32_layer_norm", layer_norm_run, NULL, layer_norm),
-    KERNEL("f32_lrn_nchw", lrn_nchw, NULL, lrn),
-    KERNEL("f32_lrn_nhwc", lrn_nhwc, lrn_workspace, lrn),
-    KERNEL("f32_lrn_nchw16c", lrn_nchw16c, lrn_workspace, lrn),
+    PLAIN(KERNEL("f32_affine_nchw", affine_nchw, NULL, affine))
+    PLAIN(KERNEL("f32_affine_nhwc", affine_nhwc, NULL, affine))
+    KERNEL("f32_affine_" BLOCKED, affine_blocked, NULL, affine),
+    PLAIN(KERNEL("f32_softmax", softmax_run, NULL, softmax))
+    PLAIN(KERNEL("f32_layer_norm", layer_norm_run, NULL, layer_norm))
+    PLAIN(KERNEL("f32_lrn_nchw", lrn_nchw, NULL, lrn))
+    PLAIN(KERNEL("f32_lrn_nhwc", lrn_nhwc, lrn_workspace, lrn))
+    KERNEL("f32_lrn_" BLOCKED, lrn_blocked, lrn_workspace, lrn),
 };
 FAMILY(norm, kernels)

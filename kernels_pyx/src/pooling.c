@@ -1,6 +1,6 @@
-/* Maximum and average pooling, and global average pooling, in NCHW, NHWC and NCHW16c.
+/* Maximum and average pooling, and global average pooling, in NCHW, NHWC and blocks of channels.
  *
- * NCHW goes by way of NCHW16c (bands.h).  Averages count the taps inside the image, or with count_include_pad those inside the padded image (so a window that
+ * NCHW goes by way of blocks (bands.h).  Averages count the taps inside the image, or with count_include_pad those inside the padded image (so a window that
  * `ceil` lets hang over the bottom padding is clipped there).  Threads cut rows of the result, or channels where rows
  * are few; global pooling cuts channels. */
 #include "bands.h"
@@ -90,7 +90,7 @@ INLINE void pool_rows(const struct pool *a, const float *x, int64_t x_first, flo
     }
 }
 
-/* Images of [ih][iw][lanes]: all of NHWC, or one block of NCHW16c. */
+/* Images of [ih][iw][lanes]: all of NHWC, or one block. */
 INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
                         enum reduction reduction, int tid, int nthreads)
 {
@@ -145,8 +145,8 @@ POOL_PLANES(avgpool_nchw, AVERAGE)
 
 POOL(maxpool_nhwc, MAXIMUM, a->n, a->c)
 POOL(avgpool_nhwc, AVERAGE, a->n, a->c)
-POOL(maxpool_nchw16c, MAXIMUM, a->n *ceil_div(a->c, BLOCK), BLOCK)
-POOL(avgpool_nchw16c, AVERAGE, a->n *ceil_div(a->c, BLOCK), BLOCK)
+POOL(maxpool_blocked, MAXIMUM, a->n *ceil_div(a->c, BLOCK), BLOCK)
+POOL(avgpool_blocked, AVERAGE, a->n *ceil_div(a->c, BLOCK), BLOCK)
 
 #define GLOBAL_POOL_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w)
 KERNEL_ARGS(global_pool, GLOBAL_POOL_FIELDS)
@@ -214,7 +214,7 @@ static void global_avgpool_nhwc(const void *args, char *const *bases, int tid, i
                         min64(vectors.end * BLOCK, a->c), y + image * a->c);
 }
 
-static void global_avgpool_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void global_avgpool_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct global_pool *a = args;
     const float *x = RESOLVE(const float, a->x);
@@ -225,14 +225,14 @@ static void global_avgpool_nchw16c(const void *args, char *const *bases, int tid
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_maxpool_nchw", maxpool_nchw, planes_workspace, pool),
-    KERNEL("f32_maxpool_nhwc", maxpool_nhwc, NULL, pool),
-    KERNEL("f32_maxpool_nchw16c", maxpool_nchw16c, NULL, pool),
-    KERNEL("f32_avgpool_nchw", avgpool_nchw, planes_workspace, pool),
-    KERNEL("f32_avgpool_nhwc", avgpool_nhwc, NULL, pool),
-    KERNEL("f32_avgpool_nchw16c", avgpool_nchw16c, NULL, pool),
-    KERNEL("f32_global_avgpool_nchw", global_avgpool_nchw, NULL, global_pool),
-    KERNEL("f32_global_avgpool_nhwc", global_avgpool_nhwc, NULL, global_pool),
-    KERNEL("f32_global_avgpool_nchw16c", global_avgpool_nchw16c, NULL, global_pool),
+    PLAIN(KERNEL("f32_maxpool_nchw", maxpool_nchw, planes_workspace, pool))
+    PLAIN(KERNEL("f32_maxpool_nhwc", maxpool_nhwc, NULL, pool))
+    KERNEL("f32_maxpool_" BLOCKED, maxpool_blocked, NULL, pool),
+    PLAIN(KERNEL("f32_avgpool_nchw", avgpool_nchw, planes_workspace, pool))
+    PLAIN(KERNEL("f32_avgpool_nhwc", avgpool_nhwc, NULL, pool))
+    KERNEL("f32_avgpool_" BLOCKED, avgpool_blocked, NULL, pool),
+    PLAIN(KERNEL("f32_global_avgpool_nchw", global_avgpool_nchw, NULL, global_pool))
+    PLAIN(KERNEL("f32_global_avgpool_nhwc", global_avgpool_nhwc, NULL, global_pool))
+    KERNEL("f32_global_avgpool_" BLOCKED, global_avgpool_blocked, NULL, global_pool),
 };
 FAMILY(pooling, kernels)

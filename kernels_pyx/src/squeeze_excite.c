@@ -37,7 +37,7 @@ static void sum_pixels(const float *x, int64_t count, int64_t step, int64_t chan
         vstore_part(y + c, sum_vector(x + c, count, step, channels - c), channels - c);
 }
 
-static void squeeze_nchw16c(const void *args, char *const *bases, int tid, int nthreads)
+static void squeeze_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct squeeze *a = args;
     const float *x = RESOLVE(const float, a->x);
@@ -129,8 +129,8 @@ static void excite_run(const void *args, char *const *bases, int tid, int nthrea
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_squeeze_nchw16c", squeeze_nchw16c, NULL, squeeze),
-    KERNEL("f32_squeeze_nhwc", squeeze_nhwc, NULL, squeeze),
-    KERNEL("f32_excite", excite_run, excite_workspace, excite),
+    KERNEL("f32_squeeze_" BLOCKED, squeeze_blocked, NULL, squeeze),
+    PLAIN(KERNEL("f32_squeeze_nhwc", squeeze_nhwc, NULL, squeeze))
+    PLAIN(KERNEL("f32_excite", excite_run, excite_workspace, excite))
 };
 FAMILY(squeeze_excite, kernels)

@@ -1,7 +1,7 @@
 /* One-operand functions of every element: activations (f32_act) and mathematical functions (f32_unary).
  *
  * Any layout: the buffer is [outer][rows][row] floats, where naming the image rows lets threads cut the work as the
- * convolutions do (NCHW: outer n * c, rows h, row w; NHWC: n, h, w * c; NCHW16c: n * c / 16, h, w * 16). x may be y. */
+ * convolutions do (NCHW: outer n * c, rows h, row w; NHWC: n, h, w * c; blocks of b: n * c / b, h, w * b). x may be y. */
 #include "act.h"
 
 #define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) \

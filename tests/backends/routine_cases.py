@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 import numpy as np
 
+from plait.backends.cpu.common import LAYOUTS
 from plait.backends.program import Program, Segment
 from plait.backends.routine import Routine, known_routines
 from plait.ir.layer import Layer
@@ -47,7 +48,6 @@ ACTS: tuple[Any, ...] = (
     ("leaky_relu", 0.1),
     ("elu", 0.7),
 )
-LAYOUTS = ("nchw", "nhwc", "nchw16c")
 
 
 @attrs.frozen(eq=False)

@@ -14,7 +14,11 @@ from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, BinaryOp, Plan, UnaryFunction
 
 F32 = NDArray[np.float32]
-BLOCK = 16
+BLOCKS = {"baseline": (16, 4), "avx2": (16, 8), "avx512": (16,)}
+"""Channels in a block of each blocked layout that an ISA level has: 16, and one vector where that is shorter."""
+BLOCKED = [(isa, f"nchw{block}c") for isa in kernels.available_isas() for block in BLOCKS[isa]]
+LAYOUTS = [(isa, layout) for isa in kernels.available_isas() for layout in ("nchw", "nhwc")] + BLOCKED
+"""Parameters (isa, layout) of tests that run in every layout."""
 GUARD = 64  # floats of poison on either side of a result
 
 erf = np.vectorize(math.erf, otypes=[float])
@@ -143,16 +147,21 @@ def pool(x: F32, kind: str, kernel, stride, pads, out, dilation=(1, 1), include_
     return y
 
 
+def block_of(layout: str) -> int:
+    """Channels in a block; 1 for nchw and nhwc."""
+    return int(layout[4:-1]) if layout not in ("nchw", "nhwc") else 1
+
+
 def to_layout(x: F32, layout: str) -> F32:
-    """NCHW to a layout; the lanes of NCHW16c beyond the last channel hold NaN, which no kernel may let out."""
+    """NCHW to a layout; the lanes of a block beyond the last channel hold NaN, which no kernel may let out."""
     if layout == "nhwc":
         return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
     if layout == "nchw":
         return np.ascontiguousarray(x)
-    n, c, h, w = x.shape
-    full = np.full((n, -(-c // BLOCK) * BLOCK, h, w), np.nan, np.float32)
+    (n, c, h, w), block = x.shape, block_of(layout)
+    full = np.full((n, -(-c // block) * block, h, w), np.nan, np.float32)
     full[:, :c] = x
-    return np.ascontiguousarray(full.reshape(n, -1, BLOCK, h, w).transpose(0, 1, 3, 4, 2))
+    return np.ascontiguousarray(full.reshape(n, -1, block, h, w).transpose(0, 1, 3, 4, 2))
 
 
 def from_layout(x: F32, layout: str, shape: tuple[int, ...]) -> F32:
@@ -161,13 +170,15 @@ def from_layout(x: F32, layout: str, shape: tuple[int, ...]) -> F32:
         return x.reshape(n, h, w, c).transpose(0, 3, 1, 2)
     if layout == "nchw":
         return x.reshape(shape)
-    blocked = x.reshape(n, -(-c // BLOCK), h, w, BLOCK)
+    block = block_of(layout)
+    blocked = x.reshape(n, -(-c // block), h, w, block)
     return blocked.transpose(0, 1, 4, 2, 3).reshape(n, -1, h, w)[:, :c]
 
 
 def size_in(layout: str, shape: tuple[int, ...]) -> int:
     n, c, h, w = shape
-    return n * (-(-c // BLOCK) * BLOCK if layout == "nchw16c" else c) * h * w
+    block = block_of(layout)
+    return n * -(-c // block) * block * h * w
 
 
 def run(kernel: str, inputs: Mapping[str, F32 | None], y_size: int, isa: str, threads: int = 1, **fields) -> F32:
@@ -184,8 +195,8 @@ def run(kernel: str, inputs: Mapping[str, F32 | None], y_size: int, isa: str, th
         refs[name] = plan.add_external(shifted.nbytes)
         buffers.append(shifted)
     workspace = plan.workspace_bytes(kernel, isa=isa, **fields)
-    y_at, work_at = GUARD * 4, (2 * GUARD + -(-y_size // BLOCK) * BLOCK) * 4
-    names = [name for name, _ in kernels.kernel_fields(kernel)]
+    y_at, work_at = GUARD * 4, (2 * GUARD + -(-y_size // 16) * 16) * 4
+    names = [name for name, _ in kernels.kernel_fields(kernel, isa)]
     if "work" in names:
         refs["work"] = kernels.arena(work_at)
     plan.arena_bytes = work_at + workspace + GUARD * 4

@@ -25,19 +25,21 @@ WINOGRAD = [
 
 
 @pytest.mark.parametrize("case", DIRECT, ids=str)
-def test_direct(case, isa):
-    once, _ = test_conv.convolve("f32_conv_nchw16c", case, isa, 1)
+@pytest.mark.parametrize("kernel", [k for k in test_conv.TILED if k.kind == "conv"], ids=str)
+def test_direct(case, kernel):
+    once, _ = test_conv.convolve(kernel, case, 1)
     for threads in THREADS:
         for _ in range(2):
-            assert np.array_equal(once, test_conv.convolve("f32_conv_nchw16c", case, isa, threads)[0]), threads
+            assert np.array_equal(once, test_conv.convolve(kernel, case, threads)[0]), threads
 
 
 @pytest.mark.parametrize(("case", "tile_block"), WINOGRAD, ids=str)
-def test_winograd_blocks(case, tile_block, isa):
-    once, _ = test_winograd.convolve(case, isa, 1, 4, tile_block=tile_block)
+@pytest.mark.parametrize(("isa", "layout"), ref.BLOCKED)
+def test_winograd_blocks(case, tile_block, isa, layout):
+    once, _ = test_winograd.convolve(case, isa, layout, 1, 4, tile_block=tile_block)
     for threads in THREADS:
         for _ in range(2):
-            assert np.array_equal(once, test_winograd.convolve(case, isa, threads, 4, tile_block=tile_block)[0])
+            assert np.array_equal(once, test_winograd.convolve(case, isa, layout, threads, 4, tile_block=tile_block)[0])
 
 
 def test_static_plans_do_the_same():

@@ -1,10 +1,13 @@
 """Convolutions in every layout against the NumPy oracle: tails, padding, stride, dilation, groups, epilogues."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import reference as ref
 from reference import Case, geometry
 
+from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, packing
 
 CASES = [
@@ -34,35 +37,54 @@ NARROW_GROUPS = [
     Case(12, 18, (8, 9), (3, 3), stride=(2, 1), pads=(1, 1, 1, 1), groups=3),
     Case(8, 8, (5, 5), (3, 3), pads=(1, 1, 1, 1), groups=8, n=2),
 ]
-KERNELS = {
-    "f32_conv_naive_nchw": ("nchw", "nchw", CASES + GROUPED + NARROW_GROUPS),
-    "f32_conv_gemm_nchw": ("nchw", "nchw", CASES + GROUPED + NARROW_GROUPS),
-    "f32_conv_gemm_nhwc": ("nhwc", "nhwc", CASES + GROUPED + NARROW_GROUPS),
-    "f32_conv_nchw16c": ("nchw16c", "nchw16c", CASES + GROUPED),
-    "f32_conv_stem_nchw_nchw16c": ("nchw", "nchw16c", CASES),
-    "f32_conv_stem_nhwc_nchw16c": ("nhwc", "nchw16c", CASES),
-}
 
 
-def pack(kernel: str, w: np.ndarray, groups: int, tile_b: int) -> np.ndarray:
-    match kernel:
-        case "f32_conv_naive_nchw":
+class Kernel(NamedTuple):
+    """A kernel of an ISA level."""
+
+    isa: str
+    kind: str
+    x_layout: str
+    y_layout: str
+    cases: list[Case]
+
+    def __str__(self):
+        return f"{self.isa}-{self.kind}-{self.y_layout}"
+
+
+ALL = CASES + GROUPED + NARROW_GROUPS
+TILED = [
+    Kernel(isa, kind, source or layout, layout, CASES + ([] if source else GROUPED))
+    for isa, layout in ref.BLOCKED
+    for kind, source in (("conv", ""), ("conv_stem_nchw", "nchw"), ("conv_stem_nhwc", "nhwc"))
+]
+KERNELS = TILED + [
+    Kernel(isa, kind, layout, layout, ALL)
+    for isa in kernels.available_isas()
+    for kind, layout in (("conv_naive", "nchw"), ("conv_gemm", "nchw"), ("conv_gemm", "nhwc"))
+]
+
+
+def pack(kernel: Kernel, w: np.ndarray, groups: int, tile_b: int) -> np.ndarray:
+    block = ref.block_of(kernel.y_layout)
+    match kernel.kind, kernel.x_layout:
+        case "conv_naive", _:
             return w
-        case "f32_conv_gemm_nchw":
+        case "conv_gemm", "nchw":
             return packing.pack_conv_gemm_nchw(w, groups)
-        case "f32_conv_gemm_nhwc":
+        case "conv_gemm", _:
             return packing.pack_conv_gemm_nhwc(w, groups)
-        case "f32_conv_nchw16c":
-            return packing.pack_conv_nchw16c(w, tile_b, groups)
-        case "f32_conv_stem_nchw_nchw16c":
-            return packing.pack_conv_stem_nchw(w, tile_b)
+        case "conv_stem_nchw", _:
+            return packing.pack_conv_stem_nchw(w, tile_b, block)
+        case "conv_stem_nhwc", _:
+            return packing.pack_conv_stem_nhwc(w, tile_b, block)
         case _:
-            return packing.pack_conv_stem_nhwc(w, tile_b)
+            return packing.pack_conv_blocked(w, tile_b, block, groups)
 
 
-def convolve(kernel, case, isa, threads, act=(Act.NONE, 0.0, 0.0), bias=True, res=True, tile_b=2, tile_w=0):
+def convolve(kernel, case, threads, act=(Act.NONE, 0.0, 0.0), bias=True, res=True, tile_b=2, tile_w=0):
     """(result of the kernel, oracle), both NCHW."""
-    x_layout, y_layout, _ = KERNELS[kernel]
+    isa, kind, x_layout, y_layout, _ = kernel
     x = ref.random((case.n, case.ic, *case.size), 1)
     w = ref.random_filters((case.oc, case.ic // case.groups, *case.kernel), 2)
     want = ref.conv(x, w, case.stride, case.pads, case.dilation, case.groups)
@@ -70,46 +92,47 @@ def convolve(kernel, case, isa, threads, act=(Act.NONE, 0.0, 0.0), bias=True, re
     inputs = {
         "x": ref.to_layout(x, x_layout),
         "w": pack(kernel, w, case.groups, tile_b),
-        "bias": (packing.pack_channels(b) if y_layout == "nchw16c" else b) if bias else None,
+        "bias": packing.pack_channels(b, ref.block_of(y_layout)) if bias else None,
         "res": ref.to_layout(r, y_layout) if res else None,
     }
     fields = geometry(case, want.shape) | {"act": act[0], "act_a": act[1], "act_b": act[2], "groups": case.groups}
-    if y_layout == "nchw16c":
+    if kernel in TILED:
         fields |= {"tile_w": tile_w, "tile_b": tile_b}
-    got = ref.run(kernel, inputs, ref.size_in(y_layout, want.shape), isa, threads, **fields)
+    got = ref.run(f"f32_{kind}_{y_layout}", inputs, ref.size_in(y_layout, want.shape), isa, threads, **fields)
     want = want + (b[:, None, None] if bias else 0) + (r if res else 0)
     return ref.from_layout(got, y_layout, want.shape), ref.activate(want, *act)
 
 
-@pytest.mark.parametrize(("kernel", "case"), [(k, c) for k, (_, _, cases) in KERNELS.items() for c in cases], ids=str)
-def test_against_oracle(kernel, case, isa):
-    got, want = convolve(kernel, case, isa, threads=1, act=(Act.CLIP, -2.0, 6.0))
+@pytest.mark.parametrize(("kernel", "case"), [(k, c) for k in KERNELS for c in k.cases], ids=str)
+def test_against_oracle(kernel, case):
+    got, want = convolve(kernel, case, threads=1, act=(Act.CLIP, -2.0, 6.0))
     ref.assert_close(got, want)
-    again, _ = convolve(kernel, case, isa, threads=2, act=(Act.CLIP, -2.0, 6.0))
+    again, _ = convolve(kernel, case, threads=2, act=(Act.CLIP, -2.0, 6.0))
     assert np.array_equal(got, again), "one and two threads differ"
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", KERNELS, ids=str)
 @pytest.mark.parametrize(
     "act", [(Act.NONE, 0.0, 0.0), (Act.RELU, 0.0, 0.0), (Act.HARD_SWISH, 0.0, 0.0), (Act.SILU, 0.0, 0.0)]
 )
 @pytest.mark.parametrize(("bias", "res"), [(False, False), (True, False), (False, True)])
-def test_epilogue(kernel, act, bias, res, isa):
+def test_epilogue(kernel, act, bias, res):
     case = Case(16, 24, (6, 9), (3, 3), pads=(1, 1, 1, 1))
-    ref.assert_close(*convolve(kernel, case, isa, 1, act, bias, res))
+    ref.assert_close(*convolve(kernel, case, 1, act, bias, res))
 
 
 @pytest.mark.parametrize("tile_b", [1, 2, 4])
 @pytest.mark.parametrize("tile_w", [1, 5, 14])
-@pytest.mark.parametrize("kernel", ["f32_conv_nchw16c", "f32_conv_stem_nchw_nchw16c", "f32_conv_stem_nhwc_nchw16c"])
-def test_tiles(kernel, tile_b, tile_w, isa):
+@pytest.mark.parametrize("kernel", TILED, ids=str)
+def test_tiles(kernel, tile_b, tile_w):
     case = Case(19, 112, (9, 17), (3, 3), pads=(1, 1, 1, 1))
-    ref.assert_close(*convolve(kernel, case, isa, 1, tile_b=tile_b, tile_w=tile_w))
+    ref.assert_close(*convolve(kernel, case, 1, tile_b=tile_b, tile_w=tile_w))
 
 
 @pytest.mark.parametrize("width", range(1, 18))
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_every_width(width, stride, isa):
-    for oc in (16, 32, 64):
-        case = Case(16, oc, (3, width * stride), (1, 1), stride=(1, stride))
-        ref.assert_close(*convolve("f32_conv_nchw16c", case, isa, 1, tile_b=oc // 16))
+@pytest.mark.parametrize("kernel", [k for k in TILED if k.kind == "conv"], ids=str)
+def test_every_width(width, stride, kernel):
+    for tile_b in (1, 2, 4):
+        case = Case(16, tile_b * ref.block_of(kernel.y_layout), (3, width * stride), (1, 1), stride=(1, stride))
+        ref.assert_close(*convolve(kernel, case, 1, tile_b=tile_b))

@@ -26,11 +26,7 @@ CASES = [
     Case(3, 3, (103, 110), (5, 5), stride=(2, 2), pads=(2, 2, 2, 2), n=2),
     Case(17, 17, (64, 70), (3, 4), stride=(2, 1), pads=(9, 0, 4, 1), dilation=(5, 2)),
 ]
-PACK = {
-    "nchw": packing.pack_dwconv_nchw,
-    "nhwc": packing.pack_dwconv_nhwc,
-    "nchw16c": packing.pack_dwconv_nchw16c,
-}
+PACK = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc}
 
 
 def convolve(layout, case, isa, threads, act, res=True):
@@ -40,8 +36,8 @@ def convolve(layout, case, isa, threads, act, res=True):
     b, r = ref.random((case.oc,), 3), ref.random(want.shape, 4)
     inputs = {
         "x": ref.to_layout(x, layout),
-        "w": PACK[layout](w),
-        "bias": packing.pack_channels(b) if layout == "nchw16c" else b,
+        "w": PACK[layout](w) if layout in PACK else packing.pack_dwconv_blocked(w, ref.block_of(layout)),
+        "bias": packing.pack_channels(b, ref.block_of(layout)),
         "res": ref.to_layout(r, layout) if res else None,
     }
     fields = geometry(case, want.shape) | {"act": act, "act_a": 0.0, "act_b": 0.0}
@@ -50,7 +46,7 @@ def convolve(layout, case, isa, threads, act, res=True):
     return ref.from_layout(got, layout, want.shape), ref.activate(want, act)
 
 
-@pytest.mark.parametrize("layout", PACK)
+@pytest.mark.parametrize(("isa", "layout"), ref.LAYOUTS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("act", [Act.RELU, Act.HARD_SWISH])
 def test_against_oracle(layout, case, act, isa):

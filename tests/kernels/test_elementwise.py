@@ -6,7 +6,6 @@ import reference as ref
 
 from plait.kernels_pyx import Act, BinaryOp, UnaryFunction, packing
 
-LAYOUTS = ["nchw", "nhwc", "nchw16c"]
 ACT_PARAMETERS = {
     Act.CLIP: (-0.5, 1.5),
     Act.HARD_SIGMOID: (0.2, 0.5),
@@ -140,7 +139,7 @@ def test_binary_same_and_scalar(op, swap, isa):
             ref.assert_close(got.reshape(a.shape), want)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("isa", "layout"), ref.LAYOUTS)
 @pytest.mark.parametrize("per_image", [False, True])
 @pytest.mark.parametrize(("c", "h", "w"), [(16, 5, 7), (21, 14, 3), (3, 1, 9)])
 def test_binary_channel(layout, per_image, c, h, w, isa):
@@ -187,15 +186,15 @@ def test_binary_nd(a_shape, b_shape, isa):
         ref.assert_close(got.reshape(want.shape), want)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(("isa", "layout"), ref.LAYOUTS)
 @pytest.mark.parametrize(("c", "h", "w"), [(16, 5, 7), (21, 14, 3)])
 def test_affine(layout, c, h, w, isa):
     x, scale, shift = ref.random((2, c, h, w), 1), ref.random((c,), 2), ref.random((c,), 3)
     want = ref.activate(x.astype(np.float64) * scale[:, None, None] + shift[:, None, None], Act.SILU)
-    pack = packing.pack_channels if layout == "nchw16c" else np.ascontiguousarray
+    scales, shifts = (packing.pack_channels(v, ref.block_of(layout)) for v in (scale, shift))
     for threads in (1, 2):
         got = ref.run(
-            f"f32_affine_{layout}", {"x": ref.to_layout(x, layout), "scale": pack(scale), "shift": pack(shift)},
+            f"f32_affine_{layout}", {"x": ref.to_layout(x, layout), "scale": scales, "shift": shifts},
             ref.size_in(layout, x.shape), isa, threads, n=2, c=c, h=h, w=w, act=Act.SILU, act_a=0.0, act_b=0.0,
         )  # fmt: skip
         ref.assert_close(ref.from_layout(got, layout, x.shape), want)

@@ -6,10 +6,11 @@ import reference as ref
 
 from plait.kernels_pyx import Plan, aligned_empty
 
-LAYOUTS = ["nchw", "nhwc", "nchw16c"]
 
-
-@pytest.mark.parametrize(("source", "target"), [(a, b) for a in LAYOUTS for b in LAYOUTS if a != b])
+@pytest.mark.parametrize(
+    ("isa", "source", "target"),
+    [(i, a, b) for i, a in ref.LAYOUTS for j, b in ref.LAYOUTS if i == j and a != b],
+)
 @pytest.mark.parametrize("shape", [(1, 16, 4, 4), (2, 3, 5, 7), (1, 37, 9, 13), (1, 64, 1, 1), (2, 20, 1, 5)])
 def test_adapt(source, target, shape, isa):
     x = ref.random(shape)
@@ -120,21 +121,24 @@ def test_fill(isa):
 @pytest.mark.parametrize(
     ("x_first", "y_first", "channels"), [(0, 0, 40), (0, 5, 40), (3, 0, 17), (7, 30, 33), (16, 16, 16)]
 )
-def test_channels_between_blocks(x_first, y_first, channels, isa):
+@pytest.mark.parametrize(("isa", "layout"), ref.BLOCKED)
+def test_channels_between_blocks(x_first, y_first, channels, isa, layout):
     x, base = ref.random((2, 40, 5, 3), 1), ref.random((2, 70, 5, 3), 2)
     want = base.copy()
     want[:, y_first : y_first + channels] = x[:, x_first : x_first + channels]
     for threads in (1, 2):
         plan = Plan(threads)
-        blocked = ref.to_layout(base, "nchw16c")
+        blocked = ref.to_layout(base, layout)
         y = aligned_empty(blocked.shape)
         y[...] = blocked
-        source = ref.to_layout(x, "nchw16c")
+        source = ref.to_layout(x, layout)
         a, b = plan.add_external(source.nbytes), plan.add_external(y.nbytes, writable=True)
         plan.add(
-            "f32_concat_part_nchw16c", isa=isa, x=a, y=b, n=2, h=5, w=3, channels=channels, x_c=40, x_first=x_first,
+            f"f32_concat_part_{layout}", isa=isa, x=a, y=b, n=2, h=5, w=3, channels=channels, x_c=40, x_first=x_first,
             y_c=70, y_first=y_first,
         )  # fmt: skip
         plan.run([source, y])
-        assert np.array_equal(ref.from_layout(y, "nchw16c", want.shape), want)
-        assert np.isnan(y.reshape(2, 5, 15, 16)[:, 4, :, 6:]).all(), "a lane beyond the last channel was written"
+        assert np.array_equal(ref.from_layout(y, layout, want.shape), want)
+        block = ref.block_of(layout)
+        beyond = y.reshape(2, -1, 15, block)[:, -1, :, 70 % block :]
+        assert np.isnan(beyond).all(), "a lane beyond the last channel was written"

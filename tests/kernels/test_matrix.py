@@ -69,7 +69,7 @@ def test_reduce_passes_nan(op, outer, n, inner, isa):
         assert np.array_equal(got[2:], x[2:].max(1)) or op != ReduceOp.MAX
 
 
-@pytest.mark.parametrize("layout", ["nchw", "nhwc", "nchw16c"])
+@pytest.mark.parametrize(("isa", "layout"), ref.LAYOUTS)
 @pytest.mark.parametrize("beta", [0.75, 0.5, 0.6])
 @pytest.mark.parametrize(
     ("size", "c", "h", "w"), [(1, 9, 4, 5), (4, 9, 4, 5), (5, 37, 3, 7), (5, 32, 41, 53), (50, 21, 2, 9), (3, 1, 1, 1)]

@@ -210,9 +210,19 @@ def test_unknown_names_are_refused():
 
 def test_every_level_has_every_kernel():
     for isa in kernels.available_isas():
-        for name in kernels.kernel_names():
+        wide, narrow = [name for name in kernels.kernel_names("baseline") if "nchw4c" not in name], []
+        assert set(wide) <= set(kernels.kernel_names(isa))
+        for name in wide:
             handle = kernels.lookup(name, isa)
             assert handle.isa == isa and handle.fields == kernels.lookup(name).fields
+        # Those for blocks of another size have the fields of those for 16.
+        for block in set(ref.BLOCKS[isa]) - {16}:
+            narrow = [name.replace("nchw16c", f"nchw{block}c") for name in wide if "nchw16c" in name]
+            for blocked in narrow:
+                same = blocked.replace(f"nchw{block}c", "nchw16c")
+                assert kernels.kernel_fields(blocked, isa) == kernels.kernel_fields(same)
+            narrow += [f"f32_nchw16c_to_nchw{block}c", f"f32_nchw{block}c_to_nchw16c"]
+        assert set(kernels.kernel_names(isa)) == {*wide, *narrow}
 
 
 def test_constants_are_kept_alive_and_shared():

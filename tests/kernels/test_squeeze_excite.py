@@ -7,12 +7,12 @@ import reference as ref
 from plait.kernels_pyx import Act, Split, packing
 
 
-@pytest.mark.parametrize("layout", ["nhwc", "nchw16c"])
+@pytest.mark.parametrize(("isa", "layout"), [(i, y) for i, y in ref.LAYOUTS if y != "nchw"])
 @pytest.mark.parametrize("shape", [(1, 16, 7, 7), (2, 40, 14, 9), (3, 5, 1, 2), (1, 17, 28, 1), (2, 3, 15, 31)])
 def test_squeeze(layout, shape, isa):
     n, c, h, w = shape
     x = ref.random(shape)
-    lanes = -(-c // 16) * 16 if layout == "nchw16c" else c
+    lanes = -(-c // ref.block_of(layout)) * ref.block_of(layout)
     inputs, fields = {"x": ref.to_layout(x, layout)}, {"n": n, "c": c, "h": h, "w": w}
     got = ref.run(f"f32_squeeze_{layout}", inputs, n * h * lanes, isa, 1, **fields)
     for split in Split:
