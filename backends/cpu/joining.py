@@ -1,8 +1,8 @@
 """Concatenations and splits: by copies, or by letting the parts lie where they belong in the whole.
 
 A part can lie in the whole if its elements are one stretch of it: where nothing outside the axis is larger than 1, and
-for blocked layouts where it starts at a whole block. (Its last block may have lanes of the next part for padding; that one
-is copied in later, as it starts within a block.) Which parts do lie there is decided for all layers of a function
+for blocked layouts where it starts at a whole block. (Its last block may have lanes of the next part for padding; that
+one is copied in later, as it starts within a block.) Which parts do lie there is decided for all layers of a function
 together, see `plait.backends.aliasing`; the others are copied.
 """
 

@@ -12,6 +12,7 @@ from plait.kernels_pyx import Act, BinaryOp, Plan, Split, packing
 
 C, H, W = 40, 7, 5
 POISON = 0x7FC0BEEF
+PLAIN = ("nchw", "nhwc")
 ACT = {"act": Act.RELU, "act_a": 0.0, "act_b": 0.0}
 IMAGE = {"n": 1, "c": C, "h": H, "w": W}
 
@@ -19,7 +20,7 @@ IMAGE = {"n": 1, "c": C, "h": H, "w": W}
 @attrs.frozen(eq=False)
 class Call:
     """A call of a kernel whose result is an image of C x H x W in `layout`. Winograd cuts tiles of `unit` rows, and
-    convolutions over NCHW panels of `panel` channels."""
+    channels are cut in pieces of `panel`."""
 
     kernel: str
     layout: str
@@ -27,7 +28,7 @@ class Call:
     fields: dict[str, object]
     by_channels: bool = True
     unit: int = 1
-    panel: int = 0
+    panel: int = 16
 
     def __str__(self) -> str:
         return f"{self.kernel}_{self.layout}"
@@ -37,36 +38,38 @@ def image(seed: int, channels: int = C) -> np.ndarray:
     return ref.random((1, channels, H, W), seed)
 
 
-def convolutions() -> Iterator[Call]:
+def convolutions(blocked: str) -> Iterator[Call]:
     case = ref.Case(C, C, (H, W), (3, 3), pads=(1, 1, 1, 1))
-    w, b = ref.random_filters((C, C, 3, 3), 2), packing.pack_channels(ref.random((C,), 3))
+    w, b, block = ref.random_filters((C, C, 3, 3), 2), ref.random((C,), 3), ref.block_of(blocked)
     common = ref.geometry(case, (1, C, H, W)) | ACT
     tiles = {"tile_w": 0, "tile_b": 1, "groups": 1}
 
     def operands(source: str, target: str, weight: np.ndarray, channels: int = C) -> dict[str, np.ndarray]:
-        bias = b if target == "nchw16c" else b[:C]
         return {
             "x": ref.to_layout(image(1, channels), source),
             "w": weight,
-            "bias": bias,
+            "bias": packing.pack_channels(b, ref.block_of(target)),
             "res": ref.to_layout(image(4), target),
         }
 
     yield Call(
-        "f32_conv_nchw16c",
-        "nchw16c",
-        operands("nchw16c", "nchw16c", packing.pack_conv_nchw16c(w, 1, 1)),
+        f"f32_conv_{blocked}",
+        blocked,
+        operands(blocked, blocked, packing.pack_conv_blocked(w, 1, block)),
         common | tiles,
+        panel=block,
     )
     few = common | {"ic": 3} | tiles
-    stem = operands("nchw", "nchw16c", packing.pack_conv_stem_nchw(w[:, :3], 1), 3)
-    yield Call("f32_conv_stem_nchw_nchw16c", "nchw16c", stem, few)
-    stem = operands("nhwc", "nchw16c", packing.pack_conv_stem_nhwc(w[:, :3], 1), 3)
-    yield Call("f32_conv_stem_nhwc_nchw16c", "nchw16c", stem, few)
+    stem = operands("nchw", blocked, packing.pack_conv_stem_nchw(w[:, :3], 1, block), 3)
+    yield Call(f"f32_conv_stem_nchw_{blocked}", blocked, stem, few, panel=block)
+    stem = operands("nhwc", blocked, packing.pack_conv_stem_nhwc(w[:, :3], 1, block), 3)
+    yield Call(f"f32_conv_stem_nhwc_{blocked}", blocked, stem, few, panel=block)
     for m in (2, 4):
-        inputs = operands("nchw16c", "nchw16c", packing.pack_winograd(w, m, 1))
+        inputs = operands(blocked, blocked, packing.pack_winograd(w, m, 1, block))
         fields = common | {"tile_m": m, "tile_block": 0, "tile_b": 1}
-        yield Call("f32_conv_winograd_nchw16c", "nchw16c", inputs, fields, unit=m)
+        yield Call(f"f32_conv_winograd_{blocked}", blocked, inputs, fields, unit=m, panel=block)
+    if blocked != "nchw16c":
+        return
     groups = common | {"groups": 1}
     yield Call("f32_conv_naive_nchw", "nchw", operands("nchw", "nchw", w), groups, panel=1)
     yield Call(
@@ -77,32 +80,51 @@ def convolutions() -> Iterator[Call]:
     )
 
 
-def windows() -> Iterator[Call]:
+def layouts(blocked: str) -> tuple[str, ...]:
+    """A blocked layout, and the plain ones beside the first."""
+    return (*PLAIN, blocked) if blocked == "nchw16c" else (blocked,)
+
+
+def piece(layout: str) -> int:
+    """Channels that stay together when work is cut by channels."""
+    return 16 if layout in PLAIN else ref.block_of(layout)
+
+
+def windows(blocked: str) -> Iterator[Call]:
     case = ref.Case(C, C, (H, W), (3, 3), pads=(1, 1, 1, 1))
     w, b = ref.random((C, 1, 3, 3), 2), ref.random((C,), 3)
-    pack = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc, "nchw16c": packing.pack_dwconv_nchw16c}
+    pack = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc}
     geometry = ref.geometry(case, (1, C, H, W))
     pool = {k: v for k, v in geometry.items() if k not in ("ic", "oc")}
-    for layout in pack:
+    for layout in layouts(blocked):
+        block = ref.block_of(layout)
+        filters = pack[layout](w) if layout in pack else packing.pack_dwconv_blocked(w, block)
         inputs = {
-            "x": ref.to_layout(image(1), layout), "w": pack[layout](w),
-            "bias": packing.pack_channels(b) if layout == "nchw16c" else b, "res": ref.to_layout(image(4), layout),
+            "x": ref.to_layout(image(1), layout), "w": filters,
+            "bias": packing.pack_channels(b, block), "res": ref.to_layout(image(4), layout),
         }  # fmt: skip
-        yield Call(f"f32_dwconv_{layout}", layout, inputs, geometry | ACT, layout != "nhwc")
+        yield Call(f"f32_dwconv_{layout}", layout, inputs, geometry | ACT, layout != "nhwc", panel=piece(layout))
         for kind in ("max", "avg"):
             fields = pool | {"c": C, "pad_b": 1, "pad_r": 1, "count_include_pad": 0}
-            yield Call(f"f32_{kind}pool_{layout}", layout, {"x": inputs["x"]}, fields, layout != "nhwc")
+            yield Call(
+                f"f32_{kind}pool_{layout}",
+                layout,
+                {"x": inputs["x"]},
+                fields,
+                layout != "nhwc",
+                panel=piece(layout),
+            )
 
 
-def elementwise() -> Iterator[Call]:
-    for layout in ("nchw", "nhwc", "nchw16c"):
+def elementwise(blocked: str) -> Iterator[Call]:
+    for layout in layouts(blocked):
+        block = ref.block_of(layout)
         x, y = ref.to_layout(image(1), layout), ref.to_layout(image(2), layout)
-        per_channel = packing.pack_channels(ref.random((C,), 3)) if layout == "nchw16c" else ref.random((C,), 3)
-        rows = {"nchw": (C, W), "nhwc": (1, W * C), "nchw16c": (3, W * 16)}[layout]
+        per_channel = packing.pack_channels(ref.random((C,), 3), block)
+        rows = (1, W * C) if layout == "nhwc" else (-(-C // block), W * block)
         flat = {"outer": rows[0], "rows": H, "row": rows[1]}
         binary = {"op": BinaryOp.SUB, "swap": 0} | ACT
-        panel = 1 if layout == "nchw" else 0
-        common = (layout != "nhwc", 1, panel)
+        common = (layout != "nhwc", 1, block)
         yield Call("f32_act", layout, {"x": x}, flat | ACT, *common)
         yield Call("f32_unary", layout, {"x": x}, flat | {"function": kernels.UnaryFunction.NEG}, *common)
         yield Call("f32_binary_same", layout, {"a": x, "b": y}, flat | binary, *common)
@@ -112,10 +134,18 @@ def elementwise() -> Iterator[Call]:
         affine = {"x": x, "scale": per_channel, "shift": per_channel}
         yield Call(f"f32_affine_{layout}", layout, affine, IMAGE | ACT, *common)
         for other in sorted({"nchw", "nhwc", "nchw16c"} - {layout}):
-            yield Call(f"f32_{other}_to_{layout}", layout, {"x": ref.to_layout(image(1), other)}, IMAGE)
+            for source, target in ((other, layout), (layout, other)) if layout not in PLAIN else ((other, layout),):
+                x = ref.to_layout(image(1), source)
+                cut = min(piece(source), piece(target))
+                yield Call(f"f32_{source}_to_{target}", target, {"x": x}, IMAGE, panel=cut)
 
 
-CALLS = [*convolutions(), *windows(), *elementwise()]
+CALLS = [
+    (isa, call)
+    for isa, blocked in ref.BLOCKED
+    for calls in (convolutions, windows, elementwise)
+    for call in calls(blocked)
+]
 
 
 def parts(call: Call, isa: str, threads: int, split: Split) -> list[np.ndarray]:
@@ -125,7 +155,7 @@ def parts(call: Call, isa: str, threads: int, split: Split) -> list[np.ndarray]:
     size = ref.size_in(call.layout, (1, C, H, W))
     y = plan.add_external(4 * size, writable=True)
     fields = call.fields | {"split": split}
-    if "work" in dict(kernels.kernel_fields(call.kernel)):
+    if "work" in dict(kernels.kernel_fields(call.kernel, isa)):
         refs["work"] = kernels.arena(0)
         plan.arena_bytes = plan.workspace_bytes(call.kernel, isa=isa, **fields)
     plan.add(call.kernel, isa=isa, y=y, **refs, **fields)
@@ -149,21 +179,21 @@ def owners(total: int, size: int, threads: int) -> list[int]:
 
 
 @pytest.mark.parametrize("threads", [2, 3])
-@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize(("isa", "call"), CALLS, ids=str)
 def test_each_thread_makes_its_part(call: Call, threads: int, isa: str) -> None:
     for split in (Split.ROWS, Split.CHANNELS) if call.by_channels else (Split.ROWS,):
         wanted = np.empty((C, H, W), int)
         if split == Split.ROWS:
             wanted[:] = np.array(owners(H, call.unit, threads))[:, None]
         else:
-            wanted[:] = np.array(owners(C, call.panel or 16, threads))[:, None, None]
+            wanted[:] = np.array(owners(C, call.panel, threads))[:, None, None]
         for thread, part in enumerate(parts(call, isa, threads, split)):
             made = part.view(np.int32) != POISON
             np.testing.assert_array_equal(made, wanted == thread, f"{split.name}, thread {thread}")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("call", CALLS, ids=str)
+@pytest.mark.parametrize(("isa", "call"), CALLS, ids=str)
 def test_results_are_the_same_however_work_is_cut(call: Call, threads: int, isa: str) -> None:
     size = ref.size_in(call.layout, (1, C, H, W))
     want = ref.from_layout(ref.run(call.kernel, call.inputs, size, isa, **call.fields), call.layout, (1, C, H, W))
@@ -174,10 +204,11 @@ def test_results_are_the_same_however_work_is_cut(call: Call, threads: int, isa:
 
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("split", [Split.ROWS, Split.CHANNELS])
-def test_parts_of_joined_channels(threads: int, split: Split, isa: str) -> None:
+@pytest.mark.parametrize(("isa", "layout"), ref.BLOCKED)
+def test_parts_of_joined_channels(threads: int, split: Split, isa: str, layout: str) -> None:
     """Blocks are shifted, so channels cannot be cut; one image is then the work of one thread."""
     fields = {"n": 1, "h": H, "w": W, "channels": C, "x_c": C, "x_first": 0, "y_c": C, "y_first": 0}
-    call = Call("f32_concat_part_nchw16c", "nchw16c", {"x": ref.to_layout(image(1), "nchw16c")}, fields)
+    call = Call(f"f32_concat_part_{layout}", layout, {"x": ref.to_layout(image(1), layout)}, fields)
     made = [(part.view(np.int32) != POISON).sum(axis=(0, 2)) for part in parts(call, isa, threads, split)]
     wanted = [[C * W * (r in share(H, t, threads)) for r in range(H)] for t in range(threads)]
     assert np.array_equal(made, wanted if split == Split.ROWS else [[0] * H] * (threads - 1) + [[C * W] * H])
