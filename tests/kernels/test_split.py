@@ -134,7 +134,8 @@ def elementwise(blocked: str) -> Iterator[Call]:
         affine = {"x": x, "scale": per_channel, "shift": per_channel}
         yield Call(f"f32_affine_{layout}", layout, affine, IMAGE | ACT, *common)
         for other in sorted({"nchw", "nhwc", "nchw16c"} - {layout}):
-            for source, target in ((other, layout), (layout, other)) if layout not in PLAIN else ((other, layout),):
+            pairs = ((other, layout), (layout, other)) if blocked != "nchw16c" else ((other, layout),)
+            for source, target in pairs:
                 x = ref.to_layout(image(1), source)
                 cut = min(piece(source), piece(target))
                 yield Call(f"f32_{source}_to_{target}", target, {"x": x}, IMAGE, panel=cut)
