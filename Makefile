@@ -52,7 +52,7 @@ lint: $(VENV)/.test
 # The checkout is the package `plait`; a link gives mypy its name.
 types: $(VENV)/.test
 	mkdir -p build/tree && ln -sfn ../.. build/tree/plait
-	MYPYPATH=build/tree $(BIN)/mypy --strict --cache-dir build/mypy $(addprefix -p plait.,$(PACKAGES))
+	MYPYPATH=build/tree:. $(BIN)/mypy --strict --cache-dir build/mypy $(addprefix -p plait.,$(PACKAGES)) -p benchmarks
 
 docs: $(VENV)/.test
 	$(BIN)/python -m pytest -q tests/docs

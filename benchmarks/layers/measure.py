@@ -19,7 +19,7 @@ from plait.ir.text.parser import parse_module
 from plait.tuning.costs import Option, option_for
 
 _PIXEL = """ir 1
-const @w : f32[1x1x1x1] = [[[[1]]]]
+const @w : f32[1x1x1x1] = [1]
 net @main(%x: f32[1x1x1x1]) -> (%y: f32[1x1x1x1]) {
   %y = conv2d(%x, @w)
 }

@@ -19,7 +19,7 @@ from benchmarks.peers.worker import MARK
 from benchmarks.support.environments import command, environment
 from plait.testing.compare import relative_error
 
-TIMEOUT_S = 300.0
+TIMEOUT_S = {"measure": 300.0, "prepare": 1800.0}
 WORKER = "benchmarks.peers.worker"
 Say = Callable[[str], None]
 
@@ -104,12 +104,12 @@ def work(
             command(python, WORKER, *arguments, "--threads", *threads),
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=TIMEOUT_S[task],
             env=environment(python, max(threads)),
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"no answer after {TIMEOUT_S:g} s"
+        return f"no answer after {TIMEOUT_S[task]:g} s"
     if done.returncode:
         lines = (done.stderr or done.stdout).strip().splitlines()
         return lines[-1] if lines else f"ended with status {done.returncode}"

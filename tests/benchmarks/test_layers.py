@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from benchmarks.layers.measure import Family, Row
+from benchmarks.layers.measure import Bench, Family, Row
 from benchmarks.layers.report import markdown
 from benchmarks.layers.shapes import Shape, describe, distinct, movement, onednn_subject
 from benchmarks.support.roofline import layer_us, network_us, traffic
+from benchmarks.support.serving import Server, ServerError
+from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.limits import Level, Limits
+from plait.backends.profiling.profiler import Progress
+from plait.backends.routine import applicable
 from plait.ir import Layer, Module
 from plait.ir.text.parser import parse_module
 
@@ -120,6 +124,48 @@ def test_rows_compare_with_the_better_form_of_onednn(module: Module) -> None:
     assert Row(row.shape, 1, families, {}, None).ratio is None
     assert attrs.evolve(row, call_ms=0.25).ratio == 1.5
     assert attrs.evolve(row, call_ms=1.0).ratio is None, "nothing but the call"
+
+
+class Scripted(Server):
+    """Takes as many microseconds for a run as it is told for a key, and cannot open what it is not told."""
+
+    def __init__(self, microseconds: dict[str, float]) -> None:
+        self.microseconds = microseconds
+        self.ready: set[str] = set()
+
+    def open(self, key: str, subject: dict[str, Any]) -> None:
+        if key not in self.microseconds:
+            raise ServerError("unknown")
+        self.ready.add(key)
+
+    def burst(self, key: str, seconds: float) -> list[float]:
+        assert key in self.ready
+        return [self.microseconds[key] * 1e3]
+
+    def clear(self) -> None:
+        self.ready.clear()
+
+
+class Stored:
+    """A profiler that knows all: the naive routine takes 9 us, others 2."""
+
+    def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
+        return {job: Result("ok", (9000 if "naive" in job.routine else 2000,)) for job in jobs}
+
+
+def test_the_best_families_take_turns_with_onednn(module: Module) -> None:
+    conv = layers(module)[0]
+    names = {r.path.base for r, refusal in applicable(conv) if refusal is None} - {"cpu/any/nchw/reference"}
+    ours = Scripted({name: 3.0 if name.endswith("direct") else 4.0 for name in names if "naive" not in name})
+    bench = Bench(1, Stored(), ours, Scripted({"nhwc": 5.0}), LIMITS).with_call()
+    assert bench.call_ms == 0.005
+    row = bench.row(Shape("convolution", "", conv, {}))
+    assert row is not None
+    assert (row.routine, row.ms) == ("cpu/f32/nchw16c/direct", 0.003)
+    assert row.onednn == {"nhwc": 0.005}, "the other form cannot be had"
+    naive = row.families["cpu/f32/nchw/naive"]
+    assert (naive.ms, naive.final) == (0.009, False)
+    assert row.families.keys() == names
 
 
 @pytest.mark.slow
