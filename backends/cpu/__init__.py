@@ -10,6 +10,7 @@ from plait.backends.cpu import (
     movement,
     normalization,
     pooling,
+    resize,
     squeeze_excite,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "movement",
     "normalization",
     "pooling",
+    "resize",
     "squeeze_excite",
 ]

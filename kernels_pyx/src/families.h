@@ -17,6 +17,7 @@
     X(reduce)              \
     X(layout)              \
     X(copy)                \
+    X(resize)              \
     X(probe)               \
     X(touch)
 
@@ -30,4 +31,5 @@
     X(binary)                      \
     X(norm)                        \
     X(layout)                      \
-    X(copy)
+    X(copy)                        \
+    X(resize)

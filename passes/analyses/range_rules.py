@@ -14,6 +14,7 @@ from plait.ir.layers.linear import Matmul
 from plait.ir.layers.normalization import Softmax
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.reduce import Reduce
+from plait.ir.layers.resize import Resize
 from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.types import DType
 from plait.passes.analyses import weighted_ranges as weighted_ranges
@@ -163,6 +164,12 @@ def avg_pool(layer: AvgPool2d, ranges: ValueRanges) -> Interval:
 @range_rule(GlobalAvgPool)
 def global_avg_pool(layer: GlobalAvgPool, ranges: ValueRanges) -> Interval:
     return ranges[layer.x].rounded(SUMMED)
+
+
+@range_rule(Resize)
+def resize(layer: Resize, ranges: ValueRanges) -> Interval:
+    x = ranges[layer.x]
+    return x.rounded(SUMMED) if layer.mode == "linear" else x
 
 
 @range_rule(SqueezeExcite)

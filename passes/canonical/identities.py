@@ -14,6 +14,7 @@ from plait.ir.diagnostics import ShapeError
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Cast, Div, Maximum, Minimum, Mul, Sub
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
+from plait.ir.layers.resize import Resize
 from plait.ir.layers.shape import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from plait.ir.types import Type
 from plait.ir.values import Value
@@ -88,6 +89,15 @@ def pool_of_one(layer: Layer) -> Value | No:
     if layer.kernel == layer.stride == (1, 1) and not any(layer.pad):
         return layer.x
     return No("the window or the stride is larger than 1, or it pads")
+
+
+@rewrite(Resize)
+def resize_to_same(layer: Resize) -> Value | No:
+    """resize(x) to the size that it has -> x"""
+    if layer.x.type.shape[2:] != layer.size:
+        return No("the size changes")
+    # With any other scale than 1 elements move though the size stays.
+    return No("it has a scale") if layer.scale else layer.x
 
 
 @rewrite(GlobalAvgPool)
@@ -173,6 +183,7 @@ RULES = (
     split_in_one,
     pool_of_one,
     mean_of_one,
+    resize_to_same,
     reshape_of_reshape,
     transpose_of_transpose,
     transpose_to_reshape,

@@ -22,7 +22,7 @@ from plait.ir.activation import KINDS, NONE, Activation
 from plait.ir.casting import can_cast
 from plait.ir.dtypes import DType
 from plait.ir.layer import Layer
-from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, shape
+from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, resize, shape
 from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.registry import known_layers
 from plait.ir.values import Value
@@ -224,6 +224,19 @@ def _ceil(net: Net, x: Value) -> bool:
 @recipe("global_avg_pool")
 def _global_avg_pool(net: Net) -> Layer:
     return pool.GlobalAvgPool(net.image())
+
+
+@recipe("resize")
+def _resize(net: Net) -> Layer:
+    x = net.tensor(net.style.floats, rank=4, static=(2, 3))
+    return resize.Resize(
+        x,
+        size=(net.source.integer(1, 6), net.source.integer(1, 6)),
+        mode=net.source.choice(resize.MODES),
+        coordinates=net.source.choice(resize.COORDINATES),
+        rounding=net.source.choice(resize.ROUNDINGS),
+        scale=(net.source.integer(1, 30) / 10, 0.75) if net.source.chance(30) else (),
+    )
 
 
 @recipe("squeeze_excite")

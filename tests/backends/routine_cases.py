@@ -498,6 +498,20 @@ def concat() -> Iterator[Case]:
     yield make("concat", [arg(1, 4, 2, 2, dtype=DType.BOOL), arg(1, 3, 2, 2, dtype=DType.BOOL)], axis=1)
 
 
+def resize() -> Iterator[Case]:
+    sizes = ((6, 10), (12, 20), (3, 4), (7, 9), (1, 1), (13, 3), (6, 33))
+    for i, size in enumerate(sizes):
+        for mode in ("nearest", "linear"):
+            for c in (CHANNELS[i], CHANNELS[-i - 1]):
+                yield make("resize", [arg(1 + i % 2, c, 6, 10)], size=size, mode=mode)
+    for coordinates in ("asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric"):
+        for mode, rounding in (("linear", "floor"), ("nearest", "floor"), ("nearest", "ceil")):
+            options = {"mode": mode, "coordinates": coordinates, "rounding": rounding}
+            yield make("resize", [arg(1, 17, 5, 7)], size=(11, 18), **options)
+            yield make("resize", [arg(2, 3, 5, 40)], size=(2, 23), scale=(0.45, 0.59), **options)
+    yield make("resize", [const(1, 3, 4, 4)], size=(8, 8))
+
+
 def split() -> Iterator[Case]:
     for sizes in ((16, 16), (3, 5), (8, 8, 17), (1, 15, 16, 24), (40,), (17, 64, 1)):
         for n in (1, 2):
@@ -671,6 +685,7 @@ _OTHERS = {
             pad,
             expand,
             reshape,
+            resize,
             reduce,
             adapt,
             batch_norm,

@@ -292,6 +292,8 @@ def test_ranges(layers: str, low: float, high: float) -> None:
         ("%y = max_pool2d(%x) {kernel = 2, pad = 1, dilation = 2}", -INF, INF),
         ("%y = avg_pool2d(%x) {kernel = 3, pad = 1}", 0, INF),
         ("%y = global_avg_pool(%x)", 0, INF),
+        ("%y = resize(%x) {size = 9}", 0, INF),
+        ("%a = clip(%x) {low = 2, high = 4}\n%y = resize(%a) {size = 9, mode = linear}", 2, 4),
         ("%y = conv2d(%x, @w)", 0, INF),
         ("%y = conv2d(%x, @w, residual = %x) {act = relu6}", 0, 6),
         ("%a = sigmoid(%x)\n%y = conv2d(%a, @w, @b) {pad = 1}", 1, 4),

@@ -18,7 +18,7 @@ from plait.frontends.onnx import import_onnx, supported_operators
 from plait.ir.diagnostics import PlaitError
 from plait.testing.onnx_check import check_text
 
-PASSES = {"node": 765, "pytorch-converted": 67, "pytorch-operator": 34}
+PASSES = {"node": 788, "pytorch-converted": 67, "pytorch-operator": 34}
 """Tests of operators that have a converter that pass; raise a number when more do."""
 
 CLAIMED = """
@@ -27,13 +27,15 @@ CLAIMED = """
     GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Identity InstanceNormalization LRN
     LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mul Neg Not Or
     PRelu Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean
-    ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Selu Shape Sigmoid Sign Size Slice Softmax
-    Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh Tile Transpose Unsqueeze Where Xor
+    ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Selu Shape Sigmoid Sign Size Slice
+    Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Swish Tanh Tile Transpose Unsqueeze
+    Upsample Where Xor
 """.split()  # noqa: SIM905 - one name a word is easier to read and to merge
 
 # What is refused, and why. Every other failure of a claimed operator is a bug.
 REFUSED = (
     "element type", "over 3 spatial dimensions", "training", "a graph input of kind", "output 1 of MaxPool",
+    "mode 'cubic'", "mode 'tf_crop_and_resize'", "antialiasing",
     "a reshape of an empty tensor", "zero-size array to reduction", "run-time data", "must be known at import",
 )  # fmt: skip
 
@@ -54,7 +56,7 @@ def _import(model, feed):
         folds_only = "run-time data" in str(error)
         if not (folds_only or "must be known at import" in str(error) or "must be a constant" in str(error)):
             raise
-    constants = {n: a for n, a in feed.items() if folds_only or a.dtype.kind in "iub" or a.size == 1}
+    constants = {n: a for n, a in feed.items() if folds_only or a.dtype.kind in "iub" or a.size == 1 or n == "scales"}
     module = import_onnx(model, constants=constants).module
     return module, {n: a for n, a in feed.items() if n not in constants}
 
