@@ -4,7 +4,7 @@ executable without Python steps is a single such call."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,6 +24,15 @@ class Segment(NamedTuple):
 
     first: int
     last: int
+
+
+class Span(NamedTuple):
+    """The part that one thread had in a step of a run, in nanoseconds of `time.perf_counter_ns`."""
+
+    step: int
+    thread: int
+    begin: int
+    end: int
 
 
 class Program:
@@ -106,20 +115,42 @@ class Program:
 
     def layer_times(self, inputs: Sequence[Array], outputs: Sequence[Array] | None = None) -> Array:
         """Run once and return the nanoseconds of each layer, barriers included; the last: copies of outputs."""
-        outputs = self.allocate_outputs() if outputs is None else list(outputs)
-        externals = [*inputs, *outputs]
         times = np.zeros(self.executable.layers + 1, np.int64)
-        memory = self._take_arena()
-        for part in self._order:
+        for part, found in self._run_parts(self._plan.run_timed, inputs, outputs):
             if isinstance(part, Segment):
-                spent = self._plan.run_timed(externals, memory, part.first, part.last)
-                np.add.at(times, self._layer_of_call[part.first : part.last], spent)
+                np.add.at(times, self._layer_of_call[part.first : part.last], found)
             else:
-                start = time.perf_counter_ns()
-                self._run_python(part, externals, memory)
-                times[part.layer] += time.perf_counter_ns() - start
-        self._arenas.append(memory)
+                begin, end = found
+                times[part.layer] += end - begin
         return times
+
+    def trace(self, inputs: Sequence[Array], outputs: Sequence[Array] | None = None) -> list[Span]:
+        """Run once and return when each thread worked on each step; a Python step is work of thread 0."""
+        spans: list[Span] = []
+        first = 0
+        for part, found in self._run_parts(self._plan.run_traced, inputs, outputs):
+            stamps = found if isinstance(part, Segment) else found.reshape(1, 1, 2)
+            for step, threads in enumerate(stamps.tolist(), first):
+                spans += [Span(step, thread, *stamp) for thread, stamp in enumerate(threads)]
+            first += len(stamps)
+        return spans
+
+    def _run_parts(
+        self, run: Callable[..., Array], inputs: Sequence[Array], outputs: Sequence[Array] | None
+    ) -> Iterator[tuple[Segment | Computed, Array]]:
+        """Run once, part by part: a segment with what `run` returned, a Python step with its begin and end."""
+        externals = [*inputs, *(self.allocate_outputs() if outputs is None else outputs)]
+        memory = self._take_arena()
+        try:
+            for part in self._order:
+                if isinstance(part, Segment):
+                    yield part, run(externals, memory, part.first, part.last)
+                else:
+                    begin = time.perf_counter_ns()
+                    self._run_python(part, externals, memory)
+                    yield part, np.array([begin, time.perf_counter_ns()])
+        finally:
+            self._arenas.append(memory)
 
     def time(self, inputs: Sequence[Array], repeats: int) -> Array:
         """Run `repeats` times in a row; nanoseconds of each."""

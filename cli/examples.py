@@ -26,7 +26,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait run resnet50.plait --input photo.npy --output-dir out",
         "plait run model.onnx --input image=photo.npy --json",
     ),
-    "bench": ("plait bench resnet50.plait --threads 2 --runs 100",),
+    "bench": (
+        "plait bench resnet50.plait --threads 2 --runs 100",
+        "plait bench resnet50.plait --trace trace.json",
+    ),
     "compare": (
         "plait compare resnet50.onnx",
         "plait compare resnet50.plait --max-error 1e-5 --all",

@@ -54,17 +54,27 @@ class Table:
         assert len(cells) == len(self.titles)
         self.rows.append((tuple(printable(c).replace("\n", " ").replace("\t", " ") for c in cells), dim))
 
+    @property
+    def width(self) -> int:
+        """Columns of a terminal that the table takes."""
+        widths = self._widths()
+        return sum(widths) + 2 * (len(widths) - 1)
+
     def show(self, *, err: bool = False) -> None:
         """Print on standard output, or on standard error."""
         stream = sys.stderr if err else sys.stdout
-        titles = [t.removeprefix(">") for t in self.titles]
-        widths = [
-            max(map(display_width, column)) for column in zip(titles, *(cells for cells, _ in self.rows), strict=True)
-        ]
+        titles, widths = self._plain_titles(), self._widths()
         click.echo(_styled(self._line(titles, widths), stream, bold=True), err=err)
         for cells, dim in self.rows:
             line = self._line(cells, widths)
             click.echo(_styled(line, stream, dim=True) if dim else line, err=err)
+
+    def _plain_titles(self) -> list[str]:
+        return [t.removeprefix(">") for t in self.titles]
+
+    def _widths(self) -> list[int]:
+        columns = zip(self._plain_titles(), *(cells for cells, _ in self.rows), strict=True)
+        return [max(map(display_width, column)) for column in columns]
 
     def _line(self, cells: Sequence[str], widths: Sequence[int]) -> str:
         shown = [

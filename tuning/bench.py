@@ -9,8 +9,11 @@ from typing import Any
 import attrs
 import numpy as np
 
+from plait.backends.profiling.limits import Limits
 from plait.backends.runner import Runner, check_inputs
 from plait.ir.values import Array
+from plait.tuning.report import LayerRow
+from plait.tuning.roofline import Roofline, roofline
 
 WARM_UP_NS = 200_000_000
 BUDGET_NS = 1_000_000_000
@@ -31,6 +34,14 @@ class LayerTime:
     """Part of the sum over all layers."""
     gflops: float
     """Billions of floating-point operations by second; 0 where none are counted."""
+    nbytes: int
+    """Bytes of operands, constants and results, each moved once."""
+    roofline: Roofline | None = None
+    """None: the limits of this machine are not known, or the layer takes no time."""
+    runner_up: str = ""
+    """The best other routine."""
+    runner_up_loss_us: float | None = None
+    """How much slower the whole plan would be with it, as tuning predicted."""
 
 
 @attrs.frozen
@@ -50,25 +61,35 @@ class BenchReport:
     constant_bytes: int
     single_call: bool
     """Whether a run is one call of compiled code, without Python between layers."""
+    limits: Limits | None = None
+    """What the machine can do at best, if it is known."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON data, schema `bench-report/1`."""
-        return {"schema": "bench-report/1", **attrs.asdict(self)}
+        """As JSON data, schema `bench-report/2`."""
+        return {"schema": "bench-report/2", **attrs.asdict(self)}
 
 
 def bench(
-    runner: Runner, inputs: Mapping[str, Array] | None = None, *, runs: int | None = None, seed: int = 0
+    runner: Runner,
+    inputs: Mapping[str, Array] | None = None,
+    *,
+    runs: int | None = None,
+    seed: int = 0,
+    limits: Limits | None = None,
+    tuning: Mapping[str, LayerRow] | None = None,
 ) -> BenchReport:
     """Time a runner: warm-up, then `runs` runs (default: one second of them), then runs that time each layer.
 
     Args:
         inputs: arrays by name; random ones from `seed` if not given.
+        limits: those of this machine for as many threads; see `plait.backends.profiling.limits`.
+        tuning: rows of the tuning report by name; see `plait.tuning.runner_up`.
 
     Raises:
         RunError: P401, an input does not fit.
     """
     program = runner.program
-    arrays = check_inputs(runner.inputs, (), dict(runner.random_inputs(seed) if inputs is None else inputs))
+    arrays = input_arrays(runner, inputs, seed)
     typical = _warm_up(runner, arrays)
     count = runs if runs is not None else min(_MOST, max(_FEWEST, BUDGET_NS // typical))
     samples = program.time(arrays, max(count, 1)) / 1e3
@@ -77,11 +98,24 @@ def bench(
     spent = np.array([program.layer_times(arrays, outputs) for _ in range(layer_runs)])
     medians = np.median(spent, axis=0)[:-1] / 1e3
     total = float(medians.sum())
+    resident = program.constant_bytes + program.arena_bytes
     rows = []
     for index, (layer, us) in enumerate(zip(runner.layers, medians.tolist(), strict=True)):
-        gflops = layer.flops() / us / 1e3 if us else 0.0
+        second = (tuning or {}).get(layer.results[0].name)
         rows.append(
-            LayerTime(index, layer.results[0].name, layer.op, layer.via or "", us, us / total if total else 0.0, gflops)
+            LayerTime(
+                index=index,
+                name=layer.results[0].name,
+                op=layer.op,
+                routine=layer.via or "",
+                time_us=us,
+                share=us / total if total else 0.0,
+                gflops=layer.flops() / us / 1e3 if us else 0.0,
+                nbytes=layer.nbytes(),
+                roofline=roofline(layer, us, limits, resident) if limits and us else None,
+                runner_up=second.runner_up if second else "",
+                runner_up_loss_us=second.runner_up_loss_us if second else None,
+            )
         )
     return BenchReport(
         runs=len(samples),
@@ -95,7 +129,17 @@ def bench(
         arena_bytes=program.arena_bytes,
         constant_bytes=program.constant_bytes,
         single_call=program.is_single_call,
+        limits=limits,
     )
+
+
+def input_arrays(runner: Runner, inputs: Mapping[str, Array] | None, seed: int) -> list[Array]:
+    """The arrays that a program takes: by name, or random ones.
+
+    Raises:
+        RunError: P401, an input does not fit.
+    """
+    return check_inputs(runner.inputs, (), dict(runner.random_inputs(seed) if inputs is None else inputs))
 
 
 def _warm_up(runner: Runner, arrays: list[Array]) -> int:

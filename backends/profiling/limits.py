@@ -104,4 +104,7 @@ def load_limits(threads: int, db: str | Path | None = None) -> Limits | None:
         return None
     with ProfileDatabase(path) as database:
         found = database.find_limits(this_machine(), threads)
-    return None if found is None else Limits.from_json(json.loads(found))
+    try:
+        return None if found is None else Limits.from_json(json.loads(found))
+    except (KeyError, TypeError, ValueError):
+        return None  # of another release

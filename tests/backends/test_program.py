@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import networks
 import numpy as np
@@ -373,6 +374,30 @@ def test_times_of_layers() -> None:
     assert len(times) == 6
     assert (times[[0, 1, 4, 5]] > 0).all() and (times[[2, 3]] == 0).all()
     assert times[1] > times[0]
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_spans_of_steps(threads: int) -> None:
+    module = net(
+        "%x: f32[64x100]",
+        "%y: f32[64x100], %x: f32[64x100]",
+        f"%a = relu(%x) via {VECTOR}",
+        f"%b = sigmoid(%a) via {REFERENCE}",
+        f"%y = add(%b, %a) via {VECTOR}",
+    )
+    program = Program(module, threads)
+    inputs, outputs = inputs_of(module), program.allocate_outputs()
+    start = time.perf_counter_ns()
+    spans = program.trace(inputs, outputs)
+    end = time.perf_counter_ns()
+    assert [o.tobytes() for o in outputs] == [o.tobytes() for o in program.run(inputs)]
+    steps = program.executable.steps
+    assert [s.layer for s in steps] == [0, 1, 2, -1]
+    wanted = [(step, thread) for step in range(4) for thread in range(1 if step == 1 else threads)]
+    assert [(s.step, s.thread) for s in spans] == wanted
+    assert all(start <= s.begin <= s.end <= end for s in spans)
+    for step in range(1, 4):
+        assert max(s.end for s in spans if s.step == step - 1) <= min(s.begin for s in spans if s.step == step)
 
 
 @pytest.mark.parametrize("path", [VECTOR, REFERENCE])

@@ -269,23 +269,6 @@ def test_the_whole_way_with_real_times(symbolic_onnx: Path, workplace: Path) -> 
     assert "largest relative error" in run("compare", "m.plait")
 
 
-def test_bench(plait: Plait, package: Path) -> None:
-    outcome = plait("bench", package, "--runs", "5")
-    assert outcome.code == 0, outcome.err
-    assert "5 runs, threads 1: min" in outcome.out and "GFLOP/s" in outcome.out and "sum of layers" in outcome.out
-    report = json.loads(plait("bench", package, "--runs", "5", "--json").out)
-    assert report["schema"] == "bench-report/1"
-    assert report["runs"] == 5 and 0 < report["min_us"] <= report["median_us"] <= report["p90_us"]
-    assert sum(row["share"] for row in report["layers"]) == pytest.approx(1)
-
-
-def test_bench_with_threads_that_have_no_plan(plait: Plait, package: Path) -> None:
-    outcome = plait("bench", package, "--runs", "3", "--threads", "2")
-    assert outcome.code == 0
-    assert "warning: " in outcome.err and "no plan for 2 threads, only for 1" in outcome.err
-    assert "threads 2" in outcome.out
-
-
 def test_compare(plait: Plait, tiny: Path, package: Path) -> None:
     outcome = plait("compare", tiny)
     assert outcome.code == 0, outcome.err
