@@ -7,6 +7,7 @@ clip(a x + b, 0, 1)                = hard_sigmoid(x; a, b)
 x * sigmoid(x)                     = silu(x)
 x * (1 + erf(x / sqrt(2))) / 2     = gelu(x)
 min(max(x, a), b)                  = clip(x; a, b)
+max(x, a x)                        = leaky_relu(x; a) for 0 < a <= 1
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from collections.abc import Callable, Iterator
 
 from plait.ir.activation import NONE, RELU6
 from plait.ir.layer import Layer
-from plait.ir.layers.activations import ActivationLayer, Clip, Gelu, HardSigmoid, HardSwish, Relu, Sigmoid, Silu
+from plait.ir.layers.activations import (
+    ActivationLayer,
+    Clip,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Relu,
+    Sigmoid,
+    Silu,
+)
 from plait.ir.layers.elementwise import Add, Binary, Div, Maximum, Minimum, Mul, Unary
 from plait.ir.values import Constant, Value
 from plait.passes.rewriting import No, has_one_use, rewrite
@@ -128,6 +139,22 @@ def bound_to_clip(layer: Binary) -> Layer | No:
     return Clip(layer.a, low=bound) if isinstance(layer, Maximum) else Clip(layer.a, high=bound)
 
 
+@rewrite(Maximum)
+def larger_of_scaled(layer: Maximum) -> Layer | No:
+    """max(x, a x) -> leaky_relu(x; a), where 0 < a <= 1"""
+    if layer.act or not layer.result.type.dtype.is_float:
+        return No(f"{layer.op} applies {layer.act}" if layer.act else "not floating-point")
+    for x, scaled in ((layer.a, layer.b), (layer.b, layer.a)):
+        times = scaled.owner
+        if isinstance(times, Mul) and not times.act and times.a is x and (by := float_scalar(times.b)) is not None:
+            if not 0 < by <= 1:
+                return No(f"{by} is not above 0 and at most 1")
+            return (
+                LeakyRelu(x, alpha=by) if x.type.same_logical(layer.result.type) else No("the factor adds dimensions")
+            )
+    return No("no operand is the other one multiplied by a number")
+
+
 def _bounds(layer: Layer | None) -> tuple[float, float] | None:
     match layer:
         case Relu():
@@ -171,4 +198,12 @@ def constant_to_the_right(layer: Binary) -> Layer | No:
     return No("the constant is not on the left alone")
 
 
-RULES = (constant_to_the_right, gated_product, clip_of_line, bound_to_clip, clip_of_clip, clip_to_relu)
+RULES = (
+    constant_to_the_right,
+    gated_product,
+    clip_of_line,
+    bound_to_clip,
+    larger_of_scaled,
+    clip_of_clip,
+    clip_to_relu,
+)
