@@ -114,13 +114,13 @@ class _Buffers:
 def _gflops(isa: str, threads: int, effort: Effort) -> float:
     sums = Memory(8 * threads)
 
-    def plan(rounds: int) -> Plan:
+    def plan(rounds: int, threads: int) -> Plan:
         plan = Plan(threads)
         y = plan.add_external(sums.nbytes, writable=True)
         plan.add("f32_probe_fma", isa=isa, y=y, factor=1, addend=1, rounds=rounds)
         return plan
 
-    return 2 * _LANES[isa] * _CHAINS[isa] * threads / _round_ns(plan, [sums], effort)
+    return 2 * _LANES[isa] * _CHAINS[isa] * threads / _round_ns(plan, threads, [sums], effort)
 
 
 def _levels(threads: int, buffers: _Buffers, effort: Effort) -> Iterable[Level]:
@@ -145,7 +145,7 @@ def _bandwidth(kind: str, total: int, threads: int, buffers: _Buffers, effort: E
     """GB/s of one probe; a copy has one half of the bytes in each buffer."""
     count = total // (8 if kind == "copy" else 4) // threads // _FLOATS * _FLOATS
 
-    def plan(rounds: int) -> Plan:
+    def plan(rounds: int, threads: int) -> Plan:
         plan = Plan(threads)
         x, y, sums = buffers.declare(plan)
         match kind:
@@ -157,7 +157,7 @@ def _bandwidth(kind: str, total: int, threads: int, buffers: _Buffers, effort: E
                 plan.add("f32_probe_copy", x=x, y=y, count=count, rounds=rounds)
         return plan
 
-    return count * (8 if kind == "copy" else 4) * threads / _round_ns(plan, buffers.externals, effort)
+    return count * (8 if kind == "copy" else 4) * threads / _round_ns(plan, threads, buffers.externals, effort)
 
 
 def _op_ns(threads: int, effort: Effort) -> float:
@@ -167,12 +167,18 @@ def _op_ns(threads: int, effort: Effort) -> float:
     return _best_ns(plan, (), effort) / _OPS
 
 
-def _round_ns(plan: Callable[[int], Plan], externals: Sequence[Any], effort: Effort) -> float:
-    """The least time of one round of a probe, from bursts of about `burst_ns`."""
+def _round_ns(plan: Callable[[int, int], Plan], threads: int, externals: Sequence[Any], effort: Effort) -> float:
+    """The least time of one round of a probe, from bursts of about `burst_ns`.
+
+    One thread alone tells how many rounds these are: threads that wait for a core would make a short burst look long.
+
+    Args:
+        plan: makes one from numbers of rounds and threads; each thread has all the rounds.
+    """
     rounds = 1
-    while (spent := int(plan(rounds).time_op(0, 1, 2, externals).min())) < effort.burst_ns // 2:
+    while (spent := int(plan(rounds, 1).time_op(0, 1, 3, externals).min())) < effort.burst_ns // 2:
         rounds *= min(64, max(2, effort.burst_ns // max(spent, 1)))
-    return _best_ns(plan(rounds), externals, effort) / rounds
+    return _best_ns(plan(rounds, threads), externals, effort) / rounds
 
 
 def _best_ns(plan: Plan, externals: Sequence[Any], effort: Effort) -> int:

@@ -86,3 +86,28 @@ def test_the_time_does_not_grow_with_the_number_of_cores() -> None:
         effort = thorough(threads)
         assert effort.figure_ns * len(threads) * (len(available_isas()) + 13) <= 5_000_000_000
         assert 128 << 20 <= effort.memory <= 512 << 20
+
+
+def test_threads_that_wait_do_not_make_bursts_shorter() -> None:
+    """A round takes 10 ns, and two threads wait a millisecond for each other, but for the last of several runs."""
+
+    class Waiting:
+        def __init__(self, rounds: int, threads: int) -> None:
+            self.ns = 10 * rounds
+            self.wait = 1_000_000 * (threads - 1)
+
+        def __len__(self) -> int:
+            return 1
+
+        def time_op(self, first: int, last: int, repeats: int, externals: object) -> np.ndarray:
+            last_run = 0 if repeats > 3 else self.wait
+            return np.array([self.ns + self.wait] * (repeats - 1) + [self.ns + last_run])
+
+    made: list[int] = []
+
+    def plan(rounds: int, threads: int) -> Waiting:
+        made.append(rounds)
+        return Waiting(rounds, threads)
+
+    assert probes._round_ns(plan, 2, (), Effort(20_000, 10**8, 0)) == 10  # type: ignore[arg-type]
+    assert 500 <= made[-1] <= 4000 and made[0] == 1
