@@ -1,4 +1,4 @@
-"""Layouts and formats: how the elements of a logically shaped tensor lie in memory, and on which device.
+"""Layouts and formats: how the elements of a logically shaped tensor lie in memory, on which device, by which core.
 
 A layout is a list of terms over the logical indices `d0, d1, ...`, from slowest to fastest: `nhwc` is
 `<d0, d2, d3, d1>`, and `nchw16c`, which stores `[N][C/16][H][W][16]`, is `<d0, d1/16, d2, d3, d1%16>`. Logical shapes
@@ -216,13 +216,31 @@ def default_layout(rank: int) -> Layout:
     return NCHW if rank == 4 else ROW_MAJOR
 
 
+SPLITS = ("rows", "channels", "all")
+"""Which parts of an image the cache of each core holds: a band of rows, a range of channels, or all of it (each core
+has read it all). An empty split says nothing."""
+ANY_SPLIT = "any"
+"""What the format of an operand says when its routine takes every split alike."""
+
+
 @attrs.frozen
 class Format:
-    """What a value looks like in memory apart from its shape. Routines state the formats they take and give."""
+    """What a value looks like in memory apart from its shape. Routines state the formats they take and give.
+
+    `split` is one of `SPLITS`, empty, or for an operand `ANY_SPLIT`. It says where data are fast to reach; each core
+    can read all of a value wherever it is.
+    """
 
     dtype: str
     layout: str
     device: str = "cpu"
+    split: str = ""
 
     def __str__(self) -> str:
-        return f"{self.device}/{self.dtype}/{self.layout or ROW_WORD}"
+        split = f"/{self.split}" if self.split else ""
+        return f"{self.device}/{self.dtype}/{self.layout or ROW_WORD}{split}"
+
+    @property
+    def whole(self) -> Format:
+        """This format without its split."""
+        return attrs.evolve(self, split="") if self.split else self

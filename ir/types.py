@@ -1,4 +1,4 @@
-"""Types of values: tensors (element type, logical shape, layout, device), sequences and optional values."""
+"""Types of values: tensors (element type, logical shape, layout, split, device), sequences and optional values."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from plait.ir.diagnostics import ShapeError
+from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dims import Dim, Dimension, substitute
 from plait.ir.dtypes import DType as DType
 from plait.ir.dtypes import ElementType, Quantized, element_type
-from plait.ir.layout import Format, Layout, default_layout, layout_named
+from plait.ir.layout import ANY_SPLIT, SPLITS, Format, Layout, default_layout, layout_named
 from plait.ir.spelling import word_text
 
 Shape = tuple[Dimension, ...]
@@ -55,14 +55,18 @@ class Type:
         raise self._no_tensor()
 
     @property
+    def split(self) -> str:
+        raise self._no_tensor()
+
+    @property
     def rank(self) -> int:
         """Number of dimensions."""
         return len(self.shape)
 
     @property
     def format(self) -> Format:
-        """Device, dtype and layout: what routines see of this type."""
-        return Format(self.dtype.value, self.layout.name, self.device)
+        """Device, dtype, layout and split: what routines see of this type."""
+        return Format(self.dtype.value, self.layout.name, self.device, self.split)
 
     @property
     def is_plain(self) -> bool:
@@ -104,16 +108,17 @@ class Type:
         """The same logical tensor in another format.
 
         Raises:
-            ValueError: dtype or layout of the format do not exist, or the dtype does not fit the shape.
+            ValueError: dtype, layout or split of the format do not exist, or do not fit the shape.
         """
-        return TensorType(element_type(format.dtype), self.shape, layout_named(format.layout), format.device)
+        split = "" if format.split == ANY_SPLIT else format.split
+        return TensorType(element_type(format.dtype), self.shape, layout_named(format.layout), format.device, split)
 
     def placed_like(self, other: Type) -> Type:
-        """This type in the layout and on the device of another; types that are not tensors have neither."""
+        """This type in the layout and split and on the device of another; types that are not tensors have none."""
         return self
 
     def same_logical(self, other: Type) -> bool:
-        """Equal but for layout and device; a size `_`, which is not known, is equal to any."""
+        """Equal but for layout, split and device; a size `_`, which is not known, is equal to any."""
         return self == other
 
     def tensors(self) -> tuple[TensorType, ...]:
@@ -144,20 +149,24 @@ def _may_be_equal(a: Dimension, b: Dimension) -> bool:
 
 @attrs.frozen
 class TensorType(Type):
-    """A tensor: `dtype[d0xd1x...] layout on device`.
+    """A tensor: `dtype[d0xd1x...] layout split rows on device`.
 
-    `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`.
+    `shape` is logical. `layout` defaults to row-major, which for rank 4 is called `nchw`. `split` (see
+    `plait.ir.layout.SPLITS`) is for images.
 
     Raises:
-        ShapeError: a quantized element type does not fit the shape.
+        ShapeError: a quantized element type does not fit the shape, or a split does not exist or is not of an image.
     """
 
     dtype: ElementType
     shape: Shape = attrs.field(converter=_shape_of)
     layout: Layout = attrs.field(default=None, converter=attrs.Converter(_layout_of, takes_self=True))  # type: ignore[misc]
     device: str = "cpu"
+    split: str = ""
 
     def __attrs_post_init__(self) -> None:
+        if self.split:
+            _check_split(self.split, self.shape)
         if isinstance(self.dtype, Quantized) and self.dtype.axis is not None:
             _check_axis(self.dtype, self.dtype.axis, self.shape)
 
@@ -165,6 +174,8 @@ class TensorType(Type):
         text = f"{self.dtype}[{'x'.join(str(d) for d in self.shape)}]"
         if self.layout.name:
             text += f" {self.layout}"
+        if self.split:
+            text += f" split {self.split}"
         return text if self.device == "cpu" else f"{text} on {word_text(self.device)}"
 
     @property
@@ -176,7 +187,7 @@ class TensorType(Type):
         return all(isinstance(d, int) for d in self.shape)
 
     def placed_like(self, other: Type) -> TensorType:
-        return attrs.evolve(self, layout=other.layout, device=other.device)
+        return attrs.evolve(self, layout=other.layout, device=other.device, split=other.split if self.rank == 4 else "")
 
     def same_logical(self, other: Type) -> bool:
         if not isinstance(other, TensorType) or self.dtype != other.dtype or self.rank != other.rank:
@@ -202,6 +213,13 @@ def _check_axis(dtype: Quantized, axis: int, shape: Shape) -> None:
     for what, numbers in (("scales", dtype.scale), ("zero points", dtype.zero)):
         if isinstance(numbers, tuple) and isinstance(shape[axis], int) and len(numbers) != shape[axis]:
             raise ShapeError(f"{dtype} has {len(numbers)} {what} but dimension {axis} is {shape[axis]}")
+
+
+def _check_split(split: str, shape: Shape) -> None:
+    if split not in SPLITS:
+        raise ShapeError(unknown("split", split, SPLITS))
+    if len(shape) != 4:
+        raise ShapeError(f"only images are split by {split}, not {len(shape)} dimensions")
 
 
 @attrs.frozen

@@ -14,6 +14,7 @@ from plait.cli.editing.scan import name_in
 from plait.cli.layer_pages import default_text, signature
 from plait.ir.activation import KINDS
 from plait.ir.dtypes import DType
+from plait.ir.layout import SPLITS
 from plait.ir.registry import AttributeSpec, known_layers, layer_class
 from plait.ir.text.printer import constant_type
 from plait.ir.types import Type
@@ -166,6 +167,7 @@ def _types_near(document: Document, context: Context) -> Iterator[Type]:
 def _layouts(document: Document, context: Context) -> Iterator[_Found]:
     for layout in ("nchw", "nhwc", "nchw16c", "nchw8c"):
         yield _Found(layout, "layout")
+    yield from (_Found(f"split {s}", "keyword", "which part each core holds", order=1) for s in SPLITS)
     yield _Found("on", "keyword", "device", insert="on ", order=1)
     if context.op:
         yield from _clauses(document, context)

@@ -24,7 +24,7 @@ FLOAT = r"[-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|inf\b|nan
 INT = r"[-+]?[0-9]+"
 COMMENT = r"\/\/[^\n]*"
 
-KEYWORDS = ("ir", "weights", "const", "net", "on", "via", "loc", "rewrite", "where", "in", "not")
+KEYWORDS = ("ir", "weights", "const", "net", "split", "on", "via", "loc", "rewrite", "where", "in", "not")
 DTYPES = (
     *("f64", "f32", "f16", "bf16", "f8e4m3fn", "f8e4m3fnuz", "f8e5m2", "f8e5m2fnuz", "f8e8m0", "f6e2m3", "f6e3m2"),
     *("f4e2m1", "i64", "i32", "i16", "i8", "i4", "i2", "u64", "u32", "u16", "u8", "u4", "u2", "c64", "c128"),

@@ -1,6 +1,7 @@
 """Types as MLIR writes them, and back.
 
 f32[1x3xHxW] nhwc on gpu    tensor<1x3x?x?xf32, {dims = ["H", "W"], layout = "nhwc", device = "gpu"}>
+f32[1x3x8x8] split rows     tensor<1x3x8x8xf32, {split = "rows"}>
 q8<0.0235:-12>[4]           tensor<4x!quant.uniform<i8:f32, 0.0235:-12>>
 seq<string[2]>              !plait.seq<tensor<2x!plait.string>>
 """
@@ -68,6 +69,8 @@ def _tensor_text(type: TensorType) -> str:
         notes.append(f"dims = [{', '.join(symbolic)}]")
     if type.layout != default_layout(type.rank):
         notes.append(f"layout = {string(type.layout.name)}")
+    if type.split:
+        notes.append(f"split = {string(type.split)}")
     if type.device != "cpu":
         notes.append(f"device = {string(type.device)}")
     encoding = f", {{{', '.join(notes)}}}" if notes else ""
@@ -107,7 +110,7 @@ _UNIFORM = re.compile(
     r"(?::\s*(?P<axis>\d{1,3})\s*)?,\s*(?P<numbers>.*?)\s*>\Z",
     re.DOTALL,
 )
-_ENCODING = {"dims": tuple, "layout": str, "device": str}
+_ENCODING = {"dims": tuple, "layout": str, "split": str, "device": str}
 
 
 def named_element(name: str) -> DType:
@@ -159,7 +162,7 @@ def tensor_type(head: str, dtype: ElementType, encoding: Any) -> TensorType:
     sizes = re.findall(r"\d+|\?", head[len("tensor<") :])
     shape = _shape(sizes, notes.get("dims", ()))
     layout = None if "layout" not in notes else layout_named(notes["layout"])
-    return TensorType(dtype, shape, layout, sys.intern(notes.get("device", "cpu")))
+    return TensorType(dtype, shape, layout, sys.intern(notes.get("device", "cpu")), sys.intern(notes.get("split", "")))
 
 
 _WANTED = {tuple: 'a list of strings such as ["N"]', str: "a string"}

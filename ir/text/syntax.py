@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+import attrs
 import lark
 
 from plait.ir.attributes import Call, SymbolRef
@@ -207,7 +208,7 @@ class _Malformed(ValueError):
 
 
 @functools.lru_cache(maxsize=65536)
-def _tensor(element: str, shape: str, layout: str | None, device: str | None) -> TensorType:
+def _tensor(element: str, shape: str, layout: str | None, split: str | None, device: str | None) -> TensorType:
     # Tokens are strings, but do not look like it in messages.
     element, layout = str(element), None if layout is None else str(layout)
     try:
@@ -223,11 +224,15 @@ def _tensor(element: str, shape: str, layout: str | None, device: str | None) ->
     except ValueError as error:
         raise _Malformed(2, error) from None
     try:
-        return TensorType(dtype, dims, tag, "cpu" if device is None else _device(device))
+        plain = TensorType(dtype, dims, tag, "cpu" if device is None else _device(device))
     except ShapeError as error:
         raise _Malformed(0, error) from None
     except BadLiteral as bad:
-        raise _Malformed(3, bad) from None
+        raise _Malformed(4, bad) from None
+    try:
+        return plain if split is None else attrs.evolve(plain, split=str(split))
+    except ShapeError as error:
+        raise _Malformed(3, error) from None
 
 
 def _device(text: str) -> str:

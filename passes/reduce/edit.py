@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import attrs
 import numpy as np
 
 from plait.ir.layer import Layer
@@ -142,7 +141,7 @@ def _set_type(result: Value, inferred: Type) -> None:
     old = result.type
     if isinstance(old, TensorType) and isinstance(inferred, TensorType) and old.rank == inferred.rank:
         # The format is a choice, not a consequence.
-        inferred = attrs.evolve(inferred, layout=old.layout, device=old.device)
+        inferred = inferred.placed_like(old)
     result.type = inferred
 
 

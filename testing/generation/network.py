@@ -185,8 +185,7 @@ class Net:
         """The type in some layout, on some device."""
         if not isinstance(type, TensorType) or not self.source.chance(self.style.annotations):
             return type
-        layout = pieces.layout(self.source, type.rank, self.style.expressions)
-        return attrs.evolve(type, layout=layout, device=self.source.choice(pieces.DEVICES))
+        return pieces.placed(self.source, type, self.style)
 
     # --- the end ---
 

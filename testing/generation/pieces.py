@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 
 from plait.ir.attributes import Call, SymbolRef
@@ -32,13 +33,14 @@ ODD_NAMES = (
     "\u2028",
 )
 SYMBOLS = ("N", "H", "W", "batch", "seq_len")
-WORDS = ("relu", "same_upper", "f32", "nhwc", "A", "_x1")
+WORDS = ("relu", "split", "same_upper", "f32", "nhwc", "A", "_x1")
 STRINGS = ("", "true", "inf", "two words", 'quote "', "\\", "\n", "é", "-1")
 FLOATS = (0.0, 1.0, -1.0, 0.5, 0.1, -0.0, 6.0, 1e-5, 1e-45, 3.4e38, 1e300, float("inf"), float("-inf"), float("nan"))
 INTEGERS = (0, 1, -1, 2, 3, 127, -128, 2**31, -(2**63), 2**64 - 1, 10**30)
 STORAGES = tuple(DType(word) for word in ("i8", "u8", "i4", "u4", "i16", "i32", "u16", "i2", "u2"))
 COMMENTS = ("a comment", "two\nlines", "", "\n", "// twice", 'é "quoted" {', "  indented", "ir 1", "%x = relu(%y)")
 DEVICES = ("cpu", "gpu", "npu1")
+IMAGE_SPLITS = ("", "", "rows", "channels", "all")
 ROUTINES = ("cpu/f32/nchw16c/direct", "cpu/f32/nchw/gemm[tile=14x2]", "null/fast", "gpu/f16/nhwc/winograd.4[m=4,n=2]")
 
 
@@ -120,7 +122,14 @@ def tensor_type(source: Source, style: Style) -> TensorType:
     """The type of a tensor, in any layout, on any device."""
     shape = tuple(dimension(source, style.symbols, style.arithmetic) for _ in range(source.integer(0, 4)))
     dtype = quantized(source, shape) if source.chance(style.quantized) else source.choice(style.anything)
-    return TensorType(dtype, shape, layout(source, len(shape), style.expressions), source.choice(DEVICES))
+    return placed(source, TensorType(dtype, shape), style)
+
+
+def placed(source: Source, type: TensorType, style: Style) -> TensorType:
+    """A type in some layout and split, on some device."""
+    where = layout(source, type.rank, style.expressions)
+    split = source.choice(IMAGE_SPLITS) if type.rank == 4 else ""
+    return attrs.evolve(type, layout=where, device=source.choice(DEVICES), split=split)
 
 
 def array(source: Source, dtype: ElementType, shape: tuple[int, ...]) -> Array:

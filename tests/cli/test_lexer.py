@@ -98,7 +98,7 @@ def parts(text: str, kind: _TokenType) -> Iterator[str]:
 
 def test_kinds() -> None:
     text = (
-        "net @main(%x: q8<0.5:-1>[1x3] nhwc on gpu) -> (%y: f32[2]) { // why\n"
+        "net @main(%x: q8<0.5:-1>[1x3] nhwc split rows on gpu) -> (%y: f32[2]) { // why\n"
         "  %y = conv2d(%x, bias = @b) {act = clip(0.0, 6), on = true, f = @main} : f32[Nx2*W+1] <d1, d0>"
         ' via cpu/f32/row/gemm[tile=0x2] !1.20us loc "m":"n"\n'
         "  %z = if(%c)\n    then () -> () {\n    } : f32[]\n}\n"
@@ -112,7 +112,7 @@ def test_kinds() -> None:
     assert list(parts(text, Name.Constant)) == ["@b"]
     assert list(parts(text, Name.Label)) == ["then"]
     assert list(parts(text, Name.Namespace)) == ["cpu/f32/row/gemm[tile=0x2]"]
-    assert [k for k in parts(text, Keyword) if k in tokens.KEYWORDS] == ["net", "on", "via", "loc"]
+    assert [k for k in parts(text, Keyword) if k in tokens.KEYWORDS] == ["net", "split", "on", "via", "loc"]
     assert list(parts(text, Number)) == ["[1x3]", "[2]", "0.0", "6", "[Nx2*W+1]", "!1.20us", "[]"]
     assert list(parts(text, Token.Comment)) == ["// why"]
 

@@ -58,6 +58,8 @@ def body(*lines: str) -> str:
         wrong("P006", 2, 12, 15, "ir 1\nconst @c : f31[] = 1", "unknown dtype 'f31'"),
         wrong("P006", 2, 15, 18, "ir 1\nconst @c : f32[$] = 1", "'$' is not a name"),
         wrong("P006", 2, 19, 23, "ir 1\nconst @c : f32[1] nhcw = 1", "unknown layout 'nhcw'"),
+        wrong("P006", 2, 39, 42, "ir 1\nnet @main(%x: f32[1x2x3x4] nhwc split row) -> () {\n}", "did you mean rows"),
+        wrong("P006", 2, 28, 32, "ir 1\nnet @main(%x: f32[3] split rows) -> () {\n}", "only images are split by rows"),
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : f32[3] = [1, 2]", "@c has type f32[3] but 2 elements"),
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : i8[1] = 300", "@c: "),
         wrong("P006", 2, 7, 9, "ir 1\nconst @c : i32[1] = 1.5", "1.5 is not a number of type i32"),

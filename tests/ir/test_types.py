@@ -13,7 +13,7 @@ from plait.ir.attributes import Call, attribute_text, boolean, dtype, integer, i
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import symbol
 from plait.ir.dtypes import ConstantName, Quantized, element_type
-from plait.ir.layout import NCHW, NHWC, ROW_MAJOR, Format, blocked, default_layout, layout_named
+from plait.ir.layout import ANY_SPLIT, NCHW, NHWC, ROW_MAJOR, SPLITS, Format, blocked, default_layout, layout_named
 from plait.ir.text import parse_module
 from plait.ir.types import DType, OptionalType, SequenceType, TensorType
 
@@ -50,6 +50,26 @@ def test_formats_say_device_dtype_and_layout() -> None:
     other = type.with_format(Format("f32", "nchw16c"))
     assert str(other) == "f32[1x2x3x4] nchw16c"
     assert not type.same_logical(other) and type.same_logical(TensorType(DType.F16, (1, 2, 3, 4)))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_split_says_who_holds_what(split: str) -> None:
+    whole = TensorType(DType.F32, (1, 2, 3, 4), NHWC, "gpu")
+    type = attrs.evolve(whole, split=split)
+    assert str(type) == f"f32[1x2x3x4] nhwc split {split} on gpu"
+    assert str(type.format) == f"gpu/f32/nhwc/{split}" and type.format.whole == whole.format == whole.format.whole
+    assert whole.with_format(type.format) == type and type.with_format(whole.format) == whole
+    assert whole.with_format(attrs.evolve(whole.format, split=ANY_SPLIT)) == whole
+    assert type.same_logical(whole) and type != whole and type.nbytes == whole.nbytes
+    assert whole.placed_like(type) == type
+    assert TensorType(DType.F32, (4,)).placed_like(type).split == ""
+
+
+def test_only_images_are_split() -> None:
+    with pytest.raises(ShapeError, match="only images are split by rows, not 2 dimensions"):
+        TensorType(DType.F32, (2, 3), split="rows")
+    with pytest.raises(ShapeError, match="unknown split 'row'; did you mean rows"):
+        TensorType(DType.F32, (1, 2, 3, 4), split="row")
 
 
 def test_symbolic_types() -> None:

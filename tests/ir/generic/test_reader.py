@@ -73,6 +73,9 @@ def wrong(old: str, new: str, code: str, at: str, message: str) -> object:
         wrong("<4x2xf32>)", "<4x?xf32>)", "P006", "tensor<4x?x", "1 dimensions are unknown, but dims names 0"),
         wrong("<4x2xf32>)", "<4x2xf32, {lay = 1}>)", "P006", "tensor<4x2xf32, {", "has no 'lay'; did you mean"),
         wrong("<4x2xf32>)", '<4x2xf32, {layout = "x"}>)', "P006", "tensor<4x2xf32, {", "unknown layout 'x'"),
+        wrong(
+            "<4x2xf32>)", '<4x2xf32, {split = "rows"}>)', "P006", "tensor<4x2xf32, {", "only images are split by rows"
+        ),
         wrong("<4x2xf32>)", "<4x2xf32, {device = 1}>)", "P006", "tensor<4x2xf32, {", "must be a string"),
         wrong("dense<1.0> :", "dense<[1.0]> :", "P006", "value", "elements of shape [1], but the type has [2]"),
         wrong("dense<1.0> :", 'dense<"0x00"> :', "P006", "value", "1 bytes are no elements of f32"),
