@@ -11,6 +11,7 @@ from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.executable import Call, Computed, Executable, Field, Port, View
 from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, kernel_field_order
 from plait.backends.memory import assign_offsets, set_live_ranges
+from plait.backends.partition import parse_variant
 from plait.backends.routine import Routine, data_operands, find_routine, refuse_value
 from plait.ir.diagnostics import Diagnostic, join_names
 from plait.ir.layer import Layer
@@ -162,8 +163,9 @@ def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
     # Where a value is wanted must be known before it is made.
     lowering.settle(a for layer, (routine, _) in zip(layers, chosen, strict=True) for a in routine.aliases(layer))
     for index, (layer, (routine, variant)) in enumerate(zip(layers, chosen, strict=True)):
-        lowering.start_layer(index)
-        routine.lower(layer, lowering, variant)
+        plain, way = parse_variant(variant)
+        lowering.start_layer(index, way)
+        routine.lower(layer, lowering, plain)
 
 
 def _routine_of(layer: Layer) -> tuple[Routine, str] | Diagnostic:
@@ -185,16 +187,19 @@ def _refusal(routine: Routine, path: RoutinePath, layer: Layer) -> Diagnostic | 
     """Why a routine cannot run a layer as the module has it, or None."""
     if reason := routine.refuse(layer):
         return Diagnostic("P403", f"routine {path} refuses {layer.describe()}: {reason}", layer.span)
-    if path.variant not in (known := routine.variants(layer)):
+    if not routine.has_variant(layer, path.variant):
         return Diagnostic(
             "P403",
             f"routine {routine.path} of {layer.describe()} has no variant {path.variant!r}",
             layer.span,
-            hint=f"it has {join_names([repr(v) for v in known])}",
+            hint=f"it has {join_names([repr(v) for v in routine.variants(layer)])}",
         )
-    operands, results = routine.formats(layer)
+    operands, results = routine.formats_of(layer, path.variant)
     found = tuple(v.type.format for v in data_operands(layer))
-    if (found, tuple(r.type.format for r in layer.results)) == (operands, results):
+    # Where an operand is held makes it slow to read, not wrong; a type without split says nothing of it.
+    if tuple(f.whole for f in found) == tuple(f.whole for f in operands) and all(
+        r.type.format in (f, f.whole) for r, f in zip(layer.results, results, strict=True)
+    ):
         return None
     return Diagnostic(
         "P403",

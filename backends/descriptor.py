@@ -37,7 +37,9 @@ _DTYPE_ALIASES = {
 }
 _LAYOUT_ALIASES = {"chf": "nchw", "chl": "nhwc"}
 _LAYOUT = re.compile(rf"(nchw|nhwc|{ROW_WORD}|nchw\d+c|nchw\*c?)\Z")
-_DTYPES = frozenset({"any", "q8", *(d.value for d in DType)})
+ANY_WORD = "any"
+"""The dtype, or layout, in the path of a routine that takes all."""
+_DTYPES = frozenset({ANY_WORD, "q8", *(d.value for d in DType)})
 _ORDINARY = frozenset({"fast", "faster"})
 _SLOW = ("naive", "reference")
 
@@ -109,14 +111,15 @@ class RoutinePattern:
             algorithm = path.algorithm not in _SLOW
         else:
             algorithm = fnmatchcase(path.algorithm, self.algorithm)
-        # Row-major tensors that are not images have no layout to choose, so a layout pattern does not exclude them.
-        layout = path.layout == ROW_WORD or fnmatchcase(path.layout, self.layout)
+        # Row-major tensors that are not images have no layout to choose, and some routines take all: a layout pattern
+        # does not exclude them.
+        layout = path.layout in (ROW_WORD, ANY_WORD) or fnmatchcase(path.layout, self.layout)
         return (
             algorithm
             and layout
             and fnmatchcase(path.device, self.device)
             and fnmatchcase(path.dtype, self.dtype)
-            and fnmatchcase(path.variant, self.variant)
+            and any(fnmatchcase(v, self.variant) for v in (path.variant, path.variant.partition(",split=")[0]))
         )
 
     @staticmethod
@@ -154,6 +157,8 @@ def allowed(patterns: Sequence[RoutinePattern], index: int, name: str) -> Routin
 def _field(word: str, position: int) -> str:
     if position == 0:
         return "device"
+    if word == ANY_WORD and position == 2:
+        return "layout"
     if word in _DTYPE_ALIASES or word in _DTYPES:
         return "dtype"
     if word in _LAYOUT_ALIASES or _LAYOUT.match(word):

@@ -108,6 +108,7 @@ class Lowering:
         self._homes = Homes(lambda value: value.type.nbytes)
         self._constants: dict[int, tuple[Array, Buffer]] = {}
         self._layer = -1
+        self._split = 0
 
     # --- for routines ---
 
@@ -163,10 +164,10 @@ class Lowering:
     def call(self, kernel: str, **fields: Field) -> None:
         """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`.
 
-        The field `work` of kernels that need scratch memory is filled here, and so is `split`.
+        The field `work` of kernels that need scratch memory is filled here, and `split` as the variant has it.
         """
         if "split" in kernel_field_order(kernel):
-            fields.setdefault("split", 0)
+            fields.setdefault("split", self._split)
         numbers: dict[str, Any] = {k: v for k, v in fields.items() if isinstance(v, (int, float))}
         if nbytes := self._sizer.workspace_bytes(kernel, **numbers):
             fields["work"] = self.workspace(nbytes)
@@ -213,9 +214,12 @@ class Lowering:
         """An external array that takes a value, which may live elsewhere."""
         return Place(self._new(Buffer(value.name, value.type.nbytes, external=index)))
 
-    def start_layer(self, index: int) -> None:
-        """Following steps belong to this layer of the function."""
+    def start_layer(self, index: int, split: str = "") -> None:
+        """Following steps belong to this layer of the function, and cut their work in this way."""
+        from plait.kernels_pyx import Split
+
         self._layer = index
+        self._split = int(Split[split.upper() or "AUTO"])
 
     def is_bound(self, value: Value) -> bool:
         """Whether a value has a place already."""

@@ -15,6 +15,7 @@ import attrs
 from plait.backends.aliasing import Alias
 from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering
+from plait.backends.partition import Partition, parse_variant, with_split
 from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD, Format
 from plait.ir.named_registry import Registry
@@ -25,6 +26,9 @@ from plait.ir.values import Constant, Value
 
 REFERENCE = RoutinePath("cpu", "any", "nchw", "reference")
 """The routine that every layer has: its own NumPy semantics."""
+
+CUTS = ("rows", "channels")
+"""Ways to cut work among threads."""
 
 # A routine is registered for one kind of layer and its functions take that class, which the registry cannot express.
 Refusal = Callable[[Any], "str | None"]
@@ -57,8 +61,9 @@ class Routine:
     `formats(layer)` gives the formats of the operands that are not constants, in order, and of the results. Constants
     (weights) are packed by `lower` as the routine likes. `refuse` returns a reason or None. `variants` are settings of
     one algorithm (tile sizes): all are measured, only the best meets the others. `aliases` announces which values could
-    lie inside others, so that `lower` has nothing to move: see `plait.backends.aliasing`. `version` changes when
-    results or speed may have changed; it is part of the profile key.
+    lie inside others, so that `lower` has nothing to move: see `plait.backends.aliasing`. `partition` says how the work
+    can be cut among threads: on several, each way is a variant of its own. `version` changes when results or speed may
+    have changed; it is part of the profile key.
     """
 
     path: RoutinePath
@@ -72,6 +77,7 @@ class Routine:
     summary: str = ""
     origin: str = ""
     aliases: Aliases = attrs.field(default=lambda layer: (), repr=False)
+    partition: Partition | None = attrs.field(default=None, repr=False)
 
     @property
     def full_version(self) -> str:
@@ -80,9 +86,32 @@ class Routine:
 
         return f"{self.version}-{version_hash()[:12]}"
 
+    def variants_on(self, layer: Layer, threads: int) -> list[str]:
+        """What is to be measured on so many threads: the variants, each cut in all ways that are offered."""
+        ways = self.partition.offers(layer, threads) if self.partition is not None and threads > 1 else ()
+        return [with_split(v, way) for v in self.variants(layer) for way in ways or ("",)]
+
+    def has_variant(self, layer: Layer, variant: str) -> bool:
+        """Whether a layer can be lowered with this variant, on any number of threads."""
+        plain, way = parse_variant(variant)
+        return plain in self.variants(layer) and (not way or (self.partition is not None and way in CUTS))
+
+    def formats_of(self, layer: Layer, variant: str) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+        """Formats of the operands that are not constants and of the results, split as the variant cuts its work."""
+        operands, results = self.formats(layer)
+        way = parse_variant(variant)[1]
+        if not way or self.partition is None:
+            return operands, results
+        read, written = self.partition.splits(layer, way)
+        return _split_by(operands, read), _split_by(results, written)
+
     def path_with(self, variant: str) -> RoutinePath:
         """The full path of one variant."""
         return attrs.evolve(self.path, variant=variant)
+
+
+def _split_by(formats: tuple[Format, ...], splits: tuple[str, ...]) -> tuple[Format, ...]:
+    return tuple(attrs.evolve(f, split=s) for f, s in zip(formats, splits, strict=True))
 
 
 def _import_builtin() -> None:

@@ -10,21 +10,25 @@ import attrs
 
 from plait.backends.descriptor import RoutinePattern, allowed
 from plait.backends.errors import DescriptorError
+from plait.backends.partition import with_split
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.profiler import Profiler, Progress
-from plait.backends.routine import Routine, applicable, data_operands, known_routines
+from plait.backends.routine import CUTS, Routine, applicable, data_operands, known_routines
 from plait.ir.diagnostics import Diagnostic
 from plait.ir.isolate import isolate, signature
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Adapt
-from plait.ir.layout import Format
+from plait.ir.layout import ANY_SPLIT, Format
 from plait.ir.module import Function
 from plait.ir.region import Region
 from plait.ir.text.printer import print_module
 from plait.ir.types import Type
 from plait.ir.values import Value
-from plait.passes.selection.build import Candidate
+from plait.passes.selection.build import Candidate, conversion_formats
 from plait.tuning.moving import moved_shares
+
+Conversion = tuple[str, tuple[object, ...], Format, Format]
+"""Dtype and shape of a value, and the formats that it has and gets."""
 
 
 @attrs.frozen
@@ -78,19 +82,20 @@ class MeasuredCosts:
         return len(self.results)
 
     def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
-        best: dict[str, Candidate] = {}
+        best: dict[tuple[object, ...], Candidate] = {}
         for option in self._options[layer]:
             found = self._candidate(layer, option)
             if found is None:
                 continue
-            base = option.routine.path.base
-            if base not in best or found.cost_us < best[base].cost_us:
-                best[base] = found
+            # One variant of each that the rest of the network can tell apart.
+            key = (option.routine.path.base, found.operands, found.results)
+            if key not in best or found.cost_us < best[key].cost_us:
+                best[key] = found
         return list(best.values())
 
     def _candidate(self, layer: Layer, option: Option) -> Candidate | None:
         """What an option costs here; None if it could not be measured."""
-        operands, results = option.routine.formats(layer)
+        operands, results = self._formats(layer, option)
         path, share = option.job.routine, option.moved
         if not share:
             return Candidate(path, operands, results, 0.0, context="moves nothing")
@@ -102,6 +107,8 @@ class MeasuredCosts:
         return Candidate(path, operands, results, cost, spread, len(result.samples), context)
 
     def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
+        if is_free(source, target):
+            return Candidate("", (source,), (target,), 0.0)
         job = self._conversions.get((type.dtype.value, type.shape, source, target))
         if job is None or not self.results[job].ok:
             return None
@@ -122,7 +129,7 @@ class MeasuredCosts:
 
     def _allowed_options(self, layer: Layer, index: int) -> list[Option]:
         legal = [routine for routine, reason in applicable(layer) if reason is None]
-        options = [self._option(layer, r, v) for r in legal for v in r.variants(layer)]
+        options = [self._option(layer, r, v) for r in legal for v in r.variants_on(layer, self.threads)]
         pattern = allowed(self.patterns, index, layer.results[0].name)
         if pattern is None:
             return options
@@ -145,6 +152,14 @@ class MeasuredCosts:
         option = option_for(layer, routine, variant, self.threads)
         return attrs.evolve(option, moved=self._moved.get((layer, routine.path.base), 1.0))
 
+    def _formats(self, layer: Layer, option: Option) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+        """Formats as selection sees them: on several threads images whose split is not stated are read alike in any."""
+        operands, results = option.routine.formats_of(layer, option.variant)
+        if self.threads == 1:
+            return operands, results
+        data = zip(data_operands(layer), operands, strict=True)
+        return tuple(f if f.split or v.type.rank != 4 else attrs.evolve(f, split=ANY_SPLIT) for v, f in data), results
+
     def _check_patterns(self) -> None:
         places = [(i, layer.results[0].name) for i, layer in enumerate(self._options)]
         for pattern in self.patterns:
@@ -163,32 +178,45 @@ class MeasuredCosts:
                     )
                 )
 
-    def _conversion_jobs(self, function: Function) -> dict[tuple[str, tuple[object, ...], Format, Format], Job]:
-        formats: dict[tuple[str, tuple[object, ...]], dict[Format, None]] = {}
-        types: dict[tuple[str, tuple[object, ...]], Type] = {}
-
-        def note(value: Value, format: Format) -> None:
-            key = (value.type.dtype.value, value.type.shape)
-            types[key] = value.type
-            formats.setdefault(key, {})[format] = None
-
+    def _conversion_jobs(self, function: Function) -> dict[Conversion, Job]:
+        formats: dict[Value, dict[Format, None]] = {}
         for value in (*function.arguments, *function.outputs):
-            note(value, value.type.format)
+            formats.setdefault(value, {})[value.type.format.whole] = None
         for layer, options in self._options.items():
+            values = (*data_operands(layer), *layer.results)
             for option in options:
-                operands, results = option.routine.formats(layer)
-                for value, format in itertools.chain(
-                    zip(data_operands(layer), operands, strict=True), zip(layer.results, results, strict=True)
-                ):
-                    note(value, format)
-        jobs = {}
-        for key, present in formats.items():
-            for source, target in itertools.permutations(present, 2):
-                adapt = detached_adapt(types[key], source, target)
-                routine = next((r for r, reason in applicable(adapt) if reason is None), None)
-                if routine is not None:
-                    jobs[(*key, source, target)] = option_for(adapt, routine, "", self.threads).job
-        return jobs
+                for value, format in zip(values, itertools.chain(*self._formats(layer, option)), strict=True):
+                    formats.setdefault(value, {})[format] = None
+        jobs: dict[Conversion, Job | None] = {}
+        for value, present in formats.items():
+            for source, target in itertools.permutations(conversion_formats(present), 2):
+                key = (value.type.dtype.value, value.type.shape, source, target)
+                if key not in jobs:
+                    jobs[key] = self._conversion_job(value.type, source, target)
+        return {key: job for key, job in jobs.items() if job is not None}
+
+    def _conversion_job(self, type: Type, source: Format, target: Format) -> Job | None:
+        if not may_convert(source, target):
+            return None
+        adapt = detached_adapt(type, source, target)
+        routine = next((r for r, reason in applicable(adapt) if reason is None), None)
+        way = target.split if source.split == target.split else ""
+        return None if routine is None else option_for(adapt, routine, with_split("", way), self.threads).job
+
+
+def is_free(source: Format, target: Format) -> bool:
+    """Whether a value is at hand in another split at no cost: for readers that take any, where each core has read all,
+    and where nothing is said, as of arguments, which one core has written and none is near to."""
+    if source.whole != target.whole or source.split == ANY_SPLIT or not target.split:
+        return False
+    return target.split == ANY_SPLIT or source.split in ("", "all")
+
+
+def may_convert(source: Format, target: Format) -> bool:
+    """Whether a conversion is to be measured: of the split, or of the layout in one split."""
+    if source.whole == target.whole:
+        return source.split in CUTS and target.split not in ("", ANY_SPLIT)
+    return source.split == target.split and source.split not in (ANY_SPLIT, "all")
 
 
 def detached_adapt(type: Type, source: Format, target: Format) -> Layer:
@@ -202,7 +230,7 @@ def option_for(layer: Layer, routine: Routine, variant: str, threads: int) -> Op
     path = str(routine.path_with(variant))
     module = isolate(layer)
     (alone,) = module.main
-    operands, results = routine.formats(layer)
+    operands, results = routine.formats_of(layer, variant)
     for value, format in zip(data_operands(alone), operands, strict=True):
         value.type = value.type.with_format(format)
     for value, format in zip(alone.results, results, strict=True):

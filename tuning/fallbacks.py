@@ -66,10 +66,12 @@ def use_available(layer: Layer) -> str:
     if routine is None or routine.refuse(layer) is not None:
         raise RoutineError(Diagnostic("P403", f"{layer.describe()} has no reference routine", layer.span))
     assert layer.region is not None
-    before = [r.type.format for r in layer.results]
+    before = [r.type.format.whole for r in layer.results]
     operands, results = routine.formats(layer)
     wanted = dict(zip(data_operands(layer), operands, strict=True))
-    adapted = {value: _adapt(value, format, layer) for value, format in wanted.items() if value.type.format != format}
+    adapted = {
+        value: _adapt(value, format, layer) for value, format in wanted.items() if value.type.format.whole != format
+    }
     for field in layer.spec.operands:
         current = getattr(layer, field.name)
         if isinstance(current, tuple):

@@ -1,12 +1,15 @@
-"""Routines of `adapt`: one for each ordered pair of layouts."""
+"""Routines of `adapt`: one for each ordered pair of layouts, and one that moves data between cores."""
 
 from __future__ import annotations
 
 import itertools
 from typing import Any
 
+from plait.backends.aliasing import Alias
 from plait.backends.cpu.common import LAYOUTS, cpu, image_fields
+from plait.backends.cpu.movement import copy
 from plait.backends.lowering import Lowering
+from plait.backends.profiling.resplit import RESPLIT
 from plait.backends.routine import Formats
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Adapt
@@ -37,6 +40,23 @@ def _refuse(source: str, target: str) -> Any:
     return refuse
 
 
+def _resplit(layer: Adapt, lowering: Lowering, variant: str) -> None:
+    if not lowering.alias(layer.result, layer.x):
+        nbytes = layer.x.type.nbytes
+        copy(lowering, lowering.place(layer.x), lowering.place(layer.result), 1, (nbytes,), (1,), (1,))
+
+
+def _refuse_resplit(layer: Layer) -> str | None:
+    source, target = layer.operands[0].type.format, layer.results[0].type.format
+    if source.whole != target.whole:
+        return f"changes {source.whole} to {target.whole}, not only who holds it"
+    return None if target.split else "does not say how the result is split"
+
+
+def _resplit_formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+    return (layer.operands[0].type.format,), (layer.results[0].type.format,)
+
+
 for _source, _target in itertools.permutations(LAYOUTS, 2):
     cpu(
         "adapt",
@@ -47,3 +67,14 @@ for _source, _target in itertools.permutations(LAYOUTS, 2):
         formats=_formats(_source, _target),
         summary=f"{_source} to {_target} at memory bandwidth",
     )
+cpu(
+    "adapt",
+    RESPLIT.layout,
+    RESPLIT.algorithm,
+    _resplit,
+    dtype=RESPLIT.dtype,
+    refuse=_refuse_resplit,
+    formats=_resplit_formats,
+    aliases=lambda layer: [Alias(layer.result, layer.x)],
+    summary="nothing is called: what reading from other cores costs the layers behind",
+)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.backends.cpu.splits import partition_of
 from plait.backends.descriptor import RoutinePath
 from plait.backends.lowering import Lowering, Place
 from plait.backends.routine import Aliases, Formats, Lower, Refusal, Routine, register_routine, uniform
@@ -86,6 +87,7 @@ def cpu(
             summary,
             f"{lower.__module__}:{lower.__qualname__}[{layout}]",
             aliases or (lambda candidate: ()),
+            partition_of(layer, layout, algorithm),
         )
     )
 

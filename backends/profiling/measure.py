@@ -7,6 +7,7 @@ import functools
 import numpy as np
 
 from plait.backends.profiling.job import Job, Result, enough
+from plait.backends.profiling.resplit import is_resplit, measure_resplit
 from plait.backends.program import Program
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
@@ -26,6 +27,8 @@ def measure(job: Job, best_ns: int | None = None) -> Result:
         best_ns: time of the best routine of this layer so far; a hopeless one is not measured to the end.
     """
     module = parse_module(job.module, "job", check=False)
+    if is_resplit(first_layer := next(iter(module.main))):
+        return measure_resplit(first_layer, job.threads)
     fill_constants(module)
     program = Program(module, job.threads)
     inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]

@@ -264,7 +264,8 @@ class Adapt(Layer):
     Operands:
         x: elements of any type.
     Shapes: any; the result has the shape of `x`.
-    Types: any; the result has the type of `x`. Layout and device are those that the type of the result states.
+    Types: any; the result has the type of `x`. Layout, split and device are those that the type of the result
+        states.
     Example:
         (%x: f32[1x32x8x8] nchw)
         %y = adapt(%x) : f32[1x32x8x8] nchw16c

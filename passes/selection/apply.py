@@ -1,5 +1,5 @@
 """From a solution back to the IR: routines written on layers, formats into types, adapts inserted where they are first
-needed."""
+needed. Conversions that cost nothing and have no routine leave no layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Adapt
 from plait.ir.layout import Format
 from plait.ir.values import Constant, Value
-from plait.passes.selection.build import BuiltProblem, CostSource
+from plait.passes.selection.build import BuiltProblem, Candidate, CostSource
 from plait.passes.selection.solution import Solution
 
 
@@ -36,13 +36,15 @@ class _Applier:
             self.source[built.values[number], built.formats[target]] = built.formats[source]
         for argument in built.function.arguments:
             self.made[argument, argument.type.format] = argument
+        outputs_of = set(built.function.outputs)
         for index, choice in enumerate(self.solution.choice):
             layer, candidate = built.layers[index], built.candidate(index, choice)
             if layer is None or candidate is None:
                 continue
             layer.via, layer.cost_us = candidate.path, candidate.cost_us
             for result, format in zip(layer.results, candidate.results, strict=True):
-                result.type = result.type.with_format(format)
+                # Functions say nothing of how their outputs are split, which is no concern of callers.
+                result.type = result.type.with_format(format.whole if result in outputs_of else format)
                 self.made[result, format] = result
             wanted = iter(candidate.operands)
             for field in layer.spec.operands:
@@ -61,15 +63,21 @@ class _Applier:
     def get(self, value: Value, format: Format, before: Layer | None) -> Value:
         """`value` in `format`, converted before the given layer if it does not exist yet."""
         if (value, format) not in self.made:
-            source = self.get(value, self.source[value, format], before)
-            cost = self.costs.adapt(value.type, source.type.format, format)
+            origin = self.source[value, format]
+            source = self.get(value, origin, before)
+            cost = self.costs.adapt(value.type, origin, format)
             assert cost is not None
-            adapt = Adapt(source, via=cost.path, cost_us=cost.cost_us)
-            word = format.layout or format.dtype
-            self.built.function.body.insert(adapt, before, [f"{value.name}.{word}"], [value.type.with_format(format)])
-            self.adapts += 1
-            self.made[value, format] = adapt.result
+            self.made[value, format] = self.convert(source, value, format, cost, before) if cost.path else source
         return self.made[value, format]
+
+    def convert(self, source: Value, value: Value, format: Format, cost: Candidate, before: Layer | None) -> Value:
+        """A conversion as a layer: of the layout, else of the split."""
+        adapt = Adapt(source, via=cost.path, cost_us=cost.cost_us)
+        same_layout = source.type.format.whole == format.whole
+        name = f"{source.name}.{format.split}" if same_layout else f"{value.name}.{format.layout or format.dtype}"
+        self.built.function.body.insert(adapt, before, [name], [value.type.with_format(format)])
+        self.adapts += 1
+        return adapt.result
 
     def output(self, value: Value, format: Format) -> Value:
         """An output; if it is an adapt of a value, it takes over the name that people know."""

@@ -6,14 +6,14 @@ Costs come through `CostSource`, so that this package sees no kernel and no cloc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import attrs
 
 from plait.ir.isolate import signature
 from plait.ir.layer import Layer
-from plait.ir.layout import Format
+from plait.ir.layout import ANY_SPLIT, Format
 from plait.ir.module import Function
 from plait.ir.types import Type
 from plait.ir.values import Constant, Value
@@ -68,14 +68,16 @@ class BuiltProblem:
 
 
 def build_problem(function: Function, costs: CostSource, *, name: str = "") -> BuiltProblem:
-    """State the choice of routines for a function. Arguments and outputs keep the formats that their types have.
+    """State the choice of routines for a function. Arguments and outputs keep the formats that their types have,
+    outputs in any split.
 
     A layer without candidates makes the problem infeasible, which the solver reports with the layer's name.
     """
     layers = list(function)
     candidates = {layer: tuple(costs.candidates(layer, i)) for i, layer in enumerate(layers)}
-    output_formats = tuple(v.type.format for v in function.outputs)
-    wanted = _formats_of_values(function, candidates, output_formats)
+    wanted = _formats_of_values(function, candidates)
+    output_formats = tuple(_output_format(v, wanted) for v in function.outputs)
+    wanted = {value: conversion_formats(formats) for value, formats in wanted.items()}
     formats = list(dict.fromkeys(itertools.chain.from_iterable(wanted.values())))
     builder = ProblemBuilder([str(f) for f in formats], name=name or function.name)
     number: dict[Value, int] = {}
@@ -128,9 +130,30 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
     )
 
 
-def _formats_of_values(
-    function: Function, candidates: dict[Layer, tuple[Candidate, ...]], outputs: Sequence[Format]
-) -> dict[Value, list[Format]]:
+def conversion_formats(formats: Iterable[Format]) -> list[Format]:
+    """The formats of a value, and those that its conversions may pass through.
+
+    A layout changes while the split stays, by rows if anything is held by rows; so every layout is there in that split.
+    """
+    formats = list(formats)
+    present = {f.split for f in formats}
+    kept = next((s for s in ("rows", "channels") if s in present), "")
+    return list(dict.fromkeys([*formats, *(attrs.evolve(f, split=kept) for f in formats)]))
+
+
+def _output_format(value: Value, wanted: dict[Value, list[Format]]) -> Format:
+    """The format in which an output leaves; wanted in any split where it has one."""
+    format = value.type.format.whole
+    if isinstance(value, Constant):
+        return format
+    if any(f.split for f in wanted[value]):
+        format = attrs.evolve(format, split=ANY_SPLIT)
+    if format not in wanted[value]:
+        wanted[value].append(format)
+    return format
+
+
+def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candidate, ...]]) -> dict[Value, list[Format]]:
     """Every format in which a value may be made or wanted, in a fixed order."""
     found: dict[Value, dict[Format, None]] = {a: {a.type.format: None} for a in function.arguments}
     for layer, options in candidates.items():
@@ -142,9 +165,6 @@ def _formats_of_values(
                 zip(data, option.operands, strict=True), zip(layer.results, option.results, strict=True)
             ):
                 found[value][format] = None
-    for value, format in zip(function.outputs, outputs, strict=True):
-        if not isinstance(value, Constant):
-            found[value][format] = None
     return {value: list(formats) for value, formats in found.items()}
 
 

@@ -19,10 +19,11 @@ import attrs
 import numpy as np
 
 from plait.backends.cpu.common import LAYOUTS
+from plait.backends.partition import with_split
 from plait.backends.program import Program, Segment
-from plait.backends.routine import Routine, known_routines
+from plait.backends.routine import CUTS, Routine, known_routines
 from plait.ir.layer import Layer
-from plait.ir.layout import layout_named
+from plait.ir.layout import SPLITS, layout_named
 from plait.ir.module import Module
 from plait.ir.region import Region
 from plait.ir.registry import layer_class
@@ -626,6 +627,10 @@ def adapt() -> Iterator[Case]:
                 )
                 data = np.random.default_rng(c).standard_normal(shape).astype(np.float32)
                 yield Case(f"adapt({type}) {source} to {target}", layer, (data,))
+    for layout, split in itertools.product(LAYOUTS, SPLITS):
+        held = attrs.evolve(_format(layout), split=split)
+        layer = detached_adapt(type, _format(layout), held)
+        yield Case(f"adapt({type}) {layout} to {split}", layer, (data,))
 
 
 def _format(layout: str) -> Any:
@@ -795,6 +800,12 @@ def check_case(case: Case, wanted: Sequence[Array], routine: Routine, variant: s
     return ""
 
 
+def ways(routine: Routine, case: Case) -> list[str]:
+    """All variants, and the first one with its work cut in each way."""
+    variants = list(routine.variants(case.layer))
+    return variants + [with_split(variants[0], way) for way in CUTS if routine.partition is not None]
+
+
 def check(kind: str) -> list[str]:
     """Failures of all routines of one kind of layer on all its cases."""
     failures = []
@@ -803,7 +814,7 @@ def check(kind: str) -> list[str]:
         for routine in known_routines(kind):
             if routine.refuse(case.layer) is not None:
                 continue
-            for variant in routine.variants(case.layer):
+            for variant in ways(routine, case):
                 try:
                     problem = check_case(case, wanted, routine, variant)
                 except Exception as error:

@@ -19,8 +19,8 @@ IMAGE = {"n": 1, "c": C, "h": H, "w": W}
 
 @attrs.frozen(eq=False)
 class Call:
-    """A call of a kernel whose result is an image of C x H x W in `layout`. Winograd cuts tiles of `unit` rows, and
-    channels are cut in pieces of `panel`."""
+    """A call of a kernel whose result is an image of C x H x W in `layout`. Winograd cuts tiles of `unit` rows and
+    columns, in their order, and channels are cut in pieces of `panel`."""
 
     kernel: str
     layout: str
@@ -185,7 +185,9 @@ def test_each_thread_makes_its_part(call: Call, threads: int, isa: str) -> None:
     for split in (Split.ROWS, Split.CHANNELS) if call.by_channels else (Split.ROWS,):
         wanted = np.empty((C, H, W), int)
         if split == Split.ROWS:
-            wanted[:] = np.array(owners(H, call.unit, threads))[:, None]
+            across = -(-W // call.unit) if call.unit > 1 else 1
+            tiles = owners(-(-H // call.unit) * across, 1, threads)
+            wanted[:] = [[tiles[r // call.unit * across + c // call.unit % across] for c in range(W)] for r in range(H)]
         else:
             wanted[:] = np.array(owners(C, call.panel, threads))[:, None, None]
         for thread, part in enumerate(parts(call, isa, threads, split)):
