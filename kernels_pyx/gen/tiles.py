@@ -5,6 +5,7 @@ each step loads V vectors of weights, broadcasts one number per row, and does P*
 *named scalars*: GCC 12 turns arrays of vectors into stack traffic, because it unrolls after scalar replacement.
 """
 
+import itertools
 import sys
 
 VECTOR_FLOATS = {"baseline": 4, "avx2": 8, "avx512": 16}
@@ -17,7 +18,8 @@ MOST_ROWS = {
     "avx512": {1: 14, 2: 14, 4: 6},
 }
 BLOCKS = {"baseline": (16, 4), "avx2": (16, 8), "avx512": (16,)}  # channels per block of the blocked layouts
-DWCONV_MOST_COLUMNS = 8
+DWCONV_MOST_COLUMNS = {"baseline": 8, "avx2": 8, "avx512": 14}
+DWCONV_EDGES = ("inner", "left", "right", "both", "any")
 PANEL_ROWS = 12  # rows of a packed weight panel of the NCHW GEMM, the same on every level
 
 
@@ -149,39 +151,49 @@ def conv_tile(rows: int, blocks: int, block: int, vf: int, stride: int) -> list[
     return [*lines, "}", ""]
 
 
-def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: bool) -> list[str]:
+def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels: str) -> list[str]:
     """`columns` neighbouring outputs of one vector of channels; each input is loaded once for all taps it meets.
 
-    `edge`: input columns outside [first, last) count as zeros, by pointing their loads at a vector of zeros.
+    `pixels`: `near` in a block, where all steps are known, or `far` in NHWC.
+    `edge`: which input columns lie outside the image and count as zeros. `left` and `right` are the usual ones (size / 2
+    of them; on the right of an even number of columns, stride - 1 less), left out when this is written; `any` looks at
+    [first, last) and points loads outside at a vector of zeros.
     """
-    name = f"dwconv_{size}x{size}_s{stride}_{columns}{'_edge' if edge else ''}"
+    name = f"dwconv_{size}x{size}_s{stride}_{columns}_{edge}_{pixels}"
     acc = [f"c{p}" for p in range(columns)]
     lines = [
         f"static void {name}(const struct dwconv_walk *l, const float *x, const float *w, const float *bias,",
         "    const float *res, float *y)",
         "{",
         "    const struct epilogue *e = &l->e;",
-        "    int64_t ps = l->x_pixel, wt = l->w_tap;",
+        f"    int64_t ps = {'l->x_pixel' if pixels == 'far' else 'BLOCK'};",
         "    vf " + ", ".join(f"{name} = vzero()" for name in acc) + ";",
         "    for (int64_t i = l->rows; i > 0; i--, x += l->x_row) {",
     ]
-    lines += [f"        vf w{j} = vload(w + {j} * wt);" for j in range(size)]
-    for c in range((columns - 1) * stride + size):
-        if edge:
-            lines.append(f"        vf x{c} = vload({c} >= l->first && {c} < l->last ? x + {c} * ps : no_bias);")
+    wide = (columns - 1) * stride + size
+    first = size // 2 if edge in ("left", "both") else 0
+    last = wide - size // 2 + stride - 1 if edge in ("right", "both") else wide
+    used = {c - p * stride for c in range(first, last) for p in range(columns)}
+    lines += [f"        vf w{j} = vload(w + {j} * ps);" for j in range(size) if j in used]
+    declare, element = rows_addresses(wide, "x", "ps")
+    if edge != "any":
+        lines += ["        " + line for line in declare]
+    for c in range(first, last):
+        if edge == "any":
+            lines.append(f"        vf v{c} = vload({c} >= l->first && {c} < l->last ? x + {c} * ps : no_bias);")
         else:
-            lines.append(f"        vf x{c} = vload(x + {c} * ps);")
+            lines.append(f"        vf v{c} = vload(&{element[c]});")
         for p in range(columns):
             if 0 <= c - p * stride < size:
-                lines.append(f"        c{p} += x{c} * w{c - p * stride};")
-    lines += [f"        w += {size} * wt;", "    }", "    vf b = vload(bias);"]
+                lines.append(f"        c{p} += v{c} * w{c - p * stride};")
+    lines += [f"        w += {size} * ps;", "    }", "    vf b = vload(bias);"]
     lines += [f"    {name} += b;" for name in acc]
     lines.append("    if (res) {")
-    lines += [f"        {name} += vload(res + {p} * l->y_pixel);" for p, name in enumerate(acc)]
+    lines += [f"        {name} += vload(res + {p} * ps);" for p, name in enumerate(acc)]
     lines += ["    }", "    if (e->clamp) {", "        vf low = vset(e->low), high = vset(e->high);"]
     lines += [f"        {name} = vmin(high, vmax(low, {name}));" for name in acc]
     lines.append("    }")
-    lines += [f"    vstore(y + {p} * l->y_pixel, {name});" for p, name in enumerate(acc)]
+    lines += [f"    vstore(y + {p} * ps, {name});" for p, name in enumerate(acc)]
     return [*lines, "}", ""]
 
 
@@ -234,16 +246,19 @@ def conv_file(isa: str) -> list[str]:
 
 
 def dwconv_file(isa: str) -> list[str]:
-    lines = [f"enum {{ DWCONV_MOST_COLUMNS = {DWCONV_MOST_COLUMNS} }};"]
+    most = DWCONV_MOST_COLUMNS[isa]
+    lines = [f"enum {{ DWCONV_MOST_COLUMNS = {most} }};"]
+    lines.append(f"enum dwconv_edge {{ {', '.join('EDGE_' + e.upper() for e in DWCONV_EDGES)}, EDGES }};")
     entries = []
-    for size in (3, 5):
-        for stride in (1, 2):
-            for columns in range(1, DWCONV_MOST_COLUMNS + 1):
-                for edge in (False, True):
-                    lines += dwconv_tile(columns, size, stride, VECTOR_FLOATS[isa], edge)
-                    name = f"dwconv_{size}x{size}_s{stride}_{columns}{'_edge' if edge else ''}"
-                    entries.append(f"[{size // 2 - 1}][{stride - 1}][{int(edge)}][{columns}] = {name},")
-    return lines + table("dwconv_tile", "dwconv_tiles", "[2][2][2][DWCONV_MOST_COLUMNS + 1]", entries)
+    for far, pixels in enumerate(("near", "far")):
+        for size, stride, edge in itertools.product((3, 5), (1, 2), DWCONV_EDGES):
+            for columns in range(1, most + 1):
+                if edge == "both" and (columns - 1) * stride + size <= 2 * (size // 2):
+                    continue
+                lines += dwconv_tile(columns, size, stride, VECTOR_FLOATS[isa], edge, pixels)
+                name = f"dwconv_{size}x{size}_s{stride}_{columns}_{edge}_{pixels}"
+                entries.append(f"[{far}][{size // 2 - 1}][{stride - 1}][EDGE_{edge.upper()}][{columns}] = {name},")
+    return lines + table("dwconv_tile", "dwconv_tiles", "[2][2][2][EDGES][DWCONV_MOST_COLUMNS + 1]", entries)
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
  *
  * Weights of blocks [c / b][kh][kw][b], b = BLOCK, zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
  * [c][kh][kw], whose planes go by way of blocks (bands.h).
- * 3x3 and 5x5 of stride 1 and 2 use generated tiles of up to 8 neighbouring outputs; kernel rows outside the image are
+ * 3x3 and 5x5 of stride 1 and 2 use generated tiles of up to 14 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
  * must not be `y`.  Threads cut output rows, or (not in NHWC) blocks of channels where rows are few. */
@@ -17,6 +17,7 @@ struct dwconv_walk {
     int64_t first, last;             /* columns of the tile's input inside the image */
     int64_t x_row, x_pixel, y_pixel; /* steps in floats */
     int64_t w_tap;
+    int64_t tiles, columns, wider; /* a row is cut into `tiles` tiles of `columns` outputs, the first `wider` have one more */
     struct epilogue e;
 };
 typedef void dwconv_tile(const struct dwconv_walk *l, const float *x, const float *w, const float *bias,
@@ -87,18 +88,27 @@ static void general_row(const struct dwconv *a, const struct dwconv_walk *l, int
     }
 }
 
+/* Which columns of a tile's input lie outside the image, as far as there are tiles for it. */
+static enum dwconv_edge edge_of(int64_t first, int64_t last, int64_t wide, int64_t left, int64_t right)
+{
+    if ((first > 0 && first != left) || (last < wide && last != wide - right))
+        return EDGE_ANY;
+    return first > 0 ? (last < wide ? EDGE_BOTH : EDGE_LEFT) : last < wide ? EDGE_RIGHT : EDGE_INNER;
+}
+
 /* One output row of a vector of channels in tiles. */
 static void tiled_row(const struct dwconv *a, struct dwconv_walk *l, const float *x, const float *w, const float *bias,
                       const float *res, float *y)
 {
-    dwconv_tile *const(*tiles)[DWCONV_MOST_COLUMNS + 1] = dwconv_tiles[a->kw / 2 - 1][a->stride_w - 1];
-    for (int64_t o = 0; o < a->ow;) {
-        int64_t left = a->ow - o, columns = ceil_div(left, ceil_div(left, DWCONV_MOST_COLUMNS));
+    dwconv_tile *const(*tiles)[DWCONV_MOST_COLUMNS + 1] = 
+        dwconv_tiles[l->x_pixel != BLOCK][a->kw / 2 - 1][a->stride_w - 1];
+    for (int64_t o = 0, t = 0; t < l->tiles; t++) {
+        int64_t columns = l->columns + (t < l->wider);
         int64_t from = o * a->stride_w - a->pad_l, wide = (columns - 1) * a->stride_w + a->kw;
-        int edge = from < 0 || from + wide > a->iw;
         l->first = -from;
         l->last = a->iw - from;
-        tiles[edge][columns](l, x + from * l->x_pixel, w, bias, res ? res + o * l->y_pixel : NULL, y + o * l->y_pixel);
+        dwconv_tile *tile = tiles[edge_of(l->first, l->last, wide, a->kw / 2, a->kw / 2 + 1 - a->stride_w)][columns];
+        tile(l, x + from * l->x_pixel, w, bias, res ? res + o * l->y_pixel : NULL, y + o * l->y_pixel);
         o += columns;
     }
 }
@@ -121,14 +131,22 @@ static int has_tile(const struct dwconv *a)
 static struct range kernel_rows(const struct dwconv *a, int64_t row)
 {
     int64_t top = row * a->stride_h - a->pad_t;
-    int64_t begin = top < 0 ? ceil_div(-top, a->dil_h) : 0;
-    int64_t end = top >= a->ih ? 0 : min64(a->kh, (a->ih - 1 - top) / a->dil_h + 1);
+    int64_t begin, end;
+    if (a->dil_h == 1) { /* divisions would take longer than a short row */
+        begin = max64(0, -top);
+        end = min64(a->kh, a->ih - top);
+    } else {
+        begin = top < 0 ? ceil_div(-top, a->dil_h) : 0;
+        end = top >= a->ih ? 0 : min64(a->kh, (a->ih - 1 - top) / a->dil_h + 1);
+    }
     return (struct range){begin, max64(begin, end)};
 }
 
 static struct dwconv_walk walk_of(const struct dwconv *a, int64_t pixel)
 {
+    int64_t tiles = ceil_div(a->ow, DWCONV_MOST_COLUMNS);
     return (struct dwconv_walk){.x_row = a->dil_h * a->iw * pixel, .x_pixel = pixel, .y_pixel = pixel, .w_tap = pixel,
+                                .tiles = tiles, .columns = a->ow / tiles, .wider = a->ow % tiles,
                                 .e = epilogue_make(a->act, a->act_a, a->act_b)};
 }
 
