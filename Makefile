@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
 
-.PHONY: demo test nightly fuzz coverage lint types docs pages check dev clean help
+.PHONY: demo test isa sanitize nightly fuzz coverage lint types docs pages check dev clean help
 
 help:
 	@echo "make demo     tune and run a trained model, every stage shown"
@@ -17,6 +17,8 @@ help:
 	@echo "make check    tests, lint, types, docs: what CI runs"
 	@echo "make pages    write docs/layers from the declarations of layers"
 	@echo "make nightly  the tests with the long ones"
+	@echo "make sanitize tests of kernels and routines on a build with AddressSanitizer and UBSan; SANITIZE_ARGS are for pytest"
+	@echo "make isa      tests of kernels and routines in processes capped at each lower instruction set"
 	@echo "make fuzz     random inputs to all that reads text, for FUZZ_SECONDS=60"
 	@echo "make coverage which lines and branches of the IR and the passes their tests run"
 	@echo "make dev      an editable install: edits are live, kernels are rebuilt at import"
@@ -28,8 +30,18 @@ demo: $(VENV)/.demo
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
 
-nightly: $(VENV)/.test
+nightly: $(VENV)/.test isa
 	$(BIN)/python -m pytest -q
+
+# In a process of their own for each cap: what a processor without the higher levels runs.
+isa: $(VENV)/.test
+	for isa in avx2 baseline; do \
+	  PLAIT_MAX_ISA=$$isa $(BIN)/python -m pytest -q -m "not slow" tests/kernels tests/backends/test_routines.py || exit 1; \
+	done
+
+# A build of its own (minutes, the first time), with planted bugs that must be reported.
+sanitize: $(VENV)/.test
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tests/kernels/sanitize.py build/sanitize $(SANITIZE_ARGS)
 
 # Half of the time for modules, the rest for what is smaller. The first line of each says which engine it uses.
 fuzz: $(VENV)/.fuzz

@@ -63,6 +63,11 @@ cdef extern from "plan.h" nogil:
 cdef extern from "pool.h" nogil:
     void pool_shutdown()
 
+cdef extern from "sanitizer.h" nogil:
+    int SANITIZED
+    void ASAN_POISON_MEMORY_REGION(void *address, size_t size)
+    void ASAN_UNPOISON_MEMORY_REGION(void *address, size_t size)
+
 cdef extern from "version.h":
     const char *PLAIT_KERNELS_HASH
 
@@ -148,6 +153,11 @@ def available_isas():
     return list(_levels)
 
 
+def compiled_isas():
+    """The ISA levels in this build, lowest first, whether or not this processor has them."""
+    return [isa_name(level).decode() for level in range(ISA_LEVELS) if kernel_count(level)]
+
+
 def isa_level():
     """The highest ISA level this process may use; the environment variable PLAIT_MAX_ISA caps it."""
     return list(_levels)[-1]
@@ -206,11 +216,11 @@ cdef class Memory:
         cdef void *data = <void *>0
         if nbytes < 0:
             raise ValueError(f"a buffer cannot have {nbytes} bytes")
-        if posix_memalign(&data, huge if <size_t>nbytes >= huge else 64, max(nbytes, 64)) != 0:
+        if posix_memalign(&data, huge if <size_t>nbytes >= huge else 64, max(nbytes, 1)) != 0:
             raise MemoryError(f"no memory for a buffer of {nbytes} bytes")
         if <size_t>nbytes >= huge:
             madvise(data, nbytes, MADV_HUGEPAGE)
-        memset(data, 0, max(nbytes, 64))
+        memset(data, 0, max(nbytes, 1))
         self.data = <char *>data
         self.nbytes = nbytes
 
@@ -229,6 +239,29 @@ def aligned_empty(shape, dtype=np.float32):
     dtype = np.dtype(dtype)
     count = int(np.prod(shape, dtype=np.int64))
     return np.frombuffer(Memory(count * dtype.itemsize), dtype=dtype, count=count).reshape(shape)
+
+
+def sanitized():
+    """Whether this is a build with AddressSanitizer (`make sanitize`)."""
+    return bool(SANITIZED)
+
+
+def poison(buffer, begin, end, on=True):
+    """From now on (or, `on=False`, no longer) report kernels that touch the bytes [begin, end) of a writable buffer.
+
+    Does nothing in a build without sanitizers.  `begin` should be a multiple of 8.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+    try:
+        if not 0 <= begin <= end <= view.len:
+            raise ValueError(f"no bytes [{begin}, {end}) in a buffer of {view.len}")
+        if on:
+            ASAN_POISON_MEMORY_REGION(<char *>view.buf + <Py_ssize_t>begin, <size_t>(end - begin))
+        else:
+            ASAN_UNPOISON_MEMORY_REGION(<char *>view.buf + <Py_ssize_t>begin, <size_t>(end - begin))
+    finally:
+        PyBuffer_Release(&view)
 
 
 # ---------------------------------------------------------------- plan

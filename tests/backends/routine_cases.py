@@ -13,11 +13,13 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 
+from plait.backends import build
 from plait.backends.cpu.common import LAYOUTS
 from plait.backends.partition import with_split
 from plait.backends.program import Program, Segment
@@ -30,9 +32,15 @@ from plait.ir.registry import layer_class
 from plait.ir.text.parser import parse_module
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array, Constant, Value
-from plait.kernels_pyx import aligned_empty, isa_level
+from plait.kernels_pyx import aligned_empty, isa_level, poison, sanitized
 from plait.testing.compare import relative_error
 from plait.tuning.costs import detached_adapt, option_for
+
+sys.path.insert(0, str(Path(__file__).parent))
+import apart
+
+if sanitized():
+    build.assign_offsets = apart.assign_offsets
 
 TOLERANCE = 1e-5
 CHANNELS = (1, 3, 8, 15, 16, 17, 24, 40, 64)
@@ -768,6 +776,8 @@ def run_poisoned(program: Program, inputs: Sequence[Array]) -> list[Array]:
     memory = aligned_empty((max(program.arena_bytes, 64),), np.uint8)
     memory[...] = 0xFF
     externals = [*inputs, *outputs]
+    for begin, end in apart.gaps:
+        poison(memory, begin, end)
     for part in program._order:
         if isinstance(part, Segment):
             program._plan.run(externals, memory, part.first, part.last)

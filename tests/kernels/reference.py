@@ -204,9 +204,14 @@ def run(kernel: str, inputs: Mapping[str, F32 | None], y_size: int, isa: str, th
     memory = kernels.aligned_empty(plan.arena_bytes // 4)
     memory[:] = np.nan
     memory.view(np.int32)[:] = 0x7FC0BEEF  # a NaN of our own, to tell a written NaN from an untouched one
+    outside_of = ((0, y_at), (y_at + y_size * 4, work_at), (work_at + workspace, plan.arena_bytes))
+    for begin, end in outside_of:
+        kernels.poison(memory, begin, end)
     plan.run(buffers, arena=memory)
+    for begin, end in outside_of:
+        kernels.poison(memory, begin, end, on=False)
     bits = memory.view(np.int32)
-    outside = np.concatenate([bits[:GUARD], bits[GUARD + y_size : work_at // 4], bits[(work_at + workspace) // 4 :]])
+    outside = np.concatenate([bits[begin // 4 : end // 4] for begin, end in outside_of])
     assert (outside == 0x7FC0BEEF).all(), f"{kernel} ({isa}) wrote outside of its result"
     return memory[GUARD : GUARD + y_size].copy()
 

@@ -14,6 +14,8 @@ SOURCES = HERE.parents[1] / "kernels_pyx" / "src"
 SCENARIOS = ("runs", "slow_thread", "timed", "callers", "several_pools", "restart", "fork")
 # Children of a process with threads may start threads here: the pool forgets its own after a fork.
 OPTIONS = {"TSAN_OPTIONS": "halt_on_error=1 exitcode=66 die_after_fork=0"}
+# One sanitizer at a time: under `make sanitize` another one is loaded into every process.
+ALONE = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
 # Without random addresses, where that is allowed: some systems place memory where this sanitizer does not expect it.
 FIXED = ["setarch", "-R"]
 if not shutil.which("setarch") or subprocess.run([*FIXED, "true"], capture_output=True).returncode:
@@ -23,13 +25,13 @@ if not shutil.which("setarch") or subprocess.run([*FIXED, "true"], capture_outpu
 def build(target: Path, *flags: str, pool: Path = SOURCES / "pool.c") -> Path:
     sources = [HERE / "pool_harness.c", pool, SOURCES / "plan.c"]
     command = ["gcc", "-std=gnu11", "-g", "-O1", "-fsanitize=thread", "-pthread", f"-I{SOURCES}", *flags]
-    subprocess.run([*command, *map(str, sources), "-o", str(target)], check=True)
+    subprocess.run([*command, *map(str, sources), "-o", str(target)], check=True, env=ALONE)
     return target
 
 
 def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*FIXED, str(program), *arguments], env=os.environ | OPTIONS, capture_output=True, text=True, timeout=120
+        [*FIXED, str(program), *arguments], env=ALONE | OPTIONS, capture_output=True, text=True, timeout=120
     )
 
 
@@ -41,9 +43,8 @@ def why_not() -> str:
     if not SOURCES.is_dir():
         return "the sources of the kernels are not here"
     probe = "int main(void) { return 0; }"
-    done = subprocess.run(
-        ["gcc", "-fsanitize=thread", "-xc", "-", "-o", "/dev/null"], input=probe, capture_output=True, text=True
-    )
+    command = ["gcc", "-fsanitize=thread", "-xc", "-", "-o", "/dev/null"]
+    done = subprocess.run(command, input=probe, capture_output=True, text=True, env=ALONE)
     return f"gcc has no ThreadSanitizer: {done.stderr.strip()}" if done.returncode else ""
 
 
