@@ -47,6 +47,28 @@ def pack_conv_gemm_nhwc(w: Array, groups: int = 1) -> Array:
     return _contiguous(panels.transpose(0, 1, 3, 2))
 
 
+def conv_offsets(
+    image: tuple[int, int, int],
+    out: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    dilation: tuple[int, int],
+) -> NDArray[np.int32]:
+    """[kh * kw][oh * ow]: where in an image of h x w x c floats the pixel under each tap lies; -1 in the padding.
+
+    `pad` is top and left.
+    """
+    places = []
+    for axis in (0, 1):
+        taps = np.arange(kernel[axis]) * dilation[axis] - pad[axis]
+        at = taps[:, None] + np.arange(out[axis]) * stride[axis]
+        places.append(np.where((at >= 0) & (at < image[axis]), at, -1))
+    h, w = places[0][:, None, :, None], places[1][None, :, None, :]
+    offsets = np.where((h < 0) | (w < 0), -1, (h * image[1] + w) * image[2])
+    return np.ascontiguousarray(offsets.reshape(kernel[0] * kernel[1], -1), np.int32)
+
+
 def pack_conv_blocked(w: Array, tile_b: int, block: int, groups: int = 1) -> Array:
     """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][block][tile_b * block]."""
     oc, ic, kh, kw = w.shape

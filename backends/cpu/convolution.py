@@ -3,6 +3,7 @@ the stem from plain images."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from plait.backends.cpu.common import (
@@ -22,6 +23,7 @@ from plait.ir.layout import Format
 from plait.kernels_pyx import packing
 
 _STEM_CHANNELS = 16
+_MOST_OFFSET = 2**31 - 1
 _constant_weights = refuse_unless_constant("weight", "bias")
 
 
@@ -82,6 +84,29 @@ def _gemm_nhwc(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     lowering.call(
         "f32_conv_gemm_nhwc", **geometry(conv), **operands(conv, lowering, packed, "nhwc"), groups=conv.groups
     )
+
+
+def _indirect_nhwc(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    _, c, h, w = image(conv.x.type)
+    _, _, oh, ow = image(conv.result.type)
+    top, left, _, _ = conv.pad
+    offsets = packing.conv_offsets((h, w, c), (oh, ow), conv.kernel, conv.stride, (top, left), conv.dilation)
+    packed = packing.pack_conv_gemm_nhwc(data(conv.weight, "weight"), conv.groups)
+    lowering.call(
+        "f32_conv_indirect_nhwc",
+        **geometry(conv),
+        **operands(conv, lowering, packed, "nhwc"),
+        offsets=lowering.constant(offsets),
+        groups=conv.groups,
+    )
+
+
+def _refuse_indirect(conv: Conv2d) -> str | None:
+    if conv.kernel == (1, 1) and not any(conv.pad):
+        return "1x1 without padding needs no table: gemm reads in place"
+    if math.prod(image(conv.x.type)[1:]) > _MOST_OFFSET:
+        return f"images of more than {_MOST_OFFSET} elements"
+    return _constant_weights(conv)
 
 
 def tile(variant: str) -> tuple[int, int]:
@@ -205,6 +230,14 @@ cpu(
     summary="im2col into packed panels, blocked GEMM; weights x pixels",
 )
 cpu("conv2d", "nhwc", "gemm", _gemm_nhwc, refuse=_constant_weights, summary="im2col, blocked GEMM; pixels x weights")
+cpu(
+    "conv2d",
+    "nhwc",
+    "indirect",
+    _indirect_nhwc,
+    refuse=_refuse_indirect,
+    summary="a table of places instead of im2col copies (Dukhan 2019)",
+)
 for _layout in BLOCKED:
     cpu(
         "conv2d",

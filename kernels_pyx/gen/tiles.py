@@ -20,6 +20,8 @@ MOST_ROWS = {
 BLOCKS = {"baseline": (16, 4), "avx2": (16, 8), "avx512": (16,)}  # channels per block of the blocked layouts
 DWCONV_MOST_COLUMNS = {"baseline": 8, "avx2": 8, "avx512": 14}
 DWCONV_EDGES = ("inner", "left", "right", "both", "any")
+DWCONV_SIZES = (3, 5, 7)
+INDIRECT_MOST_ROWS = 12  # each row has a pointer of its own, of 15 registers
 PANEL_ROWS = 12  # rows of a packed weight panel of the NCHW GEMM, the same on every level
 
 
@@ -70,6 +72,30 @@ def gemm_tile(rows: int, vectors: int, vf: int, packed: bool) -> list[str]:
     lines += [tile.zero(), "    for (int64_t k = o->k; k > 0; k--) {"]
     lines += tile.step("b", element, " " * 8)
     lines += [*advance, "        b += o->ldb;", "    }"]
+    return [*lines, *gemm_ending(tile, packed)]
+
+
+def indirect_tile(rows: int, vectors: int, vf: int) -> list[str]:
+    """y[p][:] = sum over taps and k of row[tap][p][k] * b[tap][k][:]; a table says where each row of a tap lies."""
+    tile = Tile(rows, vectors, vf)
+    lines = [f"static void gemm_indirect_{rows}x{vectors}(const struct gemm_operands *o)", "{"]
+    lines += [
+        "    const float *b = o->b;",
+        "    const struct epilogue *e = o->e;",
+        "    const int32_t *at = o->offsets;",
+    ]
+    lines += [tile.zero(), "    for (int64_t tap = o->taps; tap > 0; tap--, at += o->offsets_step) {"]
+    lines += [f"        const float *a{p} = gemm_row_at(o->a, at[{p}], o->zeros);" for p in range(rows)]
+    lines += ["        for (int64_t k = 0; k < o->k; k++) {"]
+    lines += tile.step("b", [f"a{p}[k]" for p in range(rows)], " " * 12)
+    lines += ["            b += o->ldb;", "        }", "    }"]
+    return [*lines, *gemm_ending(tile, packed=False)]
+
+
+def gemm_ending(tile: Tile, packed: bool) -> list[str]:
+    """Bias (one for each row if `packed`, else for each column), residual, clamp, store."""
+    rows, vectors, vf = tile.rows, tile.vectors, tile.vf
+    lines = []
     if packed:
         for p in range(rows):
             lines.append(f"    vf bias{p} = vset(o->bias[{p}]);")
@@ -203,8 +229,14 @@ def table(c_type: str, name: str, shape: str, entries: list[str]) -> list[str]:
 
 def gemm_file(isa: str) -> list[str]:
     vf, most = VECTOR_FLOATS[isa], {v: p for v, p in MOST_ROWS[isa].items() if v <= 4}
-    lines = [f"enum {{ GEMM_MOST_ROWS = {max(most.values())}, PANEL_ROWS = {PANEL_ROWS} }};"]
-    lines.append(f"static const int gemm_most_rows[5] = {{{', '.join(f'[{v}] = {p}' for v, p in most.items())}}};")
+    indirect = {v: min(p, INDIRECT_MOST_ROWS) for v, p in most.items()}
+    lines = []
+    for limits, condition in ((most, "#ifndef GEMM_INDIRECT"), (indirect, "#else")):
+        lines += [condition, f"enum {{ GEMM_MOST_ROWS = {max(limits.values())}, PANEL_ROWS = {PANEL_ROWS} }};"]
+        lines.append(
+            f"static const int gemm_most_rows[5] = {{{', '.join(f'[{v}] = {p}' for v, p in limits.items())}}};"
+        )
+    lines.append("#endif")
     for packed in (False, True):
         kind = "panel" if packed else "rows"
         sizes = [(p, v) for v, m in most.items() for p in range(1, min(m, PANEL_ROWS) + 1 if packed else m + 1)]
@@ -214,7 +246,12 @@ def gemm_file(isa: str) -> list[str]:
             lines += gemm_tile(p, v, vf, packed)
         entries = [f"[{v}][{p}] = gemm_{kind}_{p}x{v}," for p, v in sizes]
         lines += [*table("gemm_tile", f"gemm_{kind}", "[5][GEMM_MOST_ROWS + 1]", entries), "#endif"]
-    return lines
+    sizes = [(p, v) for v, m in indirect.items() for p in range(1, m + 1)]
+    lines.append("#ifdef GEMM_INDIRECT")
+    for p, v in sizes:
+        lines += indirect_tile(p, v, vf)
+    entries = [f"[{v}][{p}] = gemm_indirect_{p}x{v}," for p, v in sizes]
+    return [*lines, *table("gemm_tile", "gemm_rows", "[5][GEMM_MOST_ROWS + 1]", entries), "#endif"]
 
 
 def conv_tiles(isa: str, block: int) -> list[str]:
@@ -251,14 +288,18 @@ def dwconv_file(isa: str) -> list[str]:
     lines.append(f"enum dwconv_edge {{ {', '.join('EDGE_' + e.upper() for e in DWCONV_EDGES)}, EDGES }};")
     entries = []
     for far, pixels in enumerate(("near", "far")):
-        for size, stride, edge in itertools.product((3, 5), (1, 2), DWCONV_EDGES):
+        for size, stride, edge in itertools.product(DWCONV_SIZES, (1, 2), DWCONV_EDGES):
             for columns in range(1, most + 1):
                 if edge == "both" and (columns - 1) * stride + size <= 2 * (size // 2):
                     continue
-                lines += dwconv_tile(columns, size, stride, VECTOR_FLOATS[isa], edge, pixels)
-                name = f"dwconv_{size}x{size}_s{stride}_{columns}_{edge}_{pixels}"
+                # Tiles of 7x7 are large and rare: one with an edge serves all edges.
+                made = edge if size < 7 or edge == "inner" else "any"
+                name = f"dwconv_{size}x{size}_s{stride}_{columns}_{made}_{pixels}"
+                if made == edge:
+                    lines += dwconv_tile(columns, size, stride, VECTOR_FLOATS[isa], edge, pixels)
                 entries.append(f"[{far}][{size // 2 - 1}][{stride - 1}][EDGE_{edge.upper()}][{columns}] = {name},")
-    return lines + table("dwconv_tile", "dwconv_tiles", "[2][2][2][EDGES][DWCONV_MOST_COLUMNS + 1]", entries)
+    shape = f"[2][{len(DWCONV_SIZES)}][2][EDGES][DWCONV_MOST_COLUMNS + 1]"
+    return lines + table("dwconv_tile", "dwconv_tiles", shape, entries)
 
 
 def main() -> None:

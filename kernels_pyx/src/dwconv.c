@@ -2,7 +2,7 @@
  *
  * Weights of blocks [c / b][kh][kw][b], b = BLOCK, zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
  * [c][kh][kw], whose planes go by way of blocks (bands.h).
- * 3x3 and 5x5 of stride 1 and 2 use generated tiles of up to 14 neighbouring outputs; kernel rows outside the image are
+ * 3x3, 5x5 and 7x7 of stride 1 and 2 use generated tiles of up to 14 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
  * must not be `y`.  Threads cut output rows, or (not in NHWC) blocks of channels where rows are few. */
@@ -124,7 +124,7 @@ static void dwconv_vector(const struct dwconv *a, struct dwconv_walk *l, int til
 
 static int has_tile(const struct dwconv *a)
 {
-    return a->kh == a->kw && (a->kw == 3 || a->kw == 5) && (a->stride_w == 1 || a->stride_w == 2) && a->dil_w == 1;
+    return a->kh == a->kw && a->kw % 2 == 1 && a->kw >= 3 && a->kw <= 7 && (a->stride_w == 1 || a->stride_w == 2) && a->dil_w == 1;
 }
 
 /* The kernel rows of output row `row` that lie inside the image. */

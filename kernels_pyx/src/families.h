@@ -11,6 +11,7 @@
     X(conv_naive)          \
     X(conv_gemm_nchw)      \
     X(conv_gemm_nhwc)      \
+    X(conv_indirect_nhwc)  \
     X(conv_direct)         \
     X(conv_winograd)       \
     X(dwconv)              \

@@ -1,6 +1,7 @@
 /* Matrix products from generated register tiles: y[m][n] = act(sum_k a[m][k] b[k][n] + bias + res).
  *
- * Two kinds of tiles.  GEMM_ROWS: rows of `a` lie anywhere (row_step, k_step), one bias per column.
+ * Kinds of tiles.  GEMM_ROWS: rows of `a` lie anywhere (row_step, k_step), one bias per column.  GEMM_INDIRECT: the same,
+ * but each row is `taps` runs of k numbers, `a` + offsets[tap][row], or zeros where the offset is negative.
  * GEMM_PANEL: `a` is a packed weight panel [k][PANEL_ROWS], one bias per row.  `b` is always [k] rows of ldb floats. */
 #ifndef PLAIT_GEMM_H
 #define PLAIT_GEMM_H
@@ -11,6 +12,9 @@ struct gemm_operands {
     int64_t k;
     const float *a;
     int64_t row_step, k_step;
+    const int32_t *offsets; /* of the tile's first row; NULL unless GEMM_INDIRECT */
+    int64_t offsets_step, taps;
+    const float *zeros;
     const float *b;
     int64_t ldb;
     const float *bias; /* of the tile's first column or row; never NULL */
@@ -20,6 +24,14 @@ struct gemm_operands {
     const struct epilogue *e;
 };
 typedef void gemm_tile(const struct gemm_operands *o);
+
+#ifdef GEMM_INDIRECT
+INLINE const float *gemm_row_at(const float *a, int32_t offset, const float *zeros)
+{
+    const float *row = a + offset;
+    return offset < 0 ? zeros : row; /* a move, not a branch */
+}
+#endif
 
 #if VF == 16
 #include "gemm_tiles_avx512.h"
@@ -72,11 +84,12 @@ INLINE void gemm_finish(const struct gemm_operands *o, int64_t rows, int64_t wid
             epilogue_late(o->e, o->y + p * o->ldy, width);
 }
 
-#ifdef GEMM_ROWS
+#if defined GEMM_ROWS || defined GEMM_INDIRECT
 /* m rows times the `n` first columns of a panel whose rows are stored in whole vectors; o.bias may be NULL. */
 static void gemm_rows_by_panel(struct gemm_operands o, int64_t m, int64_t n)
 {
     const float *a = o.a, *b = o.b, *bias = o.bias, *res = o.res;
+    const int32_t *offsets = o.offsets;
     float *y = o.y;
     for (int64_t column = 0; column < n;) {
         int v = tile_vectors(n - column, m);
@@ -86,6 +99,7 @@ static void gemm_rows_by_panel(struct gemm_operands o, int64_t m, int64_t n)
         for (int64_t row = 0; row < m;) {
             int64_t rows = next_rows(m - row, gemm_most_rows[v]);
             o.a = a + row * o.row_step;
+            o.offsets = offsets ? offsets + row : NULL;
             o.y = y + row * o.ldy + column;
             o.res = res ? res + row * o.ldy + column : NULL;
             if (here < width) {

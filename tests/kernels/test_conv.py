@@ -61,7 +61,12 @@ TILED = [
 KERNELS = TILED + [
     Kernel(isa, kind, layout, layout, ALL)
     for isa in kernels.available_isas()
-    for kind, layout in (("conv_naive", "nchw"), ("conv_gemm", "nchw"), ("conv_gemm", "nhwc"))
+    for kind, layout in (
+        ("conv_naive", "nchw"),
+        ("conv_gemm", "nchw"),
+        ("conv_gemm", "nhwc"),
+        ("conv_indirect", "nhwc"),
+    )
 ]
 
 
@@ -72,7 +77,7 @@ def pack(kernel: Kernel, w: np.ndarray, groups: int, tile_b: int) -> np.ndarray:
             return w
         case "conv_gemm", "nchw":
             return packing.pack_conv_gemm_nchw(w, groups)
-        case "conv_gemm", _:
+        case "conv_gemm" | "conv_indirect", _:
             return packing.pack_conv_gemm_nhwc(w, groups)
         case "conv_stem_nchw", _:
             return packing.pack_conv_stem_nchw(w, tile_b, block)
@@ -96,6 +101,11 @@ def convolve(kernel, case, threads, act=(Act.NONE, 0.0, 0.0), bias=True, res=Tru
         "res": ref.to_layout(r, y_layout) if res else None,
     }
     fields = geometry(case, want.shape) | {"act": act[0], "act_a": act[1], "act_b": act[2], "groups": case.groups}
+    if kind == "conv_indirect":
+        offsets = packing.conv_offsets(
+            (*case.size, case.ic), want.shape[2:], case.kernel, case.stride, case.pads[:2], case.dilation
+        )
+        inputs["offsets"] = offsets.view(np.float32)
     if kernel in TILED:
         fields |= {"tile_w": tile_w, "tile_b": tile_b}
     got = ref.run(f"f32_{kind}_{y_layout}", inputs, ref.size_in(y_layout, want.shape), isa, threads, **fields)

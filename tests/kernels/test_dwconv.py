@@ -11,7 +11,7 @@ CASES = [
     *(
         Case(c, c, (9, width), (k, k), stride=(s, s), pads=(k // 2,) * 4)
         for c, width in [(16, 7), (24, 14), (40, 9), (5, 23)]
-        for k in (3, 5)
+        for k in (3, 5, 7)
         for s in (1, 2)
     ),
     Case(16, 16, (3, 2), (5, 5), pads=(2, 2, 2, 2)),
