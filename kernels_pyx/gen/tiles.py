@@ -181,9 +181,9 @@ def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels
     """`columns` neighbouring outputs of one vector of channels; each input is loaded once for all taps it meets.
 
     `pixels`: `near` in a block, where all steps are known, or `far` in NHWC.
-    `edge`: which input columns lie outside the image and count as zeros. `left` and `right` are the usual ones (size / 2
-    of them; on the right of an even number of columns, stride - 1 less), left out when this is written; `any` looks at
-    [first, last) and points loads outside at a vector of zeros.
+    `edge`: which input columns lie outside the image and count as zeros. `left` and `right` are the usual ones (size /
+    2 of them; on the right of an even number of columns, stride - 1 less), left out when this is written; `any` looks
+    at [first, last) and points loads outside at a vector of zeros.
     """
     name = f"dwconv_{size}x{size}_s{stride}_{columns}_{edge}_{pixels}"
     acc = [f"c{p}" for p in range(columns)]
@@ -203,7 +203,7 @@ def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels
     lines += [f"        vf w{j} = vload(w + {j} * ps);" for j in range(size) if j in used]
     declare, element = rows_addresses(wide, "x", "ps")
     if edge != "any":
-        lines += ["        " + line for line in declare]
+        lines += ["        " + declare[at // 3] for at in range(0, wide, 3) if at + 3 > first and at < last]
     for c in range(first, last):
         if edge == "any":
             lines.append(f"        vf v{c} = vload({c} >= l->first && {c} < l->last ? x + {c} * ps : no_bias);")
