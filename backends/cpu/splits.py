@@ -28,7 +28,7 @@ FEW_ROWS = 4
 _PANEL = {"nchw": 16, "nhwc": 32}
 """Channels that kernels without blocks in their layout do at a time, about."""
 _WINDOWS = {"max_pool2d", "avg_pool2d", "scale_shift", "resize", "squeeze_excite"}
-_DENSE = {"direct", "gemm", "winograd_f2", "winograd_f4", "winograd_f6", "stem_nchw", "stem_nhwc"}
+_DENSE = {"direct", "gemm", "indirect", "winograd_f2", "winograd_f4", "winograd_f6", "stem_nchw", "stem_nhwc"}
 
 
 def partition_of(layer: str, layout: str, algorithm: str) -> Partition | None:
