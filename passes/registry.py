@@ -28,6 +28,7 @@ _BUILTIN = {
     "fold-pad": "plait.passes.fold_pad:FoldPad",
     "fuse-activation": "plait.passes.fuse_activation:FuseActivation",
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
+    "fuse-separable": "plait.passes.fuse_separable:FuseSeparable",
     "fuse-squeeze-excite": "plait.passes.fuse_squeeze_excite:FuseSqueezeExcite",
     "inline": "plait.passes.inline:Inline",
     "nest-concat": "plait.passes.nest_concat:NestConcat",

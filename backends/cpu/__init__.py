@@ -11,6 +11,7 @@ from plait.backends.cpu import (
     normalization,
     pooling,
     resize,
+    separable,
     squeeze_excite,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "normalization",
     "pooling",
     "resize",
+    "separable",
     "squeeze_excite",
 ]

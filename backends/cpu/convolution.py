@@ -19,6 +19,7 @@ from plait.backends.lowering import Lowering
 from plait.backends.routine import Formats, format_in
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d
+from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.layout import Format
 from plait.kernels_pyx import packing
 
@@ -28,9 +29,14 @@ _constant_weights = refuse_unless_constant("weight", "bias")
 
 
 def geometry(conv: Conv2d) -> dict[str, int]:
-    """The fields that all convolution kernels share. Trailing padding follows from the sizes."""
-    n, ic, ih, iw = image(conv.x.type)
-    _, oc, oh, ow = image(conv.result.type)
+    """The fields that all convolution kernels share."""
+    return window(image(conv.x.type), image(conv.result.type), conv)
+
+
+def window(source: tuple[int, ...], result: tuple[int, ...], conv: Conv2d | SeparableConv2d) -> dict[str, int]:
+    """The same for images of these sizes. Trailing padding follows from them."""
+    n, ic, ih, iw = source
+    _, oc, oh, ow = result
     kh, kw = conv.kernel
     return {
         "n": n,
@@ -120,10 +126,15 @@ def tiles(layout: str) -> Any:
     row."""
 
     def variants(conv: Conv2d) -> list[str]:
-        blocks = -(-image(conv.result.type)[1] // BLOCKED[layout])
-        return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
+        return output_tiles(image(conv.result.type)[1], layout)
 
     return variants
+
+
+def output_tiles(channels: int, layout: str) -> list[str]:
+    """The same for so many output channels."""
+    blocks = -(-channels // BLOCKED[layout])
+    return [f"tile=0x{b}" for b in (1, 2, 4) if b <= max(blocks, 1)]
 
 
 def _direct(layout: str) -> Any:

@@ -15,7 +15,8 @@ from plait.kernels_pyx import packing
 _PLAIN_PACK = {"nchw": packing.pack_dwconv_nchw, "nhwc": packing.pack_dwconv_nhwc}
 
 
-def _pack(layout: str, weight: Array) -> Array:
+def pack(layout: str, weight: Array) -> Array:
+    """Filters [C, 1, KH, KW] as the kernel of a layout reads them."""
     if layout in BLOCKED:
         return packing.pack_dwconv_blocked(weight, BLOCKED[layout])
     return _PLAIN_PACK[layout](weight)
@@ -30,7 +31,7 @@ def _refuse(conv: Layer) -> str | None:
 
 def _depthwise(layout: str) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
-        packed = _pack(layout, data(conv.weight, "weight"))
+        packed = pack(layout, data(conv.weight, "weight"))
         lowering.call(f"f32_dwconv_{layout}", **geometry(conv), **operands(conv, lowering, packed, layout))
 
     lower.__qualname__ = "depthwise"

@@ -27,7 +27,7 @@ FEW_ROWS = 4
 """Rows a thread below which channels are tried as well."""
 _PANEL = {"nchw": 16, "nhwc": 32}
 """Channels that kernels without blocks in their layout do at a time, about."""
-_WINDOWS = {"max_pool2d", "avg_pool2d", "scale_shift", "resize", "squeeze_excite"}
+_WINDOWS = {"max_pool2d", "avg_pool2d", "scale_shift", "resize", "squeeze_excite", "separable_conv2d"}
 _DENSE = {"direct", "gemm", "indirect", "winograd_f2", "winograd_f4", "winograd_f6", "stem_nchw", "stem_nhwc"}
 
 
@@ -38,7 +38,7 @@ def partition_of(layer: str, layout: str, algorithm: str) -> Partition | None:
     if layer == "global_avg_pool":
         return Partition(lambda pool, threads: _global_offers(pool, layout, threads), _global_splits)
     if (
-        algorithm == "naive"
+        algorithm in ("naive", "fused")
         or layer == "local_response_norm"
         or (layer in ("concat", "split") and layout not in ("nchw", "nhwc"))
     ):

@@ -15,6 +15,7 @@
     X(conv_direct)         \
     X(conv_winograd)       \
     X(dwconv)              \
+    X(separable)           \
     X(matmul)              \
     X(pooling)             \
     X(squeeze_excite)      \
@@ -34,6 +35,7 @@
     X(conv_direct)                 \
     X(conv_winograd)               \
     X(dwconv)                      \
+    X(separable)                   \
     X(pooling)                     \
     X(squeeze_excite)              \
     X(binary)                      \

@@ -12,6 +12,11 @@
     SPLIT_FIELD(X, S)
 KERNEL_ARGS(squeeze, SQUEEZE_FIELDS)
 
+INLINE vf load_lanes(const float *p, int64_t lanes)
+{
+    return lanes == VF ? vload(p) : vload_part(p, lanes);
+}
+
 /* The sum of `count` pixels, `step` floats apart; always in this order, so that it does not matter which lane a channel
  * has. */
 INLINE vf sum_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
@@ -19,11 +24,11 @@ INLINE vf sum_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
     vf s0 = vzero(), s1 = vzero();
     int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
-        s0 += vload_part(x + i * step, lanes);
-        s1 += vload_part(x + (i + 1) * step, lanes);
+        s0 += load_lanes(x + i * step, lanes);
+        s1 += load_lanes(x + (i + 1) * step, lanes);
     }
     if (i < count)
-        s0 += vload_part(x + i * step, lanes);
+        s0 += load_lanes(x + i * step, lanes);
     return s0 + s1;
 }
 

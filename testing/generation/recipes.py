@@ -23,6 +23,7 @@ from plait.ir.casting import can_cast
 from plait.ir.dtypes import DType
 from plait.ir.layer import Layer
 from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, resize, shape
+from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.registry import known_layers
 from plait.ir.values import Value
@@ -197,6 +198,22 @@ def _conv2d(net: Net) -> Layer:
     weight = net.operand(x.type.dtype, (outputs, channels // groups, *kernel))
     bias = net.operand(x.type.dtype, (outputs,)) if net.source.chance(50) else None
     layer = conv.Conv2d(x, weight, bias, **_window(net, x, kernel), groups=groups, act=_act(net, x))
+    if net.source.chance(25):
+        layer.residual = net.operand(x.type.dtype, layer.infer().shape)
+    return layer
+
+
+@recipe("separable_conv2d")
+def _separable_conv2d(net: Net) -> Layer:
+    x, kernel, outputs = net.image(), _kernel(net), net.source.integer(1, 3)
+    channels = x.type.shape[1]
+    assert isinstance(channels, int)
+    first = net.operand(x.type.dtype, (channels, 1, *kernel))
+    second = net.operand(x.type.dtype, (outputs, channels, 1, 1))
+    biases = [net.operand(x.type.dtype, (c,)) if net.source.chance(50) else None for c in (channels, outputs)]
+    layer = SeparableConv2d(
+        x, first, second, *biases, **_window(net, x, kernel), depthwise_act=_act(net, x), act=_act(net, x)
+    )
     if net.source.chance(25):
         layer.residual = net.operand(x.type.dtype, layer.infer().shape)
     return layer

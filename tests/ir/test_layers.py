@@ -56,6 +56,14 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         (IMAGE, "{size = [3, 3], mode = linear, coordinates = half_pixel_symmetric, scale = [0.5, 0.6]}"),
         ("i8[1x2x6x6]", "{size = 8, coordinates = asymmetric, rounding = floor}"),
     ],
+    "separable_conv2d": [
+        (f"{IMAGE} f32[4x1x3x3] f32[5x4x1x1]", "{}"),
+        (
+            f"{IMAGE} f32[4x1x3x2] f32[5x4x1x1] f32[4] f32[5]",
+            "{stride = [2, 1], pad = [1, 0, 2, 1], dilation = [1, 2], depthwise_act = relu6}",
+        ),
+        (f"{IMAGE} f32[4x1x3x3] f32[4x4x1x1] - - f32[2x4x7x6]", "{pad = 1, act = relu}"),
+    ],
     "squeeze_excite": [
         (f"{IMAGE} f32[3x4x1x1] f32[4x3x1x1]", "{}"),
         (f"{IMAGE} f32[3x4x1x1] f32[4x3x1x1] f32[3] f32[4]", "{gate = hard_sigmoid(0.2, 0.5), act = relu}"),

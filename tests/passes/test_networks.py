@@ -12,6 +12,7 @@ import pytest
 from plait.frontends.onnx import import_onnx
 from plait.ir import Module
 from plait.ir.layers.conv import Conv2d
+from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.text import parse_module
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
@@ -50,6 +51,22 @@ def test_published_networks(name: str, tmp_path: Path, same_numbers: Callable[[M
     assert found == WANTED[name]
     assert {place for layer in module.main for place in layer.locations} == places
     assert not PassManager(Pipeline.parse("default"), check_changed=True).run(module)
+    same_numbers(before, module)
+
+
+# network -> pairs of a depthwise convolution and one of 1x1; what is gated in between is no such pair
+PAIRS = {"mobilenetv2": 17, "mobilenetv3": 7, "resnet50": 0}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_separable_convolutions(name: str, tmp_path: Path, same_numbers: Callable[[Module, Module], None]) -> None:
+    module = import_onnx(save(name, tmp_path, image=64, width=0.25)).module
+    PassManager(Pipeline.parse("default")).run(module)
+    before = module.clone()
+    changed = PassManager(Pipeline.parse("fuse-separable"), check_changed=True).run(module)
+    assert changed == (PAIRS[name] > 0)
+    assert sum(isinstance(layer, SeparableConv2d) for layer in module.main) == PAIRS[name]
+    assert not PassManager(Pipeline.parse("default,fuse-separable"), check_changed=True).run(module)
     same_numbers(before, module)
 
 
