@@ -46,7 +46,7 @@ _GROUPS = (
         'a value such as 1, 2.5, "text", word, [1, 2] or {a = 1}',
     ),
     ({"%value", "'}'", "':'"}, {*_TAIL, "'{'", '"text"'}, _REST),
-    ({"%value", "'}'", "'via'"}, {*_TAIL, "','", "'on'", PEOPLE["LAYOUT"]}, _REST),
+    ({"%value", "'}'", "'via'"}, {*_TAIL, "','", "'on'", "'split'", PEOPLE["LAYOUT"]}, _REST),
 )
 """What is better said in a few words: (expected, perhaps with these, what to say)."""
 _MANY = 6
