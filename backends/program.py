@@ -164,6 +164,10 @@ class Program:
             times[i] = time.perf_counter_ns() - start
         return times
 
+    def evict_constants(self) -> None:
+        """Bring weights from every cache back to memory, so that the next run reads them from there."""
+        self._plan.evict_constants()
+
     def _check_externals(self, externals: list[Array]) -> None:
         # What the plan checks itself where all is one call; a Python step would write into a copy, or take another
         # array's place.

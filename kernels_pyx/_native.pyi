@@ -72,6 +72,7 @@ class Plan:
     def run_traced(
         self, externals: Sequence[Any] = (), arena: Any = None, first: int = 0, last: int | None = None
     ) -> NDArray[np.int64]: ...
+    def evict_constants(self) -> None: ...
     def time_op(
         self,
         first: int,

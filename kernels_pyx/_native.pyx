@@ -58,6 +58,7 @@ cdef extern from "plan.h" nogil:
         int64_t *stamps
         char *flush
         int64_t flush_bytes
+    void evict(const char *data, int64_t bytes)
     int plan_run(plan_run_args *run, int nthreads)
 
 cdef extern from "pool.h" nogil:
@@ -570,6 +571,13 @@ cdef class Plan:
         stamps = np.zeros(((self.count if last is None else last) - first, self.threads, 2), np.int64)
         self._execute(externals, arena, first, last, 1, None, None, None, stamps)
         return stamps
+
+    def evict_constants(self):
+        """Bring the constants from every cache back to memory, as they are when other weights have passed since."""
+        cdef uintptr_t data
+        for _, kept in self._constants:
+            data = kept.ctypes.data
+            evict(<const char *>data, kept.nbytes)
 
     def time_op(self, first, last, repeats, externals=(), arena=None, flush=False):
         """Run the ops [first, last) `repeats` times and return the nanoseconds of each; flush: with cold caches."""

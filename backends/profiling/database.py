@@ -10,6 +10,7 @@ import array
 import contextlib
 import os
 import sqlite3
+import statistics
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -128,7 +129,7 @@ class ProfileDatabase:
                     machine.instance,
                     result.status,
                     array.array("q", result.samples).tobytes(),
-                    result.cost_us if result.ok else None,
+                    statistics.median(result.samples) / 1e3 if result.ok else None,
                     result.message,
                     time.time(),
                 ),

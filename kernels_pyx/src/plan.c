@@ -22,6 +22,17 @@ static void run_stamped(const struct op *op, char *const *bases, int tid, int nt
     stamps[2 * tid + 1] = clock_ns();
 }
 
+void evict(const char *data, int64_t bytes)
+{
+#if defined __x86_64__
+    for (int64_t i = 0; i < bytes; i += 64)
+        __builtin_ia32_clflush(data + i);
+    __builtin_ia32_mfence();
+#else
+    (void)data, (void)bytes;
+#endif
+}
+
 static void run_job(void *argument, int tid, int nthreads, struct pool *pool)
 {
     struct plan_run *run = argument;

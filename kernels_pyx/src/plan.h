@@ -23,6 +23,9 @@ struct plan_run {
     int64_t flush_bytes;
 };
 
+/* Bring `bytes` from every cache back to memory, where the processor has an instruction for that. */
+void evict(const char *data, int64_t bytes);
+
 /* 0, or -1 when the threads could not be had. */
 int plan_run(struct plan_run *run, int nthreads);
 

@@ -13,9 +13,10 @@ from plait.backends.profiling.measure import BUDGET_NS, measure
 LONG = 10**12
 
 
-def test_cost_is_the_median_in_microseconds() -> None:
+def test_cost_is_the_lower_quartile_in_microseconds() -> None:
     result = Result("ok", (9000, 1000, 2000, 4000))
-    assert (result.ok, result.cost_us, result.spread_us) == (True, 3.0, 1.5)
+    assert (result.ok, result.cost_us, result.spread_us) == (True, 2.0, 1.5)
+    assert Result("ok", (3000,)).cost_us == 3.0
 
 
 @pytest.mark.parametrize("result", [Result("ok"), Result("failed", (5,)), Result("crashed")])
@@ -68,6 +69,9 @@ class Clock:
         return self
 
     inputs: tuple[object, ...] = ()
+
+    def evict_constants(self) -> None:
+        """Weights do not matter here."""
 
     def time(self, inputs: object, repeats: int) -> np.ndarray:  # type: ignore[type-arg]
         self.asked.append(repeats)
