@@ -31,7 +31,8 @@ PIPELINES: dict[str, str] = {
     # another order some layers have a shorter spelling. cse and dce stand before the fusions too: a second or dead
     # reader of a value keeps layers from being fused.
     "default": "fold-constants,dce,canonicalize,sink-layout,canonicalize,cse,dce,"
-    "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,fuse-squeeze-excite,nest-concat,cse,dce",
+    "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,fuse-squeeze-excite,fuse-separable,nest-concat,"
+    "cse,dce",
     # Normalisations and exponentials stay in f32: their sums and quotients need more digits or range than the data.
     "to-f16": f"default,convert-dtype{{to=f16,keep={_PRECISE}}},cse,dce",
     "to-bf16": f"default,convert-dtype{{to=bf16,keep={_PRECISE}}},cse,dce",
