@@ -39,6 +39,7 @@ enum { BLOCK = PLAIT_BLOCK };
 
 typedef float vf __attribute__((vector_size(VF * 4)));
 typedef int32_t vi __attribute__((vector_size(VF * 4)));
+typedef uint32_t vu32 __attribute__((vector_size(VF * 4)));
 typedef float vf_unaligned __attribute__((vector_size(VF * 4), aligned(4), may_alias));
 
 INLINE vf vload(const float *p)

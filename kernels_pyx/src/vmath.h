@@ -37,8 +37,9 @@ INLINE vf vlog(vf x)
 {
     vi small = x < 1.17549435e-38f; /* denormals are scaled to normal numbers */
     vf scaled = vselect(small, x * 8388608.0f, x);
-    vi e = ((vi)scaled - 0x3f3504f3) >> 23;
-    vf f = (vf)((vi)scaled - (e << 23)) - 1.0f;
+    /* Of negative numbers, whose result is NaN in any case, the differences of bits may wrap: hence unsigned. */
+    vi e = (vi)((vu32)scaled - 0x3f3504f3u) >> 23;
+    vf f = (vf)((vu32)scaled - ((vu32)e << 23)) - 1.0f;
     vf n = __builtin_convertvector(e, vf) - (vf)(small & (vi)vset(23.0f));
     vf p = vset(7.0376836292e-2f);
     p = p * f + -1.1514610310e-1f;

@@ -44,7 +44,8 @@ def environment(site: Path) -> dict[str, str]:
         "PYTHONPATH": str(site.resolve()),
         # The C++ library too: the sanitizer must find what it wraps before others load it.
         "LD_PRELOAD": f"{library('libasan.so')} {library('libstdc++.so')}",
-        "ASAN_OPTIONS": "detect_leaks=0",
+        # Finding uses after return has gcc 12 put frames where 64-byte vectors are off by 32: aligned moves fault.
+        "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "PYTHONMALLOC": "malloc",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -57,8 +58,10 @@ def main() -> int:
     check = "from plait import kernels_pyx as k; assert k.sanitized(), k.__file__"
     subprocess.run([sys.executable, "-c", check], env=env, check=True)
     arguments = sys.argv[2:] or TESTS
-    # Without Python's own handler of signals: the sanitizer's says more.
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:faulthandler", *arguments]
+    # Reports go to the process's own standard error, which pytest would otherwise hold back, and lose when the process
+    # ends. Python's handler of signals would hide the sanitizer's.
+    plugins = ("-p", "no:cacheprovider", "-p", "no:faulthandler")
+    command = [sys.executable, "-m", "pytest", "-q", "--capture=sys", *plugins, *arguments]
     return subprocess.run(command, env=env, cwd=ROOT).returncode
 
 
