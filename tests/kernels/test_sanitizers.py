@@ -36,21 +36,21 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", CODE, *map(str, arguments)], capture_output=True, text=True)
 
 
+# What AddressSanitizer calls an access that begins inside of a buffer depends on the length of the vector.
 @sanitized
 @pytest.mark.parametrize(
-    ("kernel", "place", "report"),
+    ("kernel", "places", "reports"),
     [
-        ("planted_write", "arena", "ERROR: AddressSanitizer"),
-        ("planted_write", "external", "ERROR: AddressSanitizer: heap-buffer-overflow"),
-        ("planted_write", "constant", "ERROR: AddressSanitizer: heap-buffer-overflow"),
-        ("planted_read", "arena", "ERROR: AddressSanitizer"),
-        ("planted_read", "external", "ERROR: AddressSanitizer: heap-buffer-overflow"),
-        ("planted_overflow", "external", "runtime error: signed integer overflow"),
+        ("planted_write", ("arena", "external", "constant"), ("ERROR: AddressSanitizer", "WRITE of size 4 ")),
+        ("planted_read", ("arena", "external"), ("ERROR: AddressSanitizer", "READ of size ")),
+        ("planted_overflow", ("external",), ("runtime error: signed integer overflow",)),
     ],
 )
-def test_planted_bugs_are_reported(kernel: str, place: str, report: str, isa: str) -> None:
-    done = run(kernel, place, isa, 21)
-    assert done.returncode != 0 and report in done.stderr and f"in {kernel} " in done.stderr, done.stderr
+def test_planted_bugs_are_reported(kernel: str, places: tuple[str, ...], reports: tuple[str, ...], isa: str) -> None:
+    for place in places:
+        done = run(kernel, place, isa, 21)
+        assert done.returncode != 0, place
+        assert all(text in done.stderr for text in (*reports, f"in {kernel} ")), done.stderr
 
 
 @sanitized
