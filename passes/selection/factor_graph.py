@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plait.passes.selection.conversion import MAX_TERMINALS, FloatArray, Sharing
-from plait.passes.selection.problem import Problem, ProblemError
+from plait.passes.selection.problem import Problem, TooManyFormatsError
 from plait.passes.selection.reductions import Kept
 
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -115,7 +115,7 @@ def _add_shared(graph: FactorGraph, problem: Problem, kept: Kept, value: int, sh
     wishes = [_port_formats(problem, kept, use, "in") for use in uses]
     terminals = sorted({int(f) for wish in wishes for f in wish})
     if len(terminals) > MAX_TERMINALS:
-        raise ProblemError(
+        raise TooManyFormatsError(
             f"value {value}, made by {problem.layer_label(problem.producers[value][0])}, may be wanted in "
             f"{len(terminals)} formats; shared conversions are exact up to {MAX_TERMINALS}"
         )

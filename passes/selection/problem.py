@@ -28,6 +28,10 @@ class ProblemError(ValueError):
     """A selection problem is malformed; the message names the layer, table or field."""
 
 
+class TooManyFormatsError(ProblemError):
+    """A value with several uses may be wanted in more formats than shared conversions are exact for."""
+
+
 @attrs.frozen
 class Format:
     """How a value is stored: an opaque name; ``device`` and ``bytes`` (per element) serve budgets only."""

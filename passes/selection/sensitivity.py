@@ -25,7 +25,7 @@ from plait.passes.selection.elimination import (
 )
 from plait.passes.selection.factor_graph import FactorGraph, build_graph
 from plait.passes.selection.options import SolveOptions
-from plait.passes.selection.problem import Problem, refuse_budgets
+from plait.passes.selection.problem import Problem, TooManyFormatsError, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
 from plait.passes.selection.solution import Solution
 
@@ -60,7 +60,7 @@ def runners_up(
         kept = reduce(problem, dominance=dominance)
         try:
             costs = min_marginals(build_graph(problem, kept), options)
-        except TooWideError:
+        except (TooWideError, TooManyFormatsError):
             continue
         return tuple(_runner_up(problem, solution, i, kept, costs[i]) for i in range(len(problem.layers)))
     return None

@@ -57,6 +57,17 @@ def test_too_wide_gives_none(make_chain: MakeProblem) -> None:
     assert runners_up(problem, best, SolveOptions(table_limit=4)) is None
 
 
+def test_more_formats_than_sharing_is_exact_for_give_none(
+    make_chain: MakeProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that was found is not lost because dominated routines want a value in still more formats."""
+    problem = make_chain(60, block=4)
+    best = solver("exact")(problem)
+    assert runners_up(problem, best) is not None
+    monkeypatch.setattr("plait.passes.selection.factor_graph.MAX_TERMINALS", 1)
+    assert runners_up(problem, best) is None
+
+
 def test_only_for_optimal_solutions(make_chain: MakeProblem) -> None:
     problem = make_chain(60, block=4)
     with pytest.raises(ValueError, match="defined for an optimal solution, this one is feasible"):
