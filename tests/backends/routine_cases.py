@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import re
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -791,7 +792,16 @@ def from_storage(stored: Array, type: TensorType) -> Array:
 
 def alone(case: Case, routine: Routine, variant: str) -> Module:
     """The case as a module that runs on one routine, through the text of its profiling job."""
-    text = option_for(case.layer, routine, variant, 1).job.module
+    job = option_for(case.layer, routine, variant, 1).job
+    module = _read(case, re.sub(r"\s+via \S+", "", job.module))
+    (layer,) = module.main
+    layer.via = job.routine
+    return module
+
+
+@functools.lru_cache(maxsize=16)
+def _read(case: Case, text: str) -> Module:
+    """The module of a text without routine: most variants have it in common, and reading takes longer than running."""
     module = parse_module(text)
     constants = list(dict.fromkeys(v for v in case.layer.operands if isinstance(v, Constant)))
     (layer,) = module.main
