@@ -166,30 +166,32 @@ static float mean_of(const float *x, int64_t count)
     return sum / (float)count;
 }
 
-/* Means over `count` pixels, step apart, of the channels [begin, end) side by side. */
-static __attribute__((noinline, noclone)) void means_of_pixels(const float *x, int64_t count, int64_t step, int64_t begin, int64_t end, float *y)
+/* The mean of `count` pixels, step apart; always in this order, so that it does not matter which lane a channel has:
+ * equal channels have equal means. */
+INLINE vf mean_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
+{
+    vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        s0 += vload_part(x + i * step, lanes);
+        s1 += vload_part(x + (i + 1) * step, lanes);
+        s2 += vload_part(x + (i + 2) * step, lanes);
+        s3 += vload_part(x + (i + 3) * step, lanes);
+    }
+    for (; i < count; i++)
+        s0 += vload_part(x + i * step, lanes);
+    return ((s0 + s1) + (s2 + s3)) * (1.0f / (float)count);
+}
+
+/* The same of the channels [begin, end) side by side. */
+static __attribute__((noinline, noclone)) void means_of_pixels(const float *x, int64_t count, int64_t step,
+                                                               int64_t begin, int64_t end, float *y)
 {
     int64_t c = begin;
-    float scale = 1.0f / (float)count;
-    for (; c + VF <= end; c += VF) {
-        vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
-        int64_t i = 0;
-        for (; i + 4 <= count; i += 4) {
-            s0 += vload(x + i * step + c);
-            s1 += vload(x + (i + 1) * step + c);
-            s2 += vload(x + (i + 2) * step + c);
-            s3 += vload(x + (i + 3) * step + c);
-        }
-        for (; i < count; i++)
-            s0 += vload(x + i * step + c);
-        vstore(y + c, ((s0 + s1) + (s2 + s3)) * scale);
-    }
-    for (; c < end; c++) {
-        float s = 0;
-        for (int64_t i = 0; i < count; i++)
-            s += x[i * step + c];
-        y[c] = s * scale;
-    }
+    for (; c + VF <= end; c += VF)
+        vstore(y + c, mean_vector(x + c, count, step, VF));
+    if (c < end)
+        vstore_part(y + c, mean_vector(x + c, count, step, end - c), end - c);
 }
 
 static void global_avgpool_nchw(const void *args, char *const *bases, int tid, int nthreads)

@@ -48,3 +48,14 @@ def test_global_average(layout, c, h, w, isa):
             threads, n=2, c=c, h=h, w=w,
         )  # fmt: skip
         ref.assert_close(ref.from_layout(got, layout, want.shape), want)
+
+
+@pytest.mark.parametrize(("isa", "layout"), ref.LAYOUTS)
+def test_equal_channels_have_equal_means(layout, isa):
+    """In whole vectors and in the rest: a softmax of large scores magnifies the last bit."""
+    x = np.repeat(ref.random((1, 1, 13, 13)), 24, axis=1)
+    got = ref.run(
+        f"f32_global_avgpool_{layout}", {"x": ref.to_layout(x, layout)}, ref.size_in(layout, (1, 24, 1, 1)), isa,
+        1, n=1, c=24, h=13, w=13,
+    )  # fmt: skip
+    assert len(set(ref.from_layout(got, layout, (1, 24, 1, 1)).ravel().tolist())) == 1
