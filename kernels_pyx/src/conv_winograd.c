@@ -84,7 +84,7 @@ static void copy_patch(float *to, const float *x, const struct winograd *a, int6
 /* What a tile some way ahead will read or write, on its way to the cache: planes are often larger than L2, and the
  * rows of patches are too short for the processor to foresee. */
 INLINE void prefetch_tile(const float *plane, int64_t height, int64_t width, int64_t top, int64_t left,
-                             int64_t rows, int64_t columns, int for_writing)
+                          int64_t rows, int64_t columns, int for_writing)
 {
     for (int64_t i = max64(top, 0); i < min64(top + rows, height); i++)
         for (int64_t j = max64(left, 0); j < min64(left + columns, width); j++)
@@ -109,7 +109,7 @@ INLINE void transform_inputs(int m, const struct winograd *a, const struct part 
             int64_t row = a->iw * BLOCK;
             int64_t later = first + t + TILES_AHEAD;
             prefetch_tile(plane, a->ih, a->iw, later / p->tile_columns * m - a->pad_t,
-                             later % p->tile_columns * m - a->pad_l + 2, size, m, 0);
+                          later % p->tile_columns * m - a->pad_l + 2, size, m, 0);
             if (top < 0 || left < 0 || top + size > a->ih || left + size > a->iw) {
                 copy_patch(patch, plane, a, top, left, size);
                 from = patch;
@@ -163,7 +163,7 @@ INLINE void transform_outputs(int m, const struct winograd *a, const struct part
             int64_t at = ((block * a->oh + top) * a->ow + left) * BLOCK, row = a->ow * BLOCK;
             int64_t later = first + t + TILES_AHEAD;
             prefetch_tile(y + block * a->oh * row, a->oh, a->ow, later / p->tile_columns * m,
-                             later % p->tile_columns * m, m, m, 1);
+                          later % p->tile_columns * m, m, m, 1);
             for (int64_t lane = 0; lane < BLOCK; lane += VF) {
                 vf s[MOST_SIZE * MOST_SIZE], bias_lane = vload(b + lane);
                 winograd_output_tile(m, from + t * BLOCK + lane, p->p_position, s);

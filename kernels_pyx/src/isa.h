@@ -161,6 +161,12 @@ INLINE vf vload_part(const float *p, int64_t count)
 #endif
 }
 
+/* The same where most vectors are whole: they take the plain load. */
+INLINE vf load_lanes(const float *p, int64_t lanes)
+{
+    return lanes == VF ? vload(p) : vload_part(p, lanes);
+}
+
 INLINE void vstore_part(float *p, vf v, int64_t count)
 {
 #if VF == 16

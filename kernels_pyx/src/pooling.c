@@ -173,13 +173,13 @@ INLINE vf mean_vector(const float *x, int64_t count, int64_t step, int64_t lanes
     vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
     int64_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        s0 += vload_part(x + i * step, lanes);
-        s1 += vload_part(x + (i + 1) * step, lanes);
-        s2 += vload_part(x + (i + 2) * step, lanes);
-        s3 += vload_part(x + (i + 3) * step, lanes);
+        s0 += load_lanes(x + i * step, lanes);
+        s1 += load_lanes(x + (i + 1) * step, lanes);
+        s2 += load_lanes(x + (i + 2) * step, lanes);
+        s3 += load_lanes(x + (i + 3) * step, lanes);
     }
     for (; i < count; i++)
-        s0 += vload_part(x + i * step, lanes);
+        s0 += load_lanes(x + i * step, lanes);
     return ((s0 + s1) + (s2 + s3)) * (1.0f / (float)count);
 }
 

@@ -12,11 +12,6 @@
     SPLIT_FIELD(X, S)
 KERNEL_ARGS(squeeze, SQUEEZE_FIELDS)
 
-INLINE vf load_lanes(const float *p, int64_t lanes)
-{
-    return lanes == VF ? vload(p) : vload_part(p, lanes);
-}
-
 /* The sum of `count` pixels, `step` floats apart; always in this order, so that it does not matter which lane a channel
  * has. */
 INLINE vf sum_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
