@@ -52,7 +52,7 @@ def invented_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return Result("ok", (ns * (1000 if "reference" in job.routine else 1),) * 10)
 
     monkeypatch.setenv("PLAIT_PROFILE_DB", str(tmp_path / "profile.sqlite"))
-    monkeypatch.setattr("plait.backends.profiling.profiler._Worker.run", run)
+    monkeypatch.setattr("plait.backends.profiling.worker_client.WorkerProcess.run", run)
 
 
 @pytest.fixture

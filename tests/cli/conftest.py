@@ -48,7 +48,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PLAIT_PROFILE_DB", str(tmp_path / "profile.sqlite"))
-    monkeypatch.setattr("plait.backends.profiling.profiler._Worker.run", invented)
+    monkeypatch.setattr("plait.backends.profiling.worker_client.WorkerProcess.run", invented)
     return folder
 
 

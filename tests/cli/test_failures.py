@@ -123,7 +123,7 @@ def test_interrupt(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch, li
         return Result("ok", (1000,) * 10)
 
     before = listing()
-    monkeypatch.setattr("plait.backends.profiling.profiler._Worker.run", interrupted)
+    monkeypatch.setattr("plait.backends.profiling.worker_client.WorkerProcess.run", interrupted)
     outcome = plait("tune", tiny, "-o", "t.plait")
     assert outcome.code == 130 and outcome.err.endswith("interrupted\n")
     assert listing() == before

@@ -19,8 +19,9 @@ from plait.backends.errors import RoutineError
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
-from plait.backends.profiling.profiler import WorkerProfiler, _Worker
+from plait.backends.profiling.profiler import WorkerProfiler
 from plait.backends.profiling.worker import READY, read_frame, serve, write_frame
+from plait.backends.profiling.worker_client import WorkerProcess
 
 RELU = "ir 1\nnet @main(%x0: f32[64]) -> (%y0: f32[64]) {\n  %y0 = relu(%x0) : f32[64] via cpu/f32/nchw/vector\n}\n"
 JOB = Job("relu", "cpu/f32/nchw/vector", "1", 1, RELU)
@@ -260,7 +261,7 @@ def test_a_worker_killed_in_the_middle_of_a_job(database: ProfileDatabase, log: 
 
 
 def test_a_worker_that_died_between_jobs_is_not_held_against_the_next(log: Path) -> None:
-    with _Worker((sys.executable, "-c", FAKE, str(log))) as worker:
+    with WorkerProcess((sys.executable, "-c", FAKE, str(log))) as worker:
         assert worker.run(job("last"), None, 30) == Result("ok", (5,))
         assert worker.process is not None
         worker.process.wait(30)
@@ -294,7 +295,7 @@ def test_a_worker_that_does_not_start_is_no_result(database: ProfileDatabase, co
 
 
 def test_a_worker_that_never_gets_ready(database: ProfileDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("plait.backends.profiling.profiler.START_S", 0.2)
+    monkeypatch.setattr("plait.backends.profiling.worker_client.START_S", 0.2)
     with pytest.raises(RoutineError, match=r"does not start: it is not ready after 0\.2 s"):
         WorkerProfiler(database, command=(sys.executable, "-c", "import time; time.sleep(100)")).measure([JOB])
     assert database.count() == 0
