@@ -70,7 +70,7 @@ def eliminate(graph: FactorGraph, *, table_limit: int = DEFAULT_TABLE_LIMIT, tri
 
 def bounded_order(graph: FactorGraph, *, table_limit: int, tries: int) -> Order:
     """A good order of the graph whose tables all keep to the limit, or ``TooWideError``."""
-    order = find_order(graph.sizes, graph.neighbours(), tries=tries)
+    order = find_order(graph.sizes, graph.pairs, tries=tries)
     if order.largest > np.log2(table_limit) + 1e-9:
         raise TooWideError(order)
     return order

@@ -7,18 +7,21 @@ number of neighbours, since a set variable may have thirty times the states of a
 
 from __future__ import annotations
 
-import heapq
 import math
-import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
-Neighbours: TypeAlias = list[set[int]]
+from plait.passes.selection._order import greedy
+
+Starts: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.intc]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 _EASY_LOG2 = 14.0
-_DENSE = 48
 
 
 @attrs.frozen
@@ -31,90 +34,42 @@ class Order:
     width: int
 
 
-def find_order(sizes: Sequence[int], neighbours: Neighbours, *, tries: int = 12) -> Order:
+def find_order(
+    sizes: Sequence[int] | npt.NDArray[np.int64], edges: Iterable[tuple[int, int]] | Indices, *, tries: int = 12
+) -> Order:
     """The best of several greedy orders; one try where its tables are small anyway.
 
-    The tries are smallest table first, least fill first, then both with seeded perturbations, so that
-    equal input always gives the equal order.
+    ``edges`` are the pairs of variables that share a table, in any order and number.  The tries are smallest table
+    first, least fill first, then both with seeded perturbations, so that equal input always gives the equal order.
     """
-    best = _greedy(sizes, neighbours, fill=False, noise=None)
+    pairs = edges if isinstance(edges, np.ndarray) else np.array(list(edges), dtype=np.intc).reshape(-1, 2)
+    starts, near = adjacency(len(sizes), pairs)
+    log_sizes: FloatArray = np.log2(np.maximum(np.asarray(sizes, dtype=np.float64), 1.0))
+    best = _greedy(log_sizes, starts, near, 0, math.inf)
+    assert best is not None
     for number in range(1, tries):
         if best.largest <= _EASY_LOG2:
             break
-        noise = random.Random(number) if number > 1 else None
-        found = _greedy(sizes, neighbours, fill=number % 2 == 1, noise=noise)
-        if (found.total, found.largest) < (best.total, best.largest):
+        found = _greedy(log_sizes, starts, near, number, best.total)
+        if found is not None and (found.total, found.largest) < (best.total, best.largest):
             best = found
     return best
 
 
-class _State:
-    """Neighbour sets that shrink as variables go, and the greedy score of a variable."""
-
-    def __init__(self, sizes: Sequence[int], neighbours: Neighbours, fill: bool, noise: random.Random | None) -> None:
-        self.log = [math.log2(max(s, 1)) for s in sizes]
-        self.near = [set(n) for n in neighbours]
-        self.fill = fill
-        self.noise = noise
-
-    def table(self, v: int) -> float:
-        """log2 of the entries of the table that eliminating ``v`` makes."""
-        return self.log[v] + math.fsum(self.log[u] for u in self.near[v])
-
-    def score(self, v: int) -> tuple[float, float]:
-        """Smaller goes first."""
-        shake = 1.0 + 0.25 * self.noise.random() if self.noise else 1.0
-        table = self.table(v)
-        if not self.fill:
-            return table * shake, 0.0
-        return self._new_ties(v) * shake, table
-
-    def _new_ties(self, v: int) -> float:
-        """Summed weight of the neighbour pairs that elimination would newly tie; dense ones estimated."""
-        near = sorted(self.near[v])
-        if len(near) > _DENSE:
-            return sum(self.log[u] for u in near) ** 2
-        return math.fsum(
-            self.log[a] * self.log[b] for n, a in enumerate(near) for b in near[n + 1 :] if b not in self.near[a]
-        )
-
-    def remove(self, v: int) -> set[int]:
-        """Eliminate ``v``; the variables whose score may have changed."""
-        near = self.near[v]
-        touched = set(near)
-        for u in near:
-            others = self.near[u]
-            others.discard(v)
-            if not (near <= others | {u}):
-                others |= near
-                others.discard(u)
-                if self.fill:
-                    touched |= others
-        self.near[v] = set()
-        return touched
+def adjacency(count: int, pairs: Indices) -> tuple[Starts, Indices]:
+    """``(starts, near)``: the neighbours of variable ``v`` are ``near[starts[v]:starts[v + 1]]``, ascending."""
+    i, j = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
+    codes = np.unique(np.concatenate([i * count + j, j * count + i]))
+    starts: Starts = np.searchsorted(codes, np.arange(count + 1, dtype=np.int64) * count)
+    return starts, (codes % max(count, 1)).astype(np.intc)
 
 
-def _greedy(sizes: Sequence[int], neighbours: Neighbours, *, fill: bool, noise: random.Random | None) -> Order:
-    """Eliminate the variable of least score until none is left."""
-    state = _State(sizes, neighbours, fill, noise)
-    current = [state.score(v) for v in range(len(sizes))]
-    heap = [(score, v) for v, score in enumerate(current)]
-    heapq.heapify(heap)
-    gone = [False] * len(sizes)
-    order: list[int] = []
-    tables: list[float] = []
-    width = 0
-    while heap:
-        score, v = heapq.heappop(heap)
-        if gone[v] or score != current[v]:
-            continue
-        gone[v] = True
-        order.append(v)
-        tables.append(state.table(v))
-        width = max(width, len(state.near[v]))
-        for u in sorted(state.remove(v)):
-            current[u] = state.score(u)
-            heapq.heappush(heap, (current[u], u))
-    largest = max(tables, default=0.0)
-    total = largest + math.log2(math.fsum(2.0 ** (t - largest) for t in tables)) if tables else 0.0
-    return Order(tuple(order), largest, total, width)
+def _greedy(log_sizes: FloatArray, starts: Starts, near: Indices, number: int, give_up: float) -> Order | None:
+    """The order of one try; None when its tables together exceed 2^give_up entries."""
+    found = greedy(log_sizes, starts, near, fill=number % 2 == 1, noise=number if number > 1 else 0, give_up=give_up)
+    if found is None:
+        return None
+    variables, tables, width = found
+    largest = float(tables.max(initial=0.0))
+    total = largest + math.log2(float(np.exp2(tables - largest).sum())) if len(tables) else 0.0
+    return Order(tuple(variables.tolist()), largest, total, width)

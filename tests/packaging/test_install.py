@@ -17,6 +17,7 @@ SUBPACKAGES = ("ir", "passes", "frontends", "backends", "kernels_pyx", "tuning",
 USE = (
     "import plait; "
     "print(plait.parse('ir 1\\nnet @main(%x: f32[4]) -> (%y: f32[4]) {\\n  %y = relu(%x)\\n}').main.name); "
+    "import plait.passes.selection; "
     "from plait.kernels_pyx import isa_level; print(isa_level())"
 )
 

@@ -1,0 +1,12 @@
+import numpy as np
+import numpy.typing as npt
+
+def greedy(
+    log_sizes: npt.NDArray[np.float64],
+    starts: npt.NDArray[np.int64],
+    near: npt.NDArray[np.intc],
+    *,
+    fill: bool,
+    noise: int,
+    give_up: float,
+) -> tuple[npt.NDArray[np.intc], npt.NDArray[np.float64], int] | None: ...
