@@ -12,7 +12,7 @@ import attrs
 import numpy
 
 from plait.backends.profiling.limits import Limits
-from plait.backends.profiling.machine import this_machine
+from plait.backends.profiling.machine import digest, this_machine
 
 _SYSTEM = Path("/sys")
 _SCALES = 0.8
@@ -48,6 +48,11 @@ class Environment:
     numpy: str
     kernels: str
     """Hash of the kernels' sources."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of what times depend on beside the machine: those of another fingerprint are stale."""
+        return digest(self.kernels, self.governor, self.huge_pages)
 
     def to_json(self) -> dict[str, Any]:
         return attrs.asdict(self)

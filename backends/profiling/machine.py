@@ -47,12 +47,12 @@ class Machine(NamedTuple):
     @property
     def kind(self) -> str:
         """Short hash of the class of machines like this one."""
-        return _digest(self.model, self.isa, str(self.cores), self.caches)
+        return digest(self.model, self.isa, str(self.cores), self.caches)
 
     @property
     def instance(self) -> str:
         """Short hash of this very machine and its kernel."""
-        return _digest(self.kind, self.host, self.system)
+        return digest(self.kind, self.host, self.system)
 
     def device_key(self, threads: int) -> str:
         """Readable name of plans for this class of machines: `cpu-avx512-1a2b3c4d-t2`."""
@@ -120,7 +120,8 @@ def _read(path: str) -> str:
         return file.read().strip()
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """16 hexadecimal digits that tell such texts apart."""
     import hashlib
 
     return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]

@@ -6,22 +6,19 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 
-from plait.backends.profiling.database import ProfileDatabase, ProfileError, default_path
+from plait.backends.profiling.database import _FIND, ProfileDatabase, ProfileError, default_path
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
+from plait.backends.profiling.rows import Wanted
 
 JOB = Job("relu(x f32[3]) : f32[3]", "cpu/f32/nchw/vector", "1-abc", 1, "ir 1\n")
 HERE = Machine("model", "avx2", 4, "L1=32K", "host", "Linux 6")
 OK = Result("ok", (5000, 7000, 6000))
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "deep" / "profile.sqlite"
 
 
 def refused(path: Path) -> str:
@@ -113,6 +110,74 @@ def test_medians_and_samples_are_stored(path: Path) -> None:
     raw.close()
 
 
+def test_other_machines_of_the_kind(path: Path, facts: Any) -> None:
+    jobs = [JOB, attrs.evolve(JOB, threads=2), attrs.evolve(JOB, threads=3)]
+    third = facts.here._replace(host="third")
+    with ProfileDatabase(path) as database:
+        database.add(JOB, HERE, Result("ok", (1,)))
+        database.add(JOB, facts.sibling, Result("ok", (2,)))
+        database.add(JOB, facts.sibling, Result("ok", (3,)))
+        database.add(JOB, third, Result("crashed", (), "why"))
+        database.add(JOB, facts.stranger, Result("ok", (4,)))
+        database.add(jobs[1], facts.stranger, Result("ok", (5,)))
+        assert database.others(jobs, HERE) == {
+            JOB: {facts.sibling.instance: Result("ok", (3,)), third.instance: Result("crashed", (), "why")}
+        }
+        assert database.machines() == {m.instance: m for m in (HERE, facts.sibling, third, facts.stranger)}
+
+
+def test_a_clock_that_goes_backwards(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([2e9, 1e9, 1e9, 3e9])
+    monkeypatch.setattr("plait.backends.profiling.database.time.time", lambda: next(times))
+    with ProfileDatabase(path) as database:
+        for ns in (1, 2, 3, 4):
+            database.add(JOB, HERE, Result("ok", (ns,)))
+            assert database.find(JOB, HERE) == Result("ok", (ns,))
+        rows = list(database.rows())
+    assert [r.samples for r in rows] == [(1,), (2,), (3,), (4,)]
+    assert [round(r.taken, 3) for r in rows] == [2e9, 2e9, 2e9, 3e9]
+    assert len({r.taken for r in rows}) == 4
+
+
+def test_no_samples(path: Path) -> None:
+    """A worker that answers without samples gives no cost, and nothing stumbles over it."""
+    with ProfileDatabase(path) as database:
+        database.add(JOB, HERE, Result("ok", ()))
+        assert database.find(JOB, HERE) == Result("ok", ())
+        (row,) = database.rows()
+    assert (row.ok, row.median_us, row.cost_us, row.spread_us) == (False, None, None, None)
+
+
+def test_rows(path: Path, facts: Any) -> None:
+    other = attrs.evolve(JOB, signature="add(x f32[3], y f32[3]) : f32[3]", threads=2)
+    with ProfileDatabase(path) as database:
+        database.add(JOB, HERE, OK)
+        database.add(other, facts.sibling, Result("crashed", (), "why"), session=facts.session("abcd"))
+
+        def chosen(**conditions: Any) -> list[str]:
+            return [r.op for r in database.rows(Wanted(**conditions))]
+
+        assert [r.op for r in database.rows()] == ["add", "relu"]
+        assert chosen(ops=frozenset({"relu"})) == chosen(status="ok") == chosen(threads=1) == ["relu"]
+        assert chosen(signatures=frozenset({other.signature})) == ["add"]
+        assert chosen(routine=lambda path: path.endswith("vector")) == chosen(state="streamed") == ["add", "relu"]
+        assert chosen(machine=HERE.instance[:6]) == chosen(machine="host") == ["relu"]
+        assert chosen(machine=HERE.kind) == ["add", "relu"]
+        assert chosen(session="ab") == ["add"] and chosen(session="b") == chosen(machine="nobody") == []
+        row = next(iter(database.rows()))
+        assert (row.cost_us, row.message, len(row.entry)) == (None, "why", 8)
+        row = list(database.rows())[1]
+        assert (row.result, row.median_us, row.cost_us, row.spread_us) == (OK, 6.0, 5.0, 1.0)
+
+
+def test_a_thousand_jobs_take_one_query_each(path: Path) -> None:
+    """... by the index, without sorting: what keeps it quick in a large file."""
+    with ProfileDatabase(path) as database, database.connection() as raw:
+        plan = raw.execute(f"EXPLAIN QUERY PLAN {_FIND} LIMIT 1", (*JOB.key, HERE.instance)).fetchall()
+    (step,) = plan
+    assert "USING INDEX profile_key (signature=? AND routine=? AND version=? AND threads=? AND state=?" in step[-1]
+
+
 # --- several processes ---
 
 WRITER = """
@@ -120,7 +185,7 @@ import sys
 import attrs
 sys.path.insert(0, sys.argv[3])
 from test_database import HERE, JOB, OK
-from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.database import _FIND, ProfileDatabase
 sys.stdin.readline()
 with ProfileDatabase(sys.argv[1]) as database:
     for n in range(150):
@@ -153,7 +218,7 @@ def test_two_writers_that_begin_together(path: Path) -> None:
 def test_creation_by_many_at_once(path: Path) -> None:
     """Creating the file takes locks for which SQLite does not wait by itself."""
     code = (
-        "import sys; from plait.backends.profiling.database import ProfileDatabase as D; "
+        "import sys; from plait.backends.profiling.database import _FIND, ProfileDatabase as D; "
         "sys.stdin.readline(); D(sys.argv[1]).close()"
     )
     makers = [
@@ -192,7 +257,12 @@ def test_another_version(path: Path) -> None:
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA user_version = 7")
     raw.close()
-    assert refused(path) == "the profile database has version 7, not 1"
+    with pytest.raises(ProfileError) as caught:
+        ProfileDatabase(path)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.where) == ("P501", str(path))
+    assert found.message == "the profile database has version 7, and this plait knows versions up to 2"
+    assert found.hint.startswith("use the newer plait")
 
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
@@ -219,6 +289,46 @@ def test_damage_that_shows_late(path: Path) -> None:
         database.find(JOB, HERE)
     with ProfileDatabase(path) as database, pytest.raises(ProfileError, match="cannot use the profile database"):
         database.add(JOB, HERE, OK)
+
+
+def test_a_full_disk(path: Path) -> None:
+    long = Result("ok", tuple(range(2000)))
+    with ProfileDatabase(path) as database:
+        database.add(JOB, HERE, OK)
+        with database.connection() as raw:
+            (pages,) = raw.execute("PRAGMA page_count").fetchone()
+            raw.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(ProfileError) as caught:
+            database.add(JOB, HERE, long)
+        (found,) = caught.value.diagnostics
+        assert found.message == "cannot use the profile database: the disk is full; what was measured before is kept"
+        assert database.find(JOB, HERE) == OK
+        with database.connection() as raw:
+            raw.execute(f"PRAGMA max_page_count = {pages + 100}")
+        database.add(JOB, HERE, long)
+        assert database.find(JOB, HERE) == long
+
+
+def test_a_file_that_may_not_be_written_to(path: Path) -> None:
+    with ProfileDatabase(path) as database:
+        database.add(JOB, HERE, OK)
+        with database.connection() as raw:
+            raw.execute("PRAGMA query_only = 1")
+        with pytest.raises(ProfileError) as caught:
+            database.add(JOB, HERE, OK)
+        (found,) = caught.value.diagnostics
+        assert found.message == "cannot use the profile database: the file may not be written to"
+        assert database.find(JOB, HERE) == OK
+
+
+def test_a_file_that_another_process_keeps_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.backends.profiling.database._PATIENCE_S", 0.01)
+    with ProfileDatabase(path) as one, ProfileDatabase(path) as two, one.connection() as raw:
+        raw.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ProfileError, match="another process keeps it locked"):
+            two.add(JOB, HERE, OK)
+        raw.execute("ROLLBACK")
+        two.add(JOB, HERE, OK)
 
 
 # --- where and what ---

@@ -57,6 +57,12 @@ def test_what_is_unknown_spoils_nothing() -> None:
     assert spoilers(attrs.evolve(QUIET, governor="", huge_pages=""), 4) == ()
 
 
+@pytest.mark.parametrize("field", ["kernels", "governor", "huge_pages"])
+def test_times_of_another_fingerprint_are_stale(field: str) -> None:
+    assert attrs.evolve(QUIET, **{field: "other"}).fingerprint != QUIET.fingerprint  # type: ignore[arg-type]
+    assert attrs.evolve(QUIET, load=7.0, allowed_cores=(1,)).fingerprint == QUIET.fingerprint
+
+
 def test_cores_that_are_shared() -> None:
     one, two = (Limits(n, "avx2", {"avx2": x}, (), 3.0, 0.0, "", "") for n, x in ((1, 100.0), (2, 130.0)))
     assert shared_cores((one, two)) == ("2 threads reach 1.30 times the peak of one: cores are shared",)

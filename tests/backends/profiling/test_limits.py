@@ -85,7 +85,11 @@ def test_a_database_from_before_there_were_limits(tmp_path: Path) -> None:
     db = tmp_path / "profile.sqlite"
     ProfileDatabase(db).close()
     raw = sqlite3.connect(db)
-    assert ("limits",) not in raw.execute("SELECT name FROM sqlite_master").fetchall()
+    raw.executescript(
+        "DROP TABLE limits; DROP TABLE session; DROP TABLE reference; PRAGMA user_version = 1;"
+        "ALTER TABLE profile DROP COLUMN session; ALTER TABLE profile DROP COLUMN environment;"
+        "ALTER TABLE profile DROP COLUMN error;"
+    )
     raw.close()
     assert load_limits(2, db) is None
     store([LIMITS], db)
