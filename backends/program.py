@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from plait.ir.module import Module
     from plait.ir.values import Array
 
+_COLD_BYTES = 128 << 20
+"""More than caches hold."""
 _ARENA, _FIRST_EXTERNAL = arena(0).base, external(0).base
 
 
@@ -152,13 +154,19 @@ class Program:
         finally:
             self._arenas.append(memory)
 
-    def time(self, inputs: Sequence[Array], repeats: int) -> Array:
-        """Run `repeats` times in a row; nanoseconds of each."""
+    def time(self, inputs: Sequence[Array], repeats: int, *, cold: bool = False) -> Array:
+        """Run `repeats` times in a row; nanoseconds of each.
+
+        Args:
+            cold: fill the caches with other data before each run.
+        """
         outputs = self.allocate_outputs()
         if self.is_single_call:
-            return self._plan.time_op(0, len(self._plan), repeats, [*inputs, *outputs])
+            return self._plan.time_op(0, len(self._plan), repeats, [*inputs, *outputs], flush=cold)
         times = np.zeros(repeats, np.int64)
+        other = np.zeros(_COLD_BYTES if cold else 0, np.uint8)
         for i in range(repeats):
+            other += 1
             start = time.perf_counter_ns()
             self.run(inputs, outputs)
             times[i] = time.perf_counter_ns() - start

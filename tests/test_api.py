@@ -47,7 +47,7 @@ net @main(%image: f32[1x3x4x5] nchw) -> (%y: f32[1x2x4x5] nchw) {
 
 @pytest.fixture(autouse=True)
 def invented_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(self: object, job: Job, best_ns: int | None, timeout_s: float) -> Result:
+    def run(self: object, job: Job, limit_ns: int | None, timeout_s: float) -> Result:
         ns = 1000 + zlib.crc32(f"{job.signature} {job.routine}".encode()) % 1000
         return Result("ok", (ns * (1000 if "reference" in job.routine else 1),) * 10)
 

@@ -11,6 +11,16 @@ from typing import Any
 
 import attrs
 
+HOT, STREAMED, COLD, IN_PLACE = "hot", "streamed", "cold", "in_place"
+STATES = (HOT, STREAMED, COLD, IN_PLACE)
+"""Where data are when a sample begins.
+
+* `hot`: all in cache, as far as it fits: the routine runs again and again.
+* `streamed`: images in cache, constants in memory.
+* `cold`: nothing in cache.
+* `in_place`: wherever a whole network leaves them.
+"""
+
 
 @attrs.frozen
 class Job:
@@ -25,7 +35,7 @@ class Job:
     version: str
     threads: int
     module: str = attrs.field(repr=False, eq=False, hash=False)
-    state: str = "streamed"
+    state: str = STREAMED
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -55,6 +65,10 @@ class Result:
         """Median absolute deviation in microseconds."""
         middle = statistics.median(self.samples)
         return statistics.median([abs(s - middle) for s in self.samples]) / 1e3
+
+    def joined(self, later: Result) -> Result:
+        """The samples of both measurements of one job; the one that has any if the other failed."""
+        return attrs.evolve(self, samples=self.samples + later.samples) if later.ok else self
 
     def to_json(self) -> dict[str, Any]:
         return attrs.asdict(self)

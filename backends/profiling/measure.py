@@ -1,12 +1,13 @@
-"""Measuring a job in this process: parse the layer, make data, lower, run, time."""
+"""Measuring a job in this process: parse the module, make data, lower, run, time."""
 
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
 
-from plait.backends.profiling.job import Job, Result, enough
+from plait.backends.profiling.job import COLD, HOT, IN_PLACE, Job, Result, enough
 from plait.backends.profiling.resplit import is_resplit, measure_resplit
 from plait.backends.program import Program
 from plait.ir.module import Module
@@ -16,20 +17,26 @@ from plait.ir.values import Array
 
 BUDGET_NS = 40_000_000
 """Time spent on samples of one routine, at most (the first run included)."""
-HOPELESS = 3.0
-"""A routine whose first runs take this many times the best known time of its layer gets no more samples."""
+NETWORK_NS = 200_000_000
+"""The same for a network whose layers are timed in place."""
+_NETWORK_RUNS = (3, 15)
+_PATTERN = 1 << 16
+"""Elements after which data repeat: random numbers take longer to make than kernels to read them."""
 
 
-def measure(job: Job, best_ns: int | None = None) -> Result:
-    """Time a routine with its weights in memory and its images in cache, as far as they fit (state `streamed`).
+def measure(job: Job, limit_ns: int | None = None) -> Result:
+    """Time a routine with data where the job's state has them (see `plait.backends.profiling.job`).
 
-    That is how a network meets them: images were just written by the layer before, while all other weights have passed
-    since these were last read.
+    In state `in_place` the module is a whole network; the samples are those of all its layers of a first run, then
+    of a second, and so on.
 
     Args:
-        best_ns: time of the best routine of this layer so far; a hopeless one is not measured to the end.
+        limit_ns: a time beyond which it does not matter how long the routine takes: such a one is not measured to the
+            end.
     """
     module = parse_module(job.module, "job", check=False)
+    if job.state == IN_PLACE:
+        return _measure_network(module, job.threads)
     if is_resplit(first_layer := next(iter(module.main))):
         return measure_resplit(first_layer, job.threads)
     fill_constants(module)
@@ -37,17 +44,42 @@ def measure(job: Job, best_ns: int | None = None) -> Result:
     inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
     samples: list[int] = []
     first = int(program.time(inputs, 1)[0])
-    if first > BUDGET_NS or (best_ns is not None and first > 2 * HOPELESS * best_ns):
+    if first > BUDGET_NS or (limit_ns is not None and first > 2 * limit_ns):
         # A cold first run is slower; one more tells.
         return Result("ok", (int(program.time(inputs, 1)[0]),))
     batch = max(1, min(10, BUDGET_NS // max(first, 1) // 4))
     while not enough(samples, BUDGET_NS):
-        for _ in range(batch):
-            program.evict_constants()
-            samples += program.time(inputs, 1).tolist()
-        if best_ns is not None and len(samples) >= 3 and sorted(samples)[1] > HOPELESS * best_ns:
+        samples += _samples(program, inputs, batch, job.state)
+        if limit_ns is not None and len(samples) >= 3 and sorted(samples)[1] > limit_ns:
             break
     return Result("ok", tuple(int(s) for s in samples))
+
+
+def _samples(program: Program, inputs: list[Array], count: int, state: str) -> list[int]:
+    """Times of so many runs, each with data where the state has them."""
+    if state in (HOT, COLD):
+        times: list[int] = program.time(inputs, count, cold=state == COLD).tolist()
+        return times
+    found = []
+    for _ in range(count):
+        program.evict_constants()
+        found += program.time(inputs, 1).tolist()
+    return found
+
+
+def _measure_network(module: Module, threads: int) -> Result:
+    fill_network(module)
+    program = Program(module, threads)
+    inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+    outputs = program.allocate_outputs()
+    program.run(inputs, outputs)
+    runs: list[list[int]] = []
+    spent, (least, most) = 0, _NETWORK_RUNS
+    while len(runs) < least or (len(runs) < most and spent < NETWORK_NS):
+        times = program.layer_times(inputs, outputs)
+        spent += int(times.sum())
+        runs.append(times.tolist()[:-1])
+    return Result("ok", tuple(sample for run in runs for sample in run))
 
 
 def fill_constants(module: Module) -> None:
@@ -56,10 +88,30 @@ def fill_constants(module: Module) -> None:
         constant.supply(functools.partial(_data, constant.type, 1000 + seed))
 
 
+def fill_network(module: Module) -> None:
+    """The same for a network: weights of both signs that keep the size of what flows through, so that nothing becomes
+    infinite or denormal on the way."""
+    for seed, constant in enumerate(module.constants.values()):
+        constant.supply(functools.partial(_weights, constant.type, seed))
+
+
 def _data(type: Type, seed: int) -> Array:
+    # Values of one size: no denormals, no overflow in long chains of products.
+    return _uniform(type, seed, 0.025, 0.1)
+
+
+def _weights(type: Type, seed: int) -> Array:
+    if type.rank < 2:
+        return _uniform(type, seed, 0.5, 1.0)
+    reach = math.sqrt(6 / max(1, math.prod(type.static_shape[1:])))
+    return _uniform(type, seed, -reach, reach)
+
+
+def _uniform(type: Type, seed: int, low: float, high: float) -> Array:
     shape, dtype = type.storage_shape, type.dtype
-    if dtype in (DType.F32, DType.F64, DType.F16):
-        # Values of one size: no denormals, no overflow in long chains of products.
-        return np.random.default_rng(seed).uniform(0.025, 0.1, shape).astype(dtype.numpy)
-    zeros: Array = np.zeros(shape, dtype.numpy)
-    return zeros
+    if dtype not in (DType.F32, DType.F64, DType.F16):
+        zeros: Array = np.zeros(shape, dtype.numpy)
+        return zeros
+    pattern = np.random.default_rng(seed).uniform(low, high, min(math.prod(shape), _PATTERN)).astype(dtype.numpy)
+    repeated: Array = np.resize(pattern, shape)
+    return repeated

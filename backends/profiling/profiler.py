@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import collections
 import math
-import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -17,6 +16,8 @@ from plait.backends.profiling.worker_client import WORKER, WorkerProcess
 
 NEAR_TIE = 1.1
 """Routines within this factor of the best of their layer are measured a second time."""
+HOPELESS = 3.0
+"""A routine whose first runs take this many times the best known time of its layer gets no more samples."""
 Progress = Callable[[int, int, Job], None]
 """(done, total, job) before each measurement."""
 
@@ -24,14 +25,37 @@ Progress = Callable[[int, int, Job], None]
 class Profiler(Protocol):
     """Where costs come from."""
 
+    @property
+    def measured(self) -> int:
+        """Number of jobs that were measured for the first time."""
+        ...
+
+    def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
+        """Results that are there already."""
+        ...
+
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
-        """A result for each job."""
+        """A result for each job: what is not known is measured, near ties twice."""
+        ...
+
+    def sample(
+        self, jobs: Iterable[Job], limits_us: Mapping[Job, float], progress: Progress | None = None
+    ) -> dict[Job, Result]:
+        """Measure jobs, in this order, whether or not they are known; what is known of one is joined to it.
+
+        Args:
+            limits_us: times beyond which it does not matter how long a job takes.
+        """
+        ...
+
+    def run(self, job: Job) -> Result:
+        """Measure a job without keeping its result."""
         ...
 
 
 class WorkerProfiler:
     """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or
-    measured twice.
+    measured twice. The worker ends with the profiler (`close`, or use as a context manager).
 
     Args:
         timeout_s: how long a job may take before it counts as hanging.
@@ -41,30 +65,61 @@ class WorkerProfiler:
     def __init__(self, database: ProfileDatabase, *, timeout_s: float = 60.0, command: Sequence[str] = WORKER) -> None:
         self.database = database
         self.timeout_s = timeout_s
-        self.command = tuple(command)
         self.measured = 0
+        self._worker = WorkerProcess(tuple(command))
+
+    def __enter__(self) -> WorkerProfiler:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the worker, if there is one."""
+        self._worker.stop()
+
+    def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
+        return self.database.find_all(dict.fromkeys(jobs), this_machine())
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
         wanted = list(dict.fromkeys(jobs))
-        results = self.database.find_all(wanted, this_machine())
+        results = self.known(wanted)
         missing = [j for j in wanted if j not in results]
-        best = _Best(results)
-        with WorkerProcess(self.command) as worker:
+        best = _Best()
+        best.add(results)
+        try:
             for done, job in enumerate(missing):
                 if progress is not None:
                     progress(done, len(missing), job)
-                result = worker.run(job, best.of(job.signature), self.timeout_s)
-                self.database.add(job, this_machine(), result)
+                results |= self.sample([job], best.limits([job]))
+                best.add({job: results[job]})
+            # Some time later: what disturbed the first measurement has gone by, or the second shows it.
+            near = _near_ties(missing, results)
+            return results | self.sample(near, best.limits(near))
+        finally:
+            self.close()
+
+    def sample(
+        self, jobs: Iterable[Job], limits_us: Mapping[Job, float], progress: Progress | None = None
+    ) -> dict[Job, Result]:
+        wanted = list(jobs)
+        before = self.known(wanted)
+        found: dict[Job, Result] = {}
+        for done, job in enumerate(wanted):
+            if progress is not None:
+                progress(done, len(wanted), job)
+            result = self.run(job, limits_us.get(job))
+            if job not in before:
                 self.measured += 1
-                results[job] = result
-                best.add(job.signature, result)
-            for job in _near_ties(missing, results):
-                # Some time later: what disturbed the first measurement has gone by, or the second shows it.
-                again = worker.run(job, best.of(job.signature), self.timeout_s)
-                if again.ok:
-                    results[job] = Result("ok", results[job].samples + again.samples)
-                    self.database.add(job, this_machine(), results[job])
-        return results
+            elif before[job].ok:
+                result = before[job].joined(result)
+            self.database.add(job, this_machine(), result)
+            found[job] = result
+        return found
+
+    def run(self, job: Job, limit_us: float | None = None) -> Result:
+        limit_ns = None if limit_us is None or not math.isfinite(limit_us) else round(limit_us * 1e3)
+        return self._worker.run(job, limit_ns, self.timeout_s)
 
 
 def _near_ties(jobs: Sequence[Job], results: dict[Job, Result]) -> list[Job]:
@@ -80,18 +135,14 @@ def _near_ties(jobs: Sequence[Job], results: dict[Job, Result]) -> list[Job]:
 
 @attrs.define
 class _Best:
-    """The best time so far of each signature, in ns."""
+    """The best time so far of each signature, in microseconds."""
 
-    results: dict[Job, Result]
-    known: dict[str, int] = attrs.field(factory=dict)
+    known: dict[str, float] = attrs.field(factory=dict)
 
-    def __attrs_post_init__(self) -> None:
-        for job, result in self.results.items():
-            self.add(job.signature, result)
+    def add(self, results: Mapping[Job, Result]) -> None:
+        for job, result in results.items():
+            if result.ok:
+                self.known[job.signature] = min(result.cost_us, self.known.get(job.signature, math.inf))
 
-    def add(self, signature: str, result: Result) -> None:
-        if result.ok:
-            self.known[signature] = min(int(result.cost_us * 1e3), self.known.get(signature, sys.maxsize))
-
-    def of(self, signature: str) -> int | None:
-        return self.known.get(signature)
+    def limits(self, jobs: Iterable[Job]) -> dict[Job, float]:
+        return {j: HOPELESS * self.known[j.signature] for j in jobs if j.signature in self.known}

@@ -62,7 +62,7 @@ def serve(source: Source, sink: Sink) -> None:
     write_frame(sink, READY)
     while (request := read_frame(source)) is not None:
         try:
-            result = measure(Job(**request["job"]), request.get("best_ns"))
+            result = measure(Job(**request["job"]), request.get("limit_ns"))
         except Exception as error:
             result = Result("failed", (), f"{type(error).__name__}: {error}")
         write_frame(sink, result.to_json())

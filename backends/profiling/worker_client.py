@@ -39,8 +39,8 @@ class WorkerProcess:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def run(self, job: Job, best_ns: int | None, timeout_s: float) -> Result:
-        request = {"job": attrs.asdict(job), "best_ns": best_ns}
+    def run(self, job: Job, limit_ns: int | None, timeout_s: float) -> Result:
+        request = {"job": attrs.asdict(job), "limit_ns": limit_ns}
         # A worker that died since its last answer is no fault of this job.
         if not self.send(request) and not self.send(request):
             return Result("crashed", (), "the worker ended before it took the job")

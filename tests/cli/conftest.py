@@ -35,7 +35,7 @@ class Outcome:
 Plait = Callable[..., Outcome]
 
 
-def invented(self: object, job: Job, best_ns: int | None, timeout_s: float) -> Result:
+def invented(self: object, job: Job, limit_ns: int | None, timeout_s: float) -> Result:
     """The same time for the same job, the reference far behind."""
     ns = 1000 + zlib.crc32(f"{job.signature} {job.routine}".encode()) % 1000
     return Result("ok", (ns * (1000 if "reference" in job.routine else 1),) * 10)

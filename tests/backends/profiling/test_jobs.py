@@ -64,6 +64,7 @@ class Clock:
 
     def __init__(self, times: list[int]) -> None:
         self.times, self.asked = times, [0]
+        self.evicted, self.cold = 0, [False]
 
     def __call__(self, module: object, threads: int) -> Clock:
         return self
@@ -71,17 +72,18 @@ class Clock:
     inputs: tuple[object, ...] = ()
 
     def evict_constants(self) -> None:
-        """Weights do not matter here."""
+        self.evicted += 1
 
-    def time(self, inputs: object, repeats: int) -> np.ndarray:  # type: ignore[type-arg]
+    def time(self, inputs: object, repeats: int, cold: bool = False) -> np.ndarray:  # type: ignore[type-arg]
         self.asked.append(repeats)
+        self.cold.append(cold)
         return np.array([self.times.pop(0) if len(self.times) > 1 else self.times[0] for _ in range(repeats)])
 
 
-def timed(monkeypatch: pytest.MonkeyPatch, times: list[int], best_ns: int | None = None) -> tuple[Result, Clock]:
+def timed(monkeypatch: pytest.MonkeyPatch, times: list[int], limit_ns: int | None = None) -> tuple[Result, Clock]:
     clock = Clock(times)
     monkeypatch.setattr("plait.backends.profiling.measure.Program", clock)
-    return measure(Job("s", "r", "1", 1, RELU), best_ns), clock
+    return measure(Job("s", "r", "1", 1, RELU), limit_ns), clock
 
 
 def test_measuring_for_real() -> None:
@@ -110,7 +112,60 @@ def test_slow_routines_keep_to_the_budget(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_hopeless_routines_get_few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert timed(monkeypatch, [6001, 5000], best_ns=1000)[0].samples == (5000,)
+    assert timed(monkeypatch, [6001, 5000], limit_ns=3000)[0].samples == (5000,)
     spread = [5000, *[3500, 4500] * 50]
-    assert len(timed(monkeypatch, list(spread), best_ns=1000)[0].samples) == 10
-    assert len(timed(monkeypatch, list(spread), best_ns=2000)[0].samples) == 40
+    assert len(timed(monkeypatch, list(spread), limit_ns=3000)[0].samples) == 10
+    assert len(timed(monkeypatch, list(spread), limit_ns=6000)[0].samples) == 40
+
+
+def test_repeated_measurements_join_their_samples() -> None:
+    first, failed = Result("ok", (1, 2)), Result("failed", (), "no")
+    assert first.joined(Result("ok", (3,))) == Result("ok", (1, 2, 3))
+    assert first.joined(failed) == first
+
+
+@pytest.mark.parametrize("state, evictions, cold", [("hot", 0, False), ("streamed", 10, False), ("cold", 0, True)])
+def test_states_decide_where_data_are(monkeypatch: pytest.MonkeyPatch, state: str, evictions: int, cold: bool) -> None:
+    clock = Clock([1000])
+    monkeypatch.setattr("plait.backends.profiling.measure.Program", clock)
+    result = measure(Job("s", "r", "1", 1, RELU, state))
+    assert result == Result("ok", (1000,) * 10)
+    assert (clock.evicted, clock.cold[-1]) == (evictions, cold)
+
+
+@pytest.mark.parametrize("state", ["hot", "streamed", "cold"])
+def test_states_for_real(state: str) -> None:
+    assert measure(Job("s", "cpu/f32/nchw/vector", "1", 1, RELU, state)).ok
+
+
+def test_cold_runs_of_a_python_step() -> None:
+    module = RELU.replace("cpu/f32/nchw/vector", "cpu/any/nchw/reference")
+    assert measure(Job("s", "cpu/any/nchw/reference", "1", 1, module, "cold")).ok
+
+
+TWO = """ir 1
+weights "w" {
+  @w : f32[8x8x1x1]
+}
+net @main(%x0: f32[1x8x4x4] nchw) -> (%y0: f32[1x8x4x4] nchw) {
+  %a = conv2d(%x0, @w) : f32[1x8x4x4] nchw via cpu/f32/nchw/gemm
+  %b = relu(%a) : f32[1x8x4x4] nchw via cpu/f32/nchw/vector
+  %y0 = sigmoid(%b) : f32[1x8x4x4] nchw via cpu/any/nchw/reference
+}
+"""
+
+
+def test_networks_are_timed_layer_by_layer() -> None:
+    result = measure(Job("", "", "", 1, TWO, "in_place"))
+    assert result.ok and len(result.samples) % 3 == 0 and len(result.samples) >= 9
+    assert all(s > 0 for s in result.samples)
+
+
+def test_weights_of_networks_keep_the_size_of_what_flows_through() -> None:
+    from plait.backends.profiling.measure import fill_network
+    from plait.ir.text.parser import parse_module
+
+    module = parse_module(TWO, check=False)
+    fill_network(module)
+    weights = module.constants["w"].data
+    assert abs(float((weights**2).mean()) * 8 - 2) < 1 and abs(float(weights.mean())) < 0.2

@@ -33,7 +33,7 @@ write_frame(sink, {"ready": True})
 while (request := read_frame(source)) is not None:
     what, _, argument = request["job"]["signature"].partition(" ")
     with open(sys.argv[1], "a") as log:
-        log.write(f"{os.getpid()} {what} {request['best_ns']}\\n")
+        log.write(f"{os.getpid()} {what} {request['limit_ns']}\\n")
     if what == "ok":
         write_frame(sink, {"status": "ok", "samples": [int(argument)], "message": ""})
     elif what == "version":
@@ -80,7 +80,7 @@ def fake(database: ProfileDatabase, log: Path, timeout_s: float = 30) -> WorkerP
 
 
 def asked(log: Path) -> list[tuple[str, str]]:
-    """What the workers were asked: (what, best_ns)."""
+    """What the workers were asked: (what, limit_ns)."""
     return [(what, best) for _, what, best in (line.split() for line in log.read_text().splitlines())]
 
 
@@ -125,7 +125,7 @@ def test_serving_answers_every_job_and_outlives_errors() -> None:
     source, sink = io.BytesIO(), io.BytesIO()
     bad = attrs.evolve(JOB, module=RELU.replace("/vector", "/magic"))
     for request in (bad, attrs.evolve(JOB, module="nonsense"), JOB):
-        write_frame(source, {"job": attrs.asdict(request), "best_ns": None})
+        write_frame(source, {"job": attrs.asdict(request), "limit_ns": None})
     source.seek(0)
     serve(source, sink)
     sink.seek(0)
@@ -180,11 +180,11 @@ def test_progress_counts_what_is_measured(database: ProfileDatabase, log: Path) 
     assert seen == [(0, 2, "ok 6"), (1, 2, "ok 7")]
 
 
-def test_the_best_known_time_of_a_layer_is_passed_on(database: ProfileDatabase, log: Path) -> None:
+def test_the_best_known_time_of_a_layer_limits_the_others(database: ProfileDatabase, log: Path) -> None:
     fake(database, log).measure([job("ok 9", "cpu/f32/nchw/a")])
     fake(database, log).measure([job("ok 9", f"cpu/f32/nchw/{a}") for a in "abc"] + [job("ok 4", "cpu/f32/nchw/a")])
-    again = [("ok", "9"), ("ok", "9")]
-    assert asked(log) == [("ok", "None"), ("ok", "9"), ("ok", "9"), ("ok", "None"), *again]
+    again = [("ok", "27"), ("ok", "27")]
+    assert asked(log) == [("ok", "None"), ("ok", "27"), ("ok", "27"), ("ok", "None"), *again]
 
 
 def test_near_ties_are_measured_twice(database: ProfileDatabase, log: Path) -> None:
