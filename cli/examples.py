@@ -22,6 +22,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait tune resnet50.onnx --threads 2 --dim N=1",
         "plait tune model.ir --routine cpu/f32/nhwc --routine '*/naive@0' -o tuned.ir",
     ),
+    "select": (
+        "plait select problem.json -o solution.json",
+        "plait select problem.json --solver greedy --sharing none -v",
+        "plait select mobilenetv2.onnx --export problem.json",
+        "plait select --check problem.json solution.json",
+    ),
     "run": (
         "plait run resnet50.plait --input photo.npy --output-dir out",
         "plait run model.onnx --input image=photo.npy --json",

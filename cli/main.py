@@ -11,7 +11,7 @@ import click
 from plait.cli.examples import epilog
 
 GROUPS = {
-    "Models": ("import", "tune", "run", "bench", "compare", "inspect"),
+    "Models": ("import", "tune", "run", "bench", "compare", "inspect", "select"),
     "Working on the IR": ("opt", "reduce", "lsp"),
     "What there is": ("layers", "passes", "routines", "plugins", "profile", "doctor"),
 }
@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "opt": ("plait.cli.opt:command", "Run passes on a module."),
     "reduce": ("plait.cli.reduce:command", "Shrink a module on which a command fails to a minimal one."),
     "tune": ("plait.cli.tune:command", "Choose a routine for every layer from measured times; write a package."),
+    "select": ("plait.cli.select:command", "Choose routines for a selection problem, given as data."),
     "run": ("plait.cli.run:command", "Run a model on arrays."),
     "bench": ("plait.cli.bench:command", "Time a tuned model, whole and layer by layer."),
     "compare": ("plait.cli.compare:command", "Compare kernels with the NumPy reference, layer by layer."),

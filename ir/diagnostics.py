@@ -45,6 +45,8 @@ CODES: dict[str, str] = {
     "P601": "a plug-in or a file given by --load cannot be loaded",
     "P602": "two parties register the same name",
     "P603": "a plug-in is for another version of the plug-in interface",
+    "P701": "a file is not a selection problem or solution",
+    "P702": "a selection problem has no plan, or a solver cannot take it on",
 }
 """Every diagnostic code with its meaning; each has a negative test."""
 

@@ -7,6 +7,7 @@ See ``docs/design/selection.md`` for the model and the algorithms.
 """
 
 from plait.passes.selection.builder import ProblemBuilder
+from plait.passes.selection.json_files import SelectionFileError
 from plait.passes.selection.options import SolveOptions, Solver
 from plait.passes.selection.problem import (
     Adapts,
@@ -24,14 +25,11 @@ from plait.passes.selection.problem_io import (
     problem_from_json,
     problem_to_json,
     read_problem,
-    read_solution,
-    solution_from_json,
-    solution_to_json,
     write_problem,
-    write_solution,
 )
 from plait.passes.selection.sensitivity import RunnerUp, runners_up
 from plait.passes.selection.solution import Solution, check, evaluate, objective
+from plait.passes.selection.solution_io import read_solution, solution_from_json, solution_to_json, write_solution
 from plait.passes.selection.solvers import known_solvers, register_solver, solver
 
 __all__ = [
@@ -45,6 +43,7 @@ __all__ = [
     "Routine",
     "RoutineTable",
     "RunnerUp",
+    "SelectionFileError",
     "Solution",
     "SolveOptions",
     "Solver",

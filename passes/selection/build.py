@@ -18,6 +18,7 @@ from plait.ir.module import Function
 from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.passes.selection.builder import ProblemBuilder
+from plait.passes.selection.problem import Format as StoredFormat
 from plait.passes.selection.problem import Problem
 
 
@@ -79,7 +80,7 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
     output_formats = tuple(_output_format(v, wanted) for v in function.outputs)
     wanted = {value: conversion_formats(formats) for value, formats in wanted.items()}
     formats = list(dict.fromkeys(itertools.chain.from_iterable(wanted.values())))
-    builder = ProblemBuilder([str(f) for f in formats], name=name or function.name)
+    builder = ProblemBuilder(_stored_formats(formats, wanted), name=name or function.name)
     number: dict[Value, int] = {}
     order: list[Value] = []
 
@@ -139,6 +140,13 @@ def conversion_formats(formats: Iterable[Format]) -> list[Format]:
     present = {f.split for f in formats}
     kept = next((s for s in ("rows", "channels") if s in present), "")
     return list(dict.fromkeys([*formats, *(attrs.evolve(f, split=kept) for f in formats)]))
+
+
+def _stored_formats(formats: Sequence[Format], wanted: dict[Value, list[Format]]) -> list[StoredFormat]:
+    """The formats of the problem: devices by number, and bytes of an element."""
+    devices = list(dict.fromkeys(f.device for f in formats))
+    size = {f: value.type.dtype.bits / 8 for value, present in wanted.items() for f in present}
+    return [StoredFormat(str(f), devices.index(f.device), size[f]) for f in formats]
 
 
 def _output_format(value: Value, wanted: dict[Value, list[Format]]) -> Format:

@@ -20,6 +20,7 @@ class SolveOptions:
     ``dominance``     drop routines that another one plus conversions imitates
     ``dual_sweeps``   most sweeps of the dual bound where elimination is too wide
     ``brute_limit``   assignments brute force agrees to try
+    ``time_limit``    seconds that solvers may take which improve on a plan, or prove it, for long
     """
 
     table_limit: int = DEFAULT_TABLE_LIMIT
@@ -27,6 +28,7 @@ class SolveOptions:
     dominance: bool = True
     dual_sweeps: int = 200
     brute_limit: int = 200_000
+    time_limit: float = 60.0
 
 
 class Solver(Protocol):

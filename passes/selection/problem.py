@@ -10,14 +10,13 @@ Formats, adapts, values and tables are referred to by index.  Costs are in ``Pro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TypeAlias
 
 import attrs
 
-from plait.passes.selection.conversion import SHARING_MODES, ConversionPlanner, Sharing
+from plait.passes.selection.conversion import ConversionPlanner, Sharing
 
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]
 Port: TypeAlias = tuple[int, int]
@@ -133,6 +132,8 @@ class Problem:
     source_digest: str | None = attrs.field(default=None, init=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        from plait.passes.selection.validation import validate  # which knows this module
+
         validate(self)
 
     def routines(self, layer: int) -> tuple[Routine, ...]:
@@ -168,93 +169,3 @@ def refuse_budgets(problem: Problem, solver: str) -> None:
     if problem.budgets:
         kinds = ", ".join(f"{b.resource}/{b.kind}" for b in problem.budgets)
         raise ProblemError(f"solver {solver!r} does not honour budgets ({kinds}); drop them or use another solver")
-
-
-def validate(problem: Problem) -> None:
-    """Raise ``ProblemError`` unless every index, arity and cost of the problem makes sense."""
-    if problem.sharing not in SHARING_MODES:
-        raise ProblemError(f"sharing is {problem.sharing!r}, wanted one of {', '.join(SHARING_MODES)}")
-    _check_formats(problem)
-    for number, adapts in enumerate(problem.adapts):
-        for field, matrix in [("cost", adapts.cost), *adapts.resources.items()]:
-            _check_matrix(f"adapts {number}: {field}", matrix, len(problem.formats))
-    for number, value in enumerate(problem.values):
-        if not 0 <= value.adapt < len(problem.adapts):
-            raise ProblemError(f"value {number}: adapt is {value.adapt}, there are {len(problem.adapts)} adapts")
-    for table in problem.tables:
-        _check_table(table, len(problem.formats))
-    _check_layers(problem)
-    for budget in problem.budgets:
-        if budget.kind not in ("sum", "peak"):
-            raise ProblemError(f"budget on {budget.resource}: kind is {budget.kind!r}, wanted sum or peak")
-        if budget.kind == "peak" and budget.resource != "memory":
-            raise ProblemError(f"budget on {budget.resource}: peak budgets are for memory")
-
-
-def _check_formats(problem: Problem) -> None:
-    names = [f.name for f in problem.formats]
-    doubled = sorted({n for n in names if names.count(n) > 1})
-    if doubled:
-        raise ProblemError(f"formats: the name {doubled[0]!r} is used more than once")
-
-
-def _check_matrix(where: str, matrix: Matrix, size: int) -> None:
-    if len(matrix) != size or any(len(row) != size for row in matrix):
-        raise ProblemError(f"{where} must be {size} x {size}, one row and column per format")
-    for f, row in enumerate(matrix):
-        for g, cost in enumerate(row):
-            if math.isnan(cost) or cost < 0:
-                raise ProblemError(f"{where} from format {f} to {g} is {cost}, wanted a number >= 0 or none")
-        if row[f] != 0:
-            raise ProblemError(f"{where} from format {f} to itself is {row[f]}, wanted 0")
-
-
-def _check_table(table: RoutineTable, formats: int) -> None:
-    for routine in table.routines:
-        where = f"table {table.signature!r}, routine {routine.name!r}"
-        if not (math.isfinite(routine.cost) and routine.cost >= 0):
-            raise ProblemError(f"{where}: cost is {routine.cost}, wanted a finite number >= 0")
-        for side, ports in (("input", routine.inputs), ("output", routine.outputs)):
-            for port, f in enumerate(ports):
-                if not 0 <= f < formats:
-                    raise ProblemError(f"{where}: {side} {port} has format {f}, there are {formats} formats")
-
-
-def _check_layers(problem: Problem) -> None:
-    made: dict[int, int] = {}
-    checked: set[tuple[int, int, int]] = set()
-    for i, layer in enumerate(problem.layers):
-        where = problem.layer_label(i)
-        if not 0 <= layer.table < len(problem.tables):
-            raise ProblemError(f"{where}: table is {layer.table}, there are {len(problem.tables)} tables")
-        for v in layer.inputs:
-            if v not in made:
-                raise ProblemError(f"{where}: input value {v} is not made by an earlier layer")
-        for v in layer.outputs:
-            if not 0 <= v < len(problem.values):
-                raise ProblemError(f"{where}: output value {v} is unknown, there are {len(problem.values)} values")
-            if v in made:
-                raise ProblemError(f"{where}: output value {v} is already made by {problem.layer_label(made[v])}")
-            made[v] = i
-        shape = (layer.table, len(layer.inputs), len(layer.outputs))
-        if shape not in checked:
-            checked.add(shape)
-            _check_arity(where, layer, problem.tables[layer.table])
-    for v in range(len(problem.values)):
-        if v not in made:
-            raise ProblemError(f"value {v}: no layer makes it")
-
-
-def _check_arity(where: str, layer: LayerSpec, table: RoutineTable) -> None:
-    if not table.routines:
-        raise ProblemError(f"{where}: table {table.signature!r} has no routine")
-    for routine in table.routines:
-        for side, have, want in (
-            ("input", routine.inputs, layer.inputs),
-            ("output", routine.outputs, layer.outputs),
-        ):
-            if len(have) != len(want):
-                raise ProblemError(
-                    f"{where}: routine {routine.name!r} of table {table.signature!r} has {len(have)} "
-                    f"{side} formats, the layer has {len(want)} {side}s"
-                )

@@ -1,4 +1,4 @@
-"""JSON form of problems (``routine-selection/1``) and solutions (``routine-selection-solution/1``).
+"""JSON form of problems: ``routine-selection/1``. ``docs/selection-format.md`` tells what each field means.
 
     {"schema": "routine-selection/1", "name": ..., "seed": ..., "unit": "us", "sharing": "tree",
      "formats": [{"name", "device", "bytes"}],
@@ -9,7 +9,7 @@
      "budgets": [{"resource", "kind", "limit"}]}
 
 An instance is identified by the sha256 of its canonical text: keys sorted, no blanks, without the keys
-that can not change an answer (``name``, ``origin``, ``best_known``).  A solution names its instance so.
+that can not change an answer (``name``, ``origin``, ``best_known``).
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from plait.ir.files import write_text
+from plait.passes.selection import json_fields as fields
+from plait.passes.selection.json_files import read_json
 from plait.passes.selection.problem import (
     Adapts,
     Budget,
@@ -33,13 +36,9 @@ from plait.passes.selection.problem import (
     RoutineTable,
     ValueSpec,
 )
-from plait.passes.selection.solution import Solution, evaluate
 
 SCHEMA = "routine-selection/1"
-SOLUTION_SCHEMA = "routine-selection-solution/1"
 _NOT_HASHED = ("name", "origin", "best_known")
-
-T = TypeVar("T")
 
 
 def canonical_digest(instance: Mapping[str, Any]) -> str:
@@ -106,152 +105,96 @@ def _routine_to_json(routine: Routine) -> dict[str, Any]:
 
 def problem_from_json(body: Mapping[str, Any]) -> Problem:
     """The problem of a JSON object; ``ProblemError`` says which part is missing or malformed."""
-    if not isinstance(body, Mapping):
-        raise ProblemError(f"an instance is a JSON object, this is {type(body).__name__}")
-    if body.get("schema") != SCHEMA:
-        raise ProblemError(f"schema is {body.get('schema')!r}, wanted {SCHEMA!r}")
-    problem = Problem(
-        _each(body, "formats", lambda f: Format(f["name"], f.get("device", 0), f.get("bytes", 0))),
-        _each(body, "adapts", _adapts_from_json),
-        _each(body, "values", lambda v: ValueSpec(_index(v["adapt"]), v.get("elements", 0), v.get("name", ""))),
-        _each(body, "tables", _table_from_json),
-        _each(body, "layers", _layer_from_json),
-        body.get("sharing", "tree"),
-        body.get("unit", "us"),
-        name=body.get("name", ""),
-        seed=body.get("seed"),
-        budgets=_each({"budgets": body.get("budgets", [])}, "budgets", _budget_from_json),
-    )
+    try:
+        problem = _problem(fields.an_object(body))
+    except fields.FieldError as error:
+        raise ProblemError(str(error)) from None
     object.__setattr__(problem, "source_digest", canonical_digest(body))
     return problem
 
 
-def _each(body: Mapping[str, Any], key: str, read: Callable[[Any], T]) -> tuple[T, ...]:
-    """Read every entry of a list; errors name the list, the position and the field."""
-    if not isinstance(body.get(key), list):
-        raise ProblemError(f"{key}: wanted a list, found {type(body.get(key)).__name__}")
-    entries: list[T] = []
-    for number, entry in enumerate(body[key]):
-        try:
-            entries.append(read(entry))
-        except KeyError as error:
-            raise ProblemError(f"{key}[{number}]: field {error} is missing") from error
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ProblemError(f"{key}[{number}]: {error}") from error
-    return tuple(entries)
+def _problem(body: Mapping[str, Any]) -> Problem:
+    if fields.field(body, "schema") != SCHEMA:
+        raise fields.FieldError("schema", f"is {body['schema']!r}, wanted {SCHEMA!r}")
+    sharing: Any = fields.text(body, "sharing", "tree")
+    return Problem(
+        fields.entries(body, "formats", _format),
+        fields.entries(body, "adapts", _adapts),
+        fields.entries(body, "values", _value),
+        fields.entries(body, "tables", _table),
+        fields.entries(body, "layers", _layer),
+        sharing,
+        fields.text(body, "unit", "us"),
+        name=fields.text(body, "name", ""),
+        seed=None if body.get("seed") is None else fields.index(body, "seed"),
+        budgets=fields.entries(body, "budgets", _budget, []),
+    )
 
 
-def _matrix(rows: Any) -> Matrix:
-    return tuple(tuple(math.inf if x is None else float(x) for x in row) for row in rows)
+def _format(entry: Any) -> Format:
+    body = fields.an_object(entry)
+    return Format(fields.text(body, "name"), fields.index(body, "device", 0), fields.number(body, "bytes", 0))
 
 
-def _index(number: Any) -> int:
-    if type(number) is not int:
-        raise ValueError(f"wanted an index, found {number!r}")
-    return number
+def _adapts(entry: Any) -> Adapts:
+    body = fields.an_object(entry)
+    rows = fields.field(body, "cost")
+    try:
+        cost = fields.matrix(rows)
+    except fields.FieldError as error:
+        raise error.within("cost") from None
+    return Adapts(cost, fields.mapping(body, "res", lambda _, rows: fields.matrix(rows)))
 
 
-def _indices(numbers: Any) -> tuple[int, ...]:
-    if not isinstance(numbers, list) or not all(type(n) is int for n in numbers):
-        raise ValueError(f"wanted a list of indices, found {numbers!r}")
-    return tuple(numbers)
+def _value(entry: Any) -> ValueSpec:
+    body = fields.an_object(entry)
+    return ValueSpec(fields.index(body, "adapt"), fields.index(body, "elements", 0), fields.text(body, "name", ""))
 
 
-def _adapts_from_json(body: Mapping[str, Any]) -> Adapts:
-    return Adapts(_matrix(body["cost"]), {k: _matrix(m) for k, m in body.get("res", {}).items()})
+def _table(entry: Any) -> RoutineTable:
+    body = fields.an_object(entry)
+    return RoutineTable(fields.text(body, "signature"), fields.entries(body, "routines", _routine))
 
 
-def _table_from_json(body: Mapping[str, Any]) -> RoutineTable:
-    return RoutineTable(body["signature"], _each(body, "routines", _routine_from_json))
-
-
-def _routine_from_json(body: Mapping[str, Any]) -> Routine:
+def _routine(entry: Any) -> Routine:
+    body = fields.an_object(entry)
     return Routine(
-        body.get("name", ""),
-        _indices(body["in"]),
-        _indices(body["out"]),
-        float(body["cost"]),
-        body.get("std"),
-        body.get("n"),
-        body.get("res", {}),
+        fields.text(body, "name", ""),
+        fields.indices(body, "in"),
+        fields.indices(body, "out"),
+        float(fields.number(body, "cost")),
+        None if body.get("std") is None else fields.number(body, "std"),
+        None if body.get("n") is None else fields.index(body, "n"),
+        fields.mapping(body, "res", fields.a_number) if "res" in body else {},
     )
 
 
-def _layer_from_json(body: Mapping[str, Any]) -> LayerSpec:
-    inputs, outputs = _indices(body["inputs"]), _indices(body["outputs"])
-    return LayerSpec(body["name"], _index(body["table"]), inputs, outputs, body.get("op", ""))
-
-
-def _budget_from_json(body: Mapping[str, Any]) -> Budget:
-    return Budget(body["resource"], body["kind"], body["limit"])
-
-
-def solution_to_json(problem: Problem, solution: Solution) -> dict[str, Any]:
-    """The solution as a JSON object.
-
-    Conversions are listed under ``tree`` sharing only: the format has them replayed with shared copies,
-    and under the other modes they follow from the choice.
-    """
-    body: dict[str, Any] = {
-        "schema": SOLUTION_SCHEMA,
-        "instance": problem_digest(problem),
-        "status": solution.status,
-        "choice": list(solution.choice) if solution.found else None,
-        "conversions": None,
-        "cost": solution.cost if solution.found else None,
-        "bound": solution.bound if solution.bound is not None and math.isfinite(solution.bound) else None,
-        "solver": solution.solver,
-        "seconds": solution.seconds,
-        "width": solution.width,
-    }
-    if solution.found and problem.sharing == "tree":
-        body["conversions"] = [list(c) for c in solution.conversions]
-    if solution.conflict:
-        body["conflict"] = list(solution.conflict)
-    return body
-
-
-def solution_from_json(problem: Problem, body: Mapping[str, Any]) -> Solution:
-    """The solution of a JSON object; left-out conversions become the cheapest ones for its choice."""
-    if body.get("schema") != SOLUTION_SCHEMA:
-        raise ProblemError(f"schema is {body.get('schema')!r}, wanted {SOLUTION_SCHEMA!r}")
-    if body.get("instance") not in (None, problem_digest(problem)):
-        raise ProblemError("the solution is for another instance: the sha256 differ")
-    choice = tuple(body.get("choice") or ())
-    conversions = tuple((v, a, b) for v, a, b in body.get("conversions") or ())
-    if choice and body.get("conversions") is None:
-        conversions = evaluate(problem, choice)[1]
-    bound = body.get("bound")
-    if bound is None and body["status"] == "infeasible":
-        bound = math.inf
-    return Solution(
-        choice,
-        conversions,
-        math.inf if body.get("cost") is None else body["cost"],
-        bound,
-        body["status"],
-        body.get("solver", ""),
-        body.get("seconds") or 0.0,
-        body.get("width"),
-        tuple(body.get("conflict", ())),
+def _layer(entry: Any) -> LayerSpec:
+    body = fields.an_object(entry)
+    return LayerSpec(
+        fields.text(body, "name"),
+        fields.index(body, "table"),
+        fields.indices(body, "inputs"),
+        fields.indices(body, "outputs"),
+        fields.text(body, "op", ""),
     )
+
+
+def _budget(entry: Any) -> Budget:
+    body = fields.an_object(entry)
+    return Budget(fields.text(body, "resource"), fields.text(body, "kind"), fields.number(body, "limit"))
 
 
 def read_problem(path: str | Path) -> Problem:
-    """The problem in a JSON file."""
-    return problem_from_json(json.loads(Path(path).read_text()))
+    """The problem in a JSON file.
+
+    Raises:
+        SelectionFileError: P701, with line and column of what is not JSON, or the path of what is wrong.
+        OSError: the file cannot be read.
+    """
+    return read_json(path, problem_from_json)
 
 
 def write_problem(problem: Problem, path: str | Path) -> None:
-    """Write a problem as compact JSON."""
-    Path(path).write_text(json.dumps(problem_to_json(problem), separators=(",", ":")) + "\n")
-
-
-def read_solution(problem: Problem, path: str | Path) -> Solution:
-    """The solution in a JSON file, for the given problem."""
-    return solution_from_json(problem, json.loads(Path(path).read_text()))
-
-
-def write_solution(problem: Problem, solution: Solution, path: str | Path) -> None:
-    """Write a solution as compact JSON."""
-    Path(path).write_text(json.dumps(solution_to_json(problem, solution), separators=(",", ":")) + "\n")
+    """Write a problem as compact JSON, atomically."""
+    write_text(path, json.dumps(problem_to_json(problem), separators=(",", ":")) + "\n")

@@ -27,7 +27,8 @@ class Solution:
 
     ``choice`` holds one routine index per layer and ``conversions`` are in executable order; both are
     empty when ``status`` is "infeasible" (proven: ``conflict`` names layers that can not be served
-    together) or "unknown" (nothing found, nothing proven), and ``cost`` is infinite then.  ``bound`` is
+    together, or ``reason`` says which budget can not be kept) or "unknown" (nothing found, nothing proven),
+    and ``cost`` is infinite then.  ``bound`` is
     a proven lower bound on every plan's cost up to rounding of the solver's sums (relative 1e-12), or
     None.  ``width`` is the largest number of neighbours a variable had when it was eliminated, in the
     elimination that gave the answer (of near-optimal states only, where the whole graph was too wide).
@@ -42,6 +43,7 @@ class Solution:
     seconds: float = attrs.field(default=0.0, eq=False)
     width: int | None = None
     conflict: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def found(self) -> bool:
@@ -58,6 +60,10 @@ class Solution:
     def describe(self) -> str:
         """One line for people."""
         if self.status == "infeasible":
+            if self.reason:
+                return f"infeasible: {self.reason}"
+            if not self.conflict:
+                return "infeasible: no conversions serve all layers together"
             return f"infeasible: no conversions serve {', '.join(self.conflict)} together"
         if not self.found:
             return f"{self.solver} found no plan and proved nothing"
@@ -107,31 +113,60 @@ def evaluate(problem: Problem, choice: Sequence[int]) -> tuple[float, tuple[Conv
     return objective(problem, choice, conversions), conversions
 
 
-def check(problem: Problem, solution: Solution) -> tuple[str, ...]:
-    """Complaints about a solution; empty when it is a valid plan whose parts sum to its cost exactly."""
+def check(problem: Problem, solution: Solution, *, tolerance: float = 0.0) -> tuple[str, ...]:
+    """Complaints about a solution; empty when it is a valid plan whose parts sum to its cost.
+
+    ``tolerance`` is how far, relative to the cost, the claimed cost and bound may be off: nothing for
+    solutions of our own, which sum up as ``objective`` does.
+    """
     if not solution.found:
         return ("it has a choice although it found no plan",) if solution.choice else ()
+    if complaints := _check_ranges(problem, solution):
+        return complaints
+    complaints = _check_conversions(problem, solution)
+    total = objective(problem, solution.choice, solution.conversions)
+    room = tolerance * max(1.0, total)
+    if not abs(total - solution.cost) <= room:
+        complaints += (f"it claims cost {solution.cost!r}, its parts sum to {total!r}",)
+    if solution.bound is not None and solution.bound > solution.cost + room:
+        complaints += (f"its bound {solution.bound!r} is above its cost {solution.cost!r}",)
+    return complaints + _check_budgets(problem, solution)
+
+
+def _check_ranges(problem: Problem, solution: Solution) -> tuple[str, ...]:
     if len(solution.choice) != len(problem.layers):
         return (f"it chooses for {len(solution.choice)} layers, the problem has {len(problem.layers)}",)
     for i, k in enumerate(solution.choice):
         if not 0 <= k < len(problem.routines(i)):
             return (f"{problem.layer_label(i)}: no routine {k}, there are {len(problem.routines(i))}",)
+    values, formats = len(problem.values), len(problem.formats)
+    for value, source, target in solution.conversions:
+        if not (0 <= value < values and 0 <= source < formats and 0 <= target < formats):
+            return (f"conversion ({value}, {source}, {target}) is out of range",)
+    return ()
+
+
+def _check_conversions(problem: Problem, solution: Solution) -> tuple[str, ...]:
     per_value: dict[int, list[tuple[int, int]]] = {}
     for value, source, target in solution.conversions:
-        if not (
-            0 <= value < len(problem.values) and 0 <= min(source, target) <= max(source, target) < len(problem.formats)
-        ):
-            return (f"conversion ({value}, {source}, {target}) is out of range",)
         per_value.setdefault(value, []).append((source, target))
     complaints: list[str] = []
     for value in range(len(problem.values)):
         complaints += _check_value(problem, solution, value, per_value.get(value, []))
-    total = objective(problem, solution.choice, solution.conversions)
-    if total != solution.cost:
-        complaints.append(f"it claims cost {solution.cost!r}, its parts sum to {total!r}")
-    if solution.bound is not None and solution.bound > solution.cost:
-        complaints.append(f"its bound {solution.bound!r} is above its cost {solution.cost!r}")
     return tuple(complaints)
+
+
+def _check_budgets(problem: Problem, solution: Solution) -> tuple[str, ...]:
+    if not problem.budgets:
+        return ()
+    from plait.passes.selection.budgets.usage import keeps, usage
+
+    found = usage(problem, solution.choice, solution.conversions)
+    return tuple(
+        f"budget {b.resource}/{b.kind}: it uses {used:.9g}, the limit is {b.limit:.9g}"
+        for b, used in zip(problem.budgets, found, strict=True)
+        if not keeps(b, used)
+    )
 
 
 def _check_value(problem: Problem, solution: Solution, value: int, steps: list[tuple[int, int]]) -> list[str]:

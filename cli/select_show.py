@@ -1,0 +1,146 @@
+"""How `plait select` shows solutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from plait.cli.output import Table, print_json, warn
+
+if TYPE_CHECKING:
+    from plait.passes.selection import Problem, Solution
+
+
+def show_solution(problem: Problem, solution: Solution, as_json: bool, verbose: bool) -> None:
+    """The outcome as a table or JSON; the layers too where wanted (in JSON always)."""
+    if as_json:
+        print_json(solution_data(problem, solution))
+        return
+    if verbose and solution.found:
+        show_choices(problem, solution)
+        click.echo()
+    table = Table(("status", f">cost {problem.unit}", ">bound", ">gap", ">width", ">time"))
+    table.add(
+        solution.status,
+        number(solution.cost if solution.found else None),
+        number(solution.bound),
+        "" if solution.gap is None else f"{100 * solution.gap:.3g} %",
+        "" if solution.width is None else solution.width,
+        f"{1e3 * solution.seconds:.1f} ms",
+    )
+    table.show()
+    if solution.found and problem.budgets:
+        click.echo()
+        show_budgets(problem, solution)
+
+
+def number(value: float | None) -> str:
+    """A cost for people."""
+    return "" if value is None or value in (float("inf"), float("-inf")) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def show_choices(problem: Problem, solution: Solution) -> None:
+    """Layers with their routines, and the conversions where their value is made."""
+    table = Table((">#", "layer", "op", "routine", "in", "out", f">{problem.unit}"))
+    after: dict[int, list[tuple[int, int, int]]] = {}
+    for conversion in solution.conversions:
+        after.setdefault(problem.producers[conversion[0]][0], []).append(conversion)
+    names = [f.name for f in problem.formats]
+    for i, (layer, k) in enumerate(zip(problem.layers, solution.choice, strict=True)):
+        routine = problem.routines(i)[k]
+        table.add(
+            i, layer.name, layer.op, routine.name, formats(names, routine.inputs), formats(names, routine.outputs),
+            number(routine.cost),
+        )  # fmt: skip
+        for value, source, target in after.get(i, ()):
+            cost = problem.adapts[problem.values[value].adapt].cost[source][target]
+            label = problem.values[value].name or f"value {value}"
+            table.add("+", label, "adapt", "", names[source], names[target], number(cost), dim=True)
+    table.show()
+
+
+def formats(names: list[str], ports: tuple[int, ...]) -> str:
+    """The formats of ports; one name where all are equal."""
+    found = [names[f] for f in ports]
+    return found[0] if found and len(set(found)) == 1 else ", ".join(found)
+
+
+def show_budgets(problem: Problem, solution: Solution) -> None:
+    """What a plan uses of each budget."""
+    from plait.passes.selection.budgets.usage import usage
+
+    table = Table(("budget", "kind", ">used", ">limit"))
+    for budget, used in zip(
+        problem.budgets, usage(problem, solution.choice, solution.conversions), strict=True
+    ):  # fmt: skip
+        table.add(budget.resource, budget.kind, number(used), number(budget.limit))
+    table.show()
+
+
+def solution_data(problem: Problem, solution: Solution) -> dict[str, Any]:
+    """The outcome as JSON data."""
+    data: dict[str, Any] = {
+        "schema": "selection/1",
+        "problem": problem.name,
+        "sharing": problem.sharing,
+        "unit": problem.unit,
+        **attrs.asdict(solution, filter=attrs.filters.exclude("choice", "conversions", "conflict", "reason")),
+        "gap": solution.gap,
+    }
+    if not solution.found:
+        return data | {"conflict": solution.conflict, "reason": solution.describe()}
+    names = [f.name for f in problem.formats]
+    data["layers"] = [
+        {"layer": layer.name, "op": layer.op, "routine": routine.name, "choice": k, "cost": routine.cost}
+        for i, (layer, k) in enumerate(zip(problem.layers, solution.choice, strict=True))
+        for routine in (problem.routines(i)[k],)
+    ]
+    data["conversions"] = [
+        {"value": v, "from": names[a], "to": names[b], "cost": problem.adapts[problem.values[v].adapt].cost[a][b]}
+        for v, a, b in solution.conversions
+    ]
+    if problem.budgets:
+        data["budgets"] = budget_data(problem, solution)
+    return data
+
+
+def budget_data(problem: Problem, solution: Solution) -> list[dict[str, Any]]:
+    """What a plan uses of each budget, as JSON data."""
+    from plait.passes.selection.budgets.usage import usage
+
+    found = usage(problem, solution.choice, solution.conversions)
+    return [
+        {"resource": b.resource, "kind": b.kind, "limit": b.limit, "used": used}
+        for b, used in zip(problem.budgets, found, strict=True)
+    ]
+
+
+TOLERANCE = 1e-6
+"""How far a claimed cost may be from the sum of the parts, for solutions of any origin."""
+
+
+def show_check(problem: Problem, solution: Solution, as_json: bool) -> bool:
+    """Check a solution and say what is wrong; whether nothing is."""
+    from plait.passes.selection import check, objective
+
+    complaints = check(problem, solution, tolerance=TOLERANCE)
+    cost = objective(problem, solution.choice, solution.conversions) if solution.found else None
+    if as_json:
+        data = {
+            "schema": "selection-check/1",
+            "ok": not complaints,
+            "complaints": complaints,
+            "claimed": solution.cost,
+            "cost": cost,
+            "status": solution.status,
+            "budgets": budget_data(problem, solution) if solution.found and not complaints else [],
+        }
+        print_json(data)
+        return not complaints
+    for complaint in complaints:
+        warn(complaint)
+    if not complaints:
+        click.echo(f"ok: {solution.describe()}")
+    return not complaints
