@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TypeAlias
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
+from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.elimination import TooWideError, eliminate
-from plait.passes.selection.factor_graph import FactorGraph, IntArray, build_graph
+from plait.passes.selection.factor_graph import FactorGraph, IntArray
 from plait.passes.selection.problem import Problem
 from plait.passes.selection.reductions import Kept
 
@@ -23,9 +25,8 @@ BoolArray: TypeAlias = npt.NDArray[np.bool_]
 def find_conflict(problem: Problem, kept: Kept, table_limit: int) -> tuple[str, ...]:
     """Labels of the layers of one conflict, in schedule order; empty when none could be established."""
     graph = build_graph(problem, kept, "none")
-    for table in graph.pairs.values():
-        table[np.isfinite(table)] = 0.0
-    members = list(range(len(graph.unary)))
+    graph = attrs.evolve(graph, entries=np.where(np.isfinite(graph.entries), 0.0, np.inf))
+    members = list(range(len(graph.sizes)))
     try:
         if _feasible(graph, members, table_limit):
             return ()
@@ -54,10 +55,8 @@ def _shrink(graph: FactorGraph, members: list[int], table_limit: int) -> list[in
 
 def _feasible(graph: FactorGraph, members: Collection[int], table_limit: int) -> bool:
     number = {v: n for n, v in enumerate(members)}
-    part = FactorGraph([np.zeros(len(graph.unary[v])) for v in members])
-    for (i, j), table in graph.pairs.items():
-        if i in number and j in number:
-            part.add_pair(number[i], number[j], table)
+    pairs = {(number[i], number[j]): t for (i, j), t in graph.pairs.items() if i in number and j in number}
+    part = FactorGraph.of([graph.unary[v] for v in members], pairs)
     return eliminate(part, table_limit=table_limit, tries=4).states is not None
 
 

@@ -9,50 +9,87 @@ of tables over two variables each.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from plait.passes.selection.conversion import MAX_TERMINALS, FloatArray, Sharing
-from plait.passes.selection.problem import Problem, TooManyFormatsError
-from plait.passes.selection.reductions import Kept
+from plait.passes.selection.columns import FloatArray, Indices, Starts
 
 IntArray: TypeAlias = npt.NDArray[np.integer[Any]]
 
 
-@attrs.define
+class Arena:
+    """Tables one after another in one array; a table is known by where it starts."""
+
+    def __init__(self) -> None:
+        self._parts: list[FloatArray] = []
+        self._length = 0
+
+    def add(self, table: FloatArray) -> int:
+        """Where the table starts."""
+        start = self._length
+        self._parts.append(np.ascontiguousarray(table, dtype=np.float64).ravel())
+        self._length += table.size
+        return start
+
+    def entries(self) -> FloatArray:
+        """All tables."""
+        return np.concatenate([*self._parts, np.zeros(1)])
+
+
+@attrs.frozen(eq=False)
 class FactorGraph:
     """Variables with their own costs, and tables over pairs ``(i, j)`` of them with ``i < j``.
 
-    Infinite entries forbid states and combinations.  The objective is the sum of one entry of each.
+    Infinite entries forbid states and combinations.  The objective is the sum of one entry of each.  Variable ``v``
+    has ``sizes[v]`` states, whose costs start at ``entries[cost_at[v]]``; pair ``e`` is ``ends[e]``, and its table, a
+    row per state of the first, starts at ``entries[table_at[e]]``.  Equal tables may be stored once, and a pair may
+    have several.
     """
 
-    unary: list[FloatArray] = attrs.field(factory=list)
-    pairs: dict[tuple[int, int], FloatArray] = attrs.field(factory=dict)
+    sizes: Indices
+    cost_at: Starts
+    ends: Indices
+    table_at: Starts
+    entries: FloatArray
 
-    @property
-    def sizes(self) -> list[int]:
-        """Number of states of every variable."""
-        return [len(u) for u in self.unary]
+    @classmethod
+    def of(cls, unary: Sequence[FloatArray], pairs: Mapping[tuple[int, int], FloatArray]) -> FactorGraph:
+        """The graph of separate arrays."""
+        arena = Arena()
+        cost_at = [arena.add(u) for u in unary]
+        table_at = [arena.add(t) for t in pairs.values()]
+        return cls(
+            np.array([len(u) for u in unary], dtype=np.intc),
+            np.array(cost_at, dtype=np.int64),
+            np.array(list(pairs), dtype=np.intc).reshape(-1, 2),
+            np.array(table_at, dtype=np.int64),
+            arena.entries(),
+        )
 
-    def add_variable(self, costs: FloatArray) -> int:
-        """A new variable; its number."""
-        self.unary.append(costs)
-        return len(self.unary) - 1
+    @cached_property
+    def unary(self) -> list[FloatArray]:
+        """Own costs of every variable, not to be written to."""
+        return [self.entries[a : a + n] for a, n in zip(self.cost_at.tolist(), self.sizes.tolist(), strict=True)]
 
-    def add_pair(self, i: int, j: int, table: FloatArray) -> None:
-        """Add ``table[state of i, state of j]`` to the objective; a pair's tables are summed."""
-        key, table = ((i, j), table) if i < j else ((j, i), table.T)
-        self.pairs[key] = self.pairs[key] + table if key in self.pairs else table
+    @cached_property
+    def pairs(self) -> dict[tuple[int, int], FloatArray]:
+        """The table of every pair, not to be written to; several tables of a pair are summed."""
+        sizes = self.sizes.tolist()
+        found: dict[tuple[int, int], FloatArray] = {}
+        for (i, j), start in zip(self.ends.tolist(), self.table_at.tolist(), strict=True):
+            table = self.entries[start : start + sizes[i] * sizes[j]].reshape(sizes[i], sizes[j])
+            found[i, j] = found[i, j] + table if (i, j) in found else table
+        return found
 
     def neighbours(self) -> list[set[int]]:
         """For every variable, those it shares a table with."""
-        found: list[set[int]] = [set() for _ in self.unary]
-        for i, j in self.pairs:
+        found: list[set[int]] = [set() for _ in range(len(self.sizes))]
+        for i, j in self.ends.tolist():
             found[i].add(j)
             found[j].add(i)
         return found
@@ -60,83 +97,21 @@ class FactorGraph:
     def restricted(self, states: Sequence[IntArray]) -> FactorGraph:
         """The same graph over the given states of every variable."""
         unary = [u[s] for u, s in zip(self.unary, states, strict=True)]
-        return FactorGraph(unary, {(i, j): t[np.ix_(states[i], states[j])] for (i, j), t in self.pairs.items()})
+        return FactorGraph.of(unary, {(i, j): t[np.ix_(states[i], states[j])] for (i, j), t in self.pairs.items()})
 
     def detached(self) -> FactorGraph:
-        """The same objective with no table on a variable of one state: they move to the partners' costs.
-
-        Without it a table could have more axes than NumPy allows, most of length one.
-        """
-        graph = FactorGraph(list(self.unary))
+        """The same objective with no table on a variable of one state: they move to the partners' costs."""
+        unary = list(self.unary)
+        pairs = {}
         for (i, j), table in self.pairs.items():
             if table.shape[0] == 1:
-                graph.unary[j] = graph.unary[j] + table[0]
+                unary[j] = unary[j] + table[0]
             elif table.shape[1] == 1:
-                graph.unary[i] = graph.unary[i] + table[:, 0]
+                unary[i] = unary[i] + table[:, 0]
             else:
-                graph.pairs[i, j] = table
-        return graph
+                pairs[i, j] = table
+        return FactorGraph.of(unary, pairs)
 
-
-def build_graph(problem: Problem, kept: Kept, sharing: Sharing | None = None) -> FactorGraph:
-    """Variables 0..n-1 are the layers, states in the order of ``kept``; set variables follow.
-
-    ``sharing`` replaces the problem's own mode.
-    """
-    mode = sharing or problem.sharing
-    graph = FactorGraph()
-    for i, candidates in enumerate(kept):
-        routines = problem.routines(i)
-        graph.add_variable(np.array([routines[k].cost for k in candidates]))
-    for value in range(len(problem.values)):
-        uses = problem.uses[value]
-        if len(uses) > 1 and mode != "none":
-            _add_shared(graph, problem, kept, value, mode)
-        else:
-            distance = problem.planner(value).distance
-            source = _port_formats(problem, kept, problem.producers[value], "out")
-            for use in uses:
-                target = _port_formats(problem, kept, use, "in")
-                graph.add_pair(problem.producers[value][0], use[0], distance[np.ix_(source, target)])
-    return graph
-
-
-def _port_formats(problem: Problem, kept: Kept, port: tuple[int, int], side: str) -> IntArray:
-    """The format on one port under every kept routine of its layer."""
-    layer, number = port
-    routines = problem.routines(layer)
-    ports = ((routines[k].inputs if side == "in" else routines[k].outputs) for k in kept[layer])
-    return np.array([p[number] for p in ports], dtype=np.intp)
-
-
-def _add_shared(graph: FactorGraph, problem: Problem, kept: Kept, value: int, sharing: Sharing) -> None:
-    """The set variable of a value with several uses, and its tables."""
-    uses = problem.uses[value]
-    wishes = [_port_formats(problem, kept, use, "in") for use in uses]
-    terminals = sorted({int(f) for wish in wishes for f in wish})
-    if len(terminals) > MAX_TERMINALS:
-        raise TooManyFormatsError(
-            f"value {value}, made by {problem.layer_label(problem.producers[value][0])}, may be wanted in "
-            f"{len(terminals)} formats; shared conversions are exact up to {MAX_TERMINALS}"
-        )
-    bit = {f: b for b, f in enumerate(terminals)}
-    masks = [np.array([1 << bit[int(f)] for f in wish], dtype=np.intp) for wish in wishes]
-    sets = _useful_sets(len(terminals), [int(np.bitwise_or.reduce(m)) for m in masks])
-    variable = graph.add_variable(np.zeros(len(sets)))
-    source = _port_formats(problem, kept, problem.producers[value], "out")
-    price = problem.planner(value).cost_table(terminals, sharing)
-    graph.add_pair(problem.producers[value][0], variable, price[np.ix_(sets, source)].T)
-    for (layer, _), mask in zip(uses, masks, strict=True):
-        graph.add_pair(variable, layer, np.where(sets[:, None] & mask[None, :], 0.0, np.inf))
-
-
-def _useful_sets(count: int, wishes: Sequence[int]) -> IntArray:
-    """Bit sets, by size, that hold something for every use and no more formats than there are uses."""
-    found = []
-    distinct = sorted(set(wishes))
-    for size in range(1, min(count, len(wishes)) + 1):
-        for members in itertools.combinations(range(count), size):
-            mask = sum(1 << m for m in members)
-            if all(mask & wish for wish in distinct):
-                found.append(mask)
-    return np.array(found, dtype=np.intp)
+    def ties(self) -> Indices:
+        """The pairs of which neither variable is fixed: those that matter for elimination orders."""
+        return self.ends[(self.sizes[self.ends] > 1).all(axis=1)]

@@ -8,41 +8,32 @@ number of neighbours, since a set variable may have thirty times the states of a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from plait.passes.selection._order import greedy
-
-Starts: TypeAlias = npt.NDArray[np.int64]
-Indices: TypeAlias = npt.NDArray[np.intc]
-FloatArray: TypeAlias = npt.NDArray[np.float64]
+from plait.passes.selection.columns import FloatArray, Indices, Starts
 
 _EASY_LOG2 = 14.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Order:
     """An order, and what it costs: largest table and all tables together (log2 of entries), width."""
 
-    variables: tuple[int, ...]
+    variables: Indices
     largest: float
     total: float
     width: int
 
 
-def find_order(
-    sizes: Sequence[int] | npt.NDArray[np.int64], edges: Iterable[tuple[int, int]] | Indices, *, tries: int = 12
-) -> Order:
+def find_order(sizes: Indices, pairs: Indices, *, tries: int = 12) -> Order:
     """The best of several greedy orders; one try where its tables are small anyway.
 
-    ``edges`` are the pairs of variables that share a table, in any order and number.  The tries are smallest table
+    ``pairs`` are the variables ``[pair, 2]`` that share a table, in any order and number.  The tries are smallest table
     first, least fill first, then both with seeded perturbations, so that equal input always gives the equal order.
     """
-    pairs = edges if isinstance(edges, np.ndarray) else np.array(list(edges), dtype=np.intc).reshape(-1, 2)
     starts, near = adjacency(len(sizes), pairs)
     log_sizes: FloatArray = np.log2(np.maximum(np.asarray(sizes, dtype=np.float64), 1.0))
     best = _greedy(log_sizes, starts, near, 0, math.inf)
@@ -59,7 +50,8 @@ def find_order(
 def adjacency(count: int, pairs: Indices) -> tuple[Starts, Indices]:
     """``(starts, near)``: the neighbours of variable ``v`` are ``near[starts[v]:starts[v + 1]]``, ascending."""
     i, j = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
-    codes = np.unique(np.concatenate([i * count + j, j * count + i]))
+    codes = np.sort(np.concatenate([i * count + j, j * count + i]))
+    codes = codes[np.diff(codes, prepend=-1) > 0]
     starts: Starts = np.searchsorted(codes, np.arange(count + 1, dtype=np.int64) * count)
     return starts, (codes % max(count, 1)).astype(np.intc)
 
@@ -72,4 +64,4 @@ def _greedy(log_sizes: FloatArray, starts: Starts, near: Indices, number: int, g
     variables, tables, width = found
     largest = float(tables.max(initial=0.0))
     total = largest + math.log2(float(np.exp2(tables - largest).sum())) if len(tables) else 0.0
-    return Order(tuple(variables.tolist()), largest, total, width)
+    return Order(variables, largest, total, width)

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
+from plait.passes.selection.columns import Columns, TableColumns
 from plait.passes.selection.conversion import ConversionPlanner, Sharing
 
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]
@@ -93,6 +94,11 @@ class RoutineTable:
     signature: str
     routines: tuple[Routine, ...]
 
+    @cached_property
+    def columns(self) -> TableColumns:
+        """Costs and formats as arrays."""
+        return TableColumns.of(self.routines)
+
 
 @attrs.frozen
 class LayerSpec:
@@ -147,6 +153,11 @@ class Problem:
     def layer_label(self, layer: int) -> str:
         """How messages call a layer: its number and name."""
         return f"layer {layer} ({self.layers[layer].name!r})"
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Layers and values as arrays."""
+        return Columns.of(self.layers, self.values, self.tables)
 
     @cached_property
     def producers(self) -> tuple[Port, ...]:

@@ -12,18 +12,10 @@ import math
 import attrs
 import numpy as np
 
+from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.conversion import FloatArray
-from plait.passes.selection.elimination import (
-    Table,
-    TooWideError,
-    add_up,
-    aligned,
-    bounded_order,
-    fill_buckets,
-    positions,
-    scope_around,
-)
-from plait.passes.selection.factor_graph import FactorGraph, build_graph
+from plait.passes.selection.elimination import TooWideError, bounded_order, bucket_tree
+from plait.passes.selection.factor_graph import FactorGraph
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, TooManyFormatsError, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
@@ -81,50 +73,7 @@ def _runner_up(problem: Problem, solution: Solution, layer: int, kept: Kept, cos
 
 def min_marginals(graph: FactorGraph, options: SolveOptions = SolveOptions()) -> list[FloatArray]:
     """For every variable and state the optimum with that state; raises ``TooWideError``."""
-    graph = graph.detached()
     order = bounded_order(graph, table_limit=options.table_limit, tries=options.order_tries)
-    position = positions(order)
-    buckets = fill_buckets(graph, order)
-    messages: dict[int, Table] = {}
-    roots: dict[int, float] = {}
-    children: dict[int, list[int]] = {v: [] for v in order.variables}
-    for v in order.variables:
-        scope = scope_around(v, buckets[v])
-        messages[v] = scope, add_up(buckets[v], (*scope, v), graph).min(axis=-1)
-        if scope:
-            parent = min(scope, key=position.__getitem__)
-            buckets[parent].append(messages[v])
-            children[parent].append(v)
-        else:
-            roots[v] = float(messages[v][1])
-    marginals: list[FloatArray] = list(graph.unary)
-    for v in reversed(order.variables):
-        axes = (*messages[v][0], v)
-        belief = add_up(buckets[v], axes, graph)
-        if v in roots:
-            belief = belief + _others(roots, v)
-        marginals[v] = belief.min(axis=tuple(range(len(axes) - 1)))
-        for child in children[v]:
-            buckets[child].append(_downward(belief, axes, messages[child]))
-    return marginals
-
-
-def _others(roots: dict[int, float], v: int) -> float:
-    """Optimum of the components that do not contain ``v``."""
-    return math.fsum(cost for root, cost in roots.items() if root != v)
-
-
-def _downward(belief: FloatArray, axes: tuple[int, ...], message: Table) -> Table:
-    """What the rest of the graph adds to a bucket: the belief of its parent without its own message.
-
-    Where the message is infinite the bucket's own tables forbid the state, so anything may stand there.
-    """
-    scope, own = message
-    drop = tuple(k for k, a in enumerate(axes) if a not in scope)
-    rest = belief.min(axis=drop, keepdims=True)
-    mine = aligned(message, axes)
-    with np.errstate(invalid="ignore"):
-        difference = np.where(np.isfinite(mine), rest - mine, 0.0)
-    kept_axes = tuple(a for a in axes if a in scope)
-    table: FloatArray = difference.reshape([own.shape[scope.index(a)] for a in kept_axes])
-    return kept_axes, table
+    tree = bucket_tree(graph, order, keep_all=True)
+    tree.forward(len(order.variables))
+    return np.split(tree.marginals(), np.cumsum(graph.sizes)[:-1])

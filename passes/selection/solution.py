@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import attrs
+import numpy as np
 
+from plait.passes.selection.columns import Indices
 from plait.passes.selection.problem import Problem
 
 Conversion: TypeAlias = tuple[int, int, int]
@@ -101,16 +103,35 @@ def evaluate(problem: Problem, choice: Sequence[int]) -> tuple[float, tuple[Conv
 
     The cost is infinite, without conversions, when a wanted format can not be reached.
     """
+    columns = problem.columns
+    picked: Indices = np.asarray(choice, dtype=np.intc)
     found: list[Conversion] = []
-    for value in range(len(problem.values)):
-        source = source_format(problem, choice, value)
-        wanted = wanted_formats(problem, choice, value)
-        steps = problem.planner(value).plan(source, wanted, problem.sharing)
-        if steps is None:
+    summands = columns.costs(picked).tolist()
+    sources, wishes = columns.sources(picked), columns.wishes(picked)
+    converted = np.unique(columns.use_values[wishes != sources[columns.use_values]]).tolist()
+    starts, asked = columns.use_starts.tolist(), wishes.tolist()
+    known: dict[tuple[object, ...], tuple[tuple[tuple[int, int], ...], list[float]] | None] = {}
+    for value, adapt, source in zip(
+        converted, columns.adapts[converted].tolist(), sources[converted].tolist(), strict=True
+    ):
+        wanted = asked[starts[value] : starts[value + 1]]
+        key = (adapt, source, *wanted)
+        if key not in known:
+            known[key] = _priced_plan(problem, adapt, source, wanted)
+        plan = known[key]
+        if plan is None:
             return math.inf, ()
-        found += [(value, a, b) for a, b in steps]
-    conversions = tuple(found)
-    return objective(problem, choice, conversions), conversions
+        found += [(value, a, b) for a, b in plan[0]]
+        summands += plan[1]
+    return math.fsum(summands), tuple(found)
+
+
+def _priced_plan(
+    problem: Problem, adapt: int, source: int, wanted: Sequence[int]
+) -> tuple[tuple[tuple[int, int], ...], list[float]] | None:
+    """The cheapest conversions of a value and their costs; None if there are none."""
+    steps = problem.adapts[adapt].planner.plan(source, wanted, problem.sharing)
+    return None if steps is None else (steps, [problem.adapts[adapt].cost[a][b] for a, b in steps])
 
 
 def check(problem: Problem, solution: Solution, *, tolerance: float = 0.0) -> tuple[str, ...]:

@@ -107,7 +107,7 @@ class WideSearch:
     def _drop_costly(self, dual: Dual, costs: list[FloatArray]) -> bool:
         """Forget states that no plan better than the best one uses; False if that leaves no plan."""
         self._keep(dual, [np.flatnonzero(c <= self._slack()) for c in costs])
-        self._keep(dual, consistent_states(FactorGraph(dual.unary, dual.pairs)))
+        self._keep(dual, consistent_states(FactorGraph.of(dual.unary, dual.pairs)))
         return all(len(a) > 0 for a in self.alive)
 
     def _keep(self, dual: Dual, states: list[IntArray]) -> None:

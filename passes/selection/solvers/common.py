@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from plait.passes.selection.problem import Problem
-from plait.passes.selection.solution import Solution, Status, evaluate
+from plait.passes.selection.solution import Conversion, Solution, Status, evaluate
 
 
 def cheap_bound(problem: Problem) -> float:
@@ -25,12 +25,14 @@ def priced(
     bound: float,
     status: Status = "feasible",
     width: int | None = None,
+    evaluated: tuple[float, tuple[Conversion, ...]] | None = None,
 ) -> Solution:
     """The solution of a choice, or "unknown" when its conversions do not exist.
 
-    The bound is cut at the cost: where they differ by rounding only, the plan is optimal.
+    ``evaluated`` is the cost of the choice and its conversions, where known.  The bound is cut at the cost: where they
+    differ by rounding only, the plan is optimal.
     """
-    cost, conversions = evaluate(problem, choice)
+    cost, conversions = evaluated or evaluate(problem, choice)
     if not math.isfinite(cost):
         return nothing_found(solver=solver, started=started, bound=bound)
     if bound >= cost:

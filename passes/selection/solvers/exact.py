@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import time
 
+from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.conflict import find_conflict
 from plait.passes.selection.elimination import TooWideError, eliminate
-from plait.passes.selection.factor_graph import FactorGraph, build_graph
+from plait.passes.selection.factor_graph import FactorGraph
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
@@ -33,11 +34,14 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     if found.states is None:
         return _infeasible(problem, kept, options, started, width)
     choice = chosen(kept, found.states)
-    cost = evaluate(problem, choice)[0]
+    evaluated = evaluate(problem, choice)
+    cost = evaluated[0]
     if not math.isclose(cost, found.optimum, rel_tol=1e-9, abs_tol=1e-9):
         raise AssertionError(f"elimination promised {found.optimum!r}, its choice costs {cost!r}")
     # The two sums round differently; the proven optimum is the objective's float.
-    return priced(problem, choice, solver=NAME, started=started, bound=cost, status="optimal", width=width)
+    return priced(
+        problem, choice, solver=NAME, started=started, bound=cost, status="optimal", width=width, evaluated=evaluated
+    )
 
 
 def chosen(kept: Kept, states: tuple[int, ...]) -> tuple[int, ...]:

@@ -22,9 +22,9 @@ from plait.passes.selection import (
     register_solver,
     solver,
 )
+from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.conversion import Sharing
 from plait.passes.selection.elimination import TooWideError, eliminate
-from plait.passes.selection.factor_graph import build_graph
 from plait.passes.selection.reductions import collapse, reduce
 
 MakeProblem = Callable[..., Problem]

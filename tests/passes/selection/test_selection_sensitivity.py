@@ -64,7 +64,7 @@ def test_more_formats_than_sharing_is_exact_for_give_none(
     problem = make_chain(60, block=4)
     best = solver("exact")(problem)
     assert runners_up(problem, best) is not None
-    monkeypatch.setattr("plait.passes.selection.factor_graph.MAX_TERMINALS", 1)
+    monkeypatch.setattr("plait.passes.selection.build_graph.MAX_TERMINALS", 1)
     assert runners_up(problem, best) is None
 
 
