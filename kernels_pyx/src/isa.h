@@ -182,6 +182,14 @@ INLINE void vstore_part(float *p, vf v, int64_t count)
 #endif
 }
 
+INLINE void store_lanes(float *p, vf v, int64_t lanes)
+{
+    if (lanes == VF)
+        vstore(p, v);
+    else
+        vstore_part(p, v, lanes);
+}
+
 INLINE float vsum(vf v)
 {
     float s = 0;

@@ -28,6 +28,8 @@ static struct piece piece_of(const struct layout *a, int tid, int nthreads)
 
 enum direction { FORTH, BACK };
 
+enum { RUN = 1024 }; /* floats of the pixels that are moved before the next ones */
+
 /* NCHW <-> NHWC */
 INLINE void planes_and_pixels(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
 {
@@ -48,13 +50,6 @@ INLINE void planes_and_pixels(const struct layout *a, char *const *bases, int ti
     }
 }
 
-/* Zeros for the lanes [from, BLOCK) of some pixels. */
-static void zero_lanes(float *y, int64_t pixels, int64_t from)
-{
-    for (int64_t p = 0; p < pixels; p++)
-        zero_floats(y + p * BLOCK + from, BLOCK - from);
-}
-
 /* NCHW <-> blocks */
 INLINE void planes_and_blocks(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
 {
@@ -68,34 +63,40 @@ INLINE void planes_and_blocks(const struct layout *a, char *const *bases, int ti
             continue;
         int64_t first = nb % blocks * BLOCK, lanes = min64(BLOCK, a->c - first);
         int64_t planes = (nb / blocks * a->c + first) * plane + p.begin, block = (nb * plane + p.begin) * BLOCK;
-        if (way == BACK) {
+        if (way == FORTH)
+            transpose_padded(x + planes, plane, y + block, BLOCK, lanes, p.end - p.begin, BLOCK);
+        else
             transpose(x + block, BLOCK, y + planes, plane, p.end - p.begin, lanes);
-            continue;
-        }
-        transpose(x + planes, plane, y + block, BLOCK, lanes, p.end - p.begin);
-        if (lanes < BLOCK)
-            zero_lanes(y + block, p.end - p.begin, lanes);
     }
 }
 
-/* NHWC <-> blocks */
+/* One pixel of a block: `lanes` channels there are, zeros for the others of `width`. */
+INLINE void move_lanes(float *y, const float *x, int64_t lanes, int64_t width)
+{
+    for (int64_t i = 0; i < width; i += VF)
+        store_lanes(y + i, load_lanes(x + i, max64(0, min64(VF, lanes - i))), min64(VF, width - i));
+}
+
+/* NHWC <-> blocks: a run of pixels that fits L1, block by block. */
 INLINE void pixels_and_blocks(const struct layout *a, char *const *bases, int tid, int nthreads, enum direction way)
 {
     const float *x = RESOLVE(const float, a->x);
     float *y = RESOLVE(float, a->y);
-    int64_t plane = a->h * a->w, blocks = ceil_div(a->c, BLOCK);
+    int64_t plane = a->h * a->w, blocks = ceil_div(a->c, BLOCK), run = max64(4, RUN / a->c);
     struct piece part = piece_of(a, tid, nthreads);
     for (int64_t image = 0; image < a->n; image++) {
-        for (int64_t p = part.pixels.begin; p < part.pixels.end; p++) {
-            int64_t pixel = (image * plane + p) * a->c;
+        for (int64_t first = part.pixels.begin; first < part.pixels.end; first += run) {
+            int64_t end = min64(first + run, part.pixels.end);
             for (int64_t b = part.blocks.begin; b < part.blocks.end; b++) {
                 int64_t lanes = min64(BLOCK, a->c - b * BLOCK);
-                int64_t block = ((image * blocks + b) * plane + p) * BLOCK;
-                if (way == BACK) {
-                    copy_floats(y + pixel + b * BLOCK, x + block, lanes);
-                } else {
-                    copy_floats(y + block, x + pixel + b * BLOCK, lanes);
-                    zero_floats(y + block + lanes, BLOCK - lanes);
+                int64_t pixels = image * plane * a->c + b * BLOCK, block = (image * blocks + b) * plane * BLOCK;
+                for (int64_t p = first; p < end; p++) {
+                    float *to = way == BACK ? y + pixels + p * a->c : y + block + p * BLOCK;
+                    const float *from = way == BACK ? x + block + p * BLOCK : x + pixels + p * a->c;
+                    if (lanes == BLOCK)
+                        move_lanes(to, from, BLOCK, BLOCK);
+                    else
+                        move_lanes(to, from, lanes, way == BACK ? lanes : BLOCK);
                 }
             }
         }

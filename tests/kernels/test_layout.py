@@ -11,7 +11,20 @@ from plait.kernels_pyx import Plan, aligned_empty
     ("isa", "source", "target"),
     [(i, a, b) for i, a in ref.LAYOUTS for j, b in ref.LAYOUTS if i == j and a != b],
 )
-@pytest.mark.parametrize("shape", [(1, 16, 4, 4), (2, 3, 5, 7), (1, 37, 9, 13), (1, 64, 1, 1), (2, 20, 1, 5)])
+@pytest.mark.parametrize(
+    "shape",
+    # Fewer pixels than a line, pixels left over; rows a multiple of 1 KB apart (256 channels, 256 pixels); past L2.
+    [
+        (1, 16, 4, 4),
+        (2, 3, 5, 7),
+        (1, 37, 9, 13),
+        (1, 64, 1, 1),
+        (2, 20, 1, 5),
+        (1, 256, 7, 7),
+        (1, 24, 16, 16),
+        (1, 40, 58, 60),
+    ],
+)
 def test_adapt(source, target, shape, isa):
     x = ref.random(shape)
     n, c, h, w = shape
