@@ -27,3 +27,9 @@ class DescriptorError(PlaitError):
     """A routine descriptor is malformed or matches nothing (P404)."""
 
     exit_code = 2
+
+
+class WorkerError(PlaitError):
+    """A process that measures or runs for us cannot be used (P510)."""
+
+    exit_code = 1

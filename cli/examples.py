@@ -64,6 +64,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait doctor",
         "plait doctor --threads 1 --json",
     ),
+    "worker": (
+        "plait worker --self-test 'ssh board plait worker'",
+        "plait worker --self-test 'plait worker --cores 0' --json",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from plait.cli.examples import epilog
 GROUPS = {
     "Models": ("import", "tune", "run", "bench", "compare", "inspect", "select"),
     "Working on the IR": ("opt", "reduce", "lsp"),
-    "What there is": ("layers", "passes", "routines", "plugins", "profile", "doctor"),
+    "What there is": ("layers", "passes", "routines", "plugins", "profile", "doctor", "worker"),
 }
 """The commands as `plait --help` lists them."""
 
@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "lsp": ("plait.cli.lsp:command", "Serve editors: help with IR text as you type."),
     "profile": ("plait.cli.profiles:group", "Look into the profile database."),
     "doctor": ("plait.cli.doctor:command", "Measure the limits of this machine; tell what spoils measurements."),
+    "worker": ("plait.cli.worker:command", "Measure routines and run models for another process."),
 }
 
 EPILOG = (

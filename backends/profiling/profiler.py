@@ -11,8 +11,8 @@ import attrs
 
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
-from plait.backends.profiling.machine import this_machine
-from plait.backends.profiling.worker_client import WORKER, WorkerProcess
+from plait.backends.profiling.machine import Machine, this_machine
+from plait.backends.profiling.worker_client import WORKER, Worker, WorkerProcess
 
 NEAR_TIE = 1.1
 """Routines within this factor of the best of their layer are measured a second time."""
@@ -59,14 +59,23 @@ class WorkerProfiler:
 
     Args:
         timeout_s: how long a job may take before it counts as hanging.
-        command: what to start as worker; it must speak the protocol of `plait.backends.profiling.worker`.
+        command: what to start as worker on this machine; it must speak the protocol of docs/design/worker.md.
+        worker: who measures instead; results are kept under its machine.
     """
 
-    def __init__(self, database: ProfileDatabase, *, timeout_s: float = 60.0, command: Sequence[str] = WORKER) -> None:
+    def __init__(
+        self,
+        database: ProfileDatabase,
+        *,
+        timeout_s: float = 60.0,
+        command: Sequence[str] = WORKER,
+        worker: Worker | None = None,
+    ) -> None:
         self.database = database
         self.timeout_s = timeout_s
         self.measured = 0
-        self._worker = WorkerProcess(tuple(command))
+        self._elsewhere = worker
+        self._worker: Worker = worker or WorkerProcess(command)
 
     def __enter__(self) -> WorkerProfiler:
         return self
@@ -78,8 +87,13 @@ class WorkerProfiler:
         """End the worker, if there is one."""
         self._worker.stop()
 
+    @property
+    def machine(self) -> Machine:
+        """Where it measures. A worker elsewhere is asked, one here need not be started for that."""
+        return this_machine() if self._elsewhere is None else self._elsewhere.machine
+
     def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
-        return self.database.find_all(dict.fromkeys(jobs), this_machine())
+        return self.database.find_all(dict.fromkeys(jobs), self.machine)
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
         wanted = list(dict.fromkeys(jobs))
@@ -113,7 +127,7 @@ class WorkerProfiler:
                 self.measured += 1
             elif before[job].ok:
                 result = before[job].joined(result)
-            self.database.add(job, this_machine(), result)
+            self.database.add(job, self.machine, result)
             found[job] = result
         return found
 

@@ -15,21 +15,24 @@ from typing import Any
 import attrs
 import pytest
 
-from plait.backends.errors import RoutineError
+from plait.backends.errors import WorkerError
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import WorkerProfiler
-from plait.backends.profiling.worker import READY, read_frame, serve, write_frame
+from plait.backends.profiling.worker import serve
 from plait.backends.profiling.worker_client import WorkerProcess
+from plait.backends.profiling.worker_frames import read_frame, write_frame
+from plait.backends.profiling.worker_hello import Hello, this_hello
 
 RELU = "ir 1\nnet @main(%x0: f32[64]) -> (%y0: f32[64]) {\n  %y0 = relu(%x0) : f32[64] via cpu/f32/nchw/vector\n}\n"
 JOB = Job("relu", "cpu/f32/nchw/vector", "1", 1, RELU)
 FAKE = """
 import os, signal, sys, time
-from plait.backends.profiling.worker import read_frame, write_frame
+from plait.backends.profiling.worker_frames import read_frame, write_frame
+from plait.backends.profiling.worker_hello import this_hello
 source, sink = sys.stdin.buffer, sys.stdout.buffer
-write_frame(sink, {"ready": True})
+write_frame(sink, this_hello().to_json())
 while (request := read_frame(source)) is not None:
     what, _, argument = request["job"]["signature"].partition(" ")
     with open(sys.argv[1], "a") as log:
@@ -129,7 +132,7 @@ def test_serving_answers_every_job_and_outlives_errors() -> None:
     source.seek(0)
     serve(source, sink)
     sink.seek(0)
-    assert read_frame(sink) == READY
+    assert Hello.from_json(read_frame(sink) or {}) == this_hello()
     answers = [Result.from_json(a) for a in iter(lambda: read_frame(sink), None)]
     assert [a.status for a in answers] == ["failed", "failed", "ok"]
     assert "RoutineError" in answers[0].message and "P403" in answers[0].message
@@ -162,7 +165,7 @@ def test_no_worker_is_started_when_all_is_known(database: ProfileDatabase, log: 
     broken = WorkerProfiler(database, command=("/nonexistent",))
     assert broken.measure([job("ok 5")]) == {job("ok 5"): Result("ok", (5,))}
     assert broken.measured == 0
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(WorkerError, match="cannot be started: No such file"):
         broken.measure([job("ok 6")])
 
 
@@ -287,15 +290,15 @@ def test_results_are_kept_when_a_run_is_interrupted(database: ProfileDatabase, l
 )
 def test_a_worker_that_does_not_start_is_no_result(database: ProfileDatabase, code: str, reason: str) -> None:
     """Else every routine would be held to crash, for good."""
-    with pytest.raises(RoutineError) as caught:
+    with pytest.raises(WorkerError) as caught:
         WorkerProfiler(database, command=(sys.executable, "-c", code)).measure([JOB])
     (found,) = caught.value.diagnostics
-    assert (found.code, found.message) == ("P403", f"the process that measures routines does not start: {reason}")
+    assert found.code == "P510" and found.message.endswith(f"` cannot be used: {reason}")
     assert database.count() == 0
 
 
 def test_a_worker_that_never_gets_ready(database: ProfileDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plait.backends.profiling.worker_client.START_S", 0.2)
-    with pytest.raises(RoutineError, match=r"does not start: it is not ready after 0\.2 s"):
+    with pytest.raises(WorkerError, match=r"cannot be used: it is not ready after 0\.2 s"):
         WorkerProfiler(database, command=(sys.executable, "-c", "import time; time.sleep(100)")).measure([JOB])
     assert database.count() == 0
