@@ -59,7 +59,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "plugins": ("plait plugins --json",),
     "lsp": ("plait lsp --tcp 7777",),
-    "profile": ("plait profile ls",),
+    "profile": (
+        "plait profile ls --model resnet50.onnx --sort median",
+        "plait profile show 3fa9c1d2",
+        "plait profile merge board.sqlite",
+        "plait profile export times.parquet --machine here",
+        "plait profile prune --superseded --other-versions --dry-run",
+    ),
     "doctor": (
         "plait doctor",
         "plait doctor --threads 1 --json",

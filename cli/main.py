@@ -33,7 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),
     "plugins": ("plait.cli.listings:plugins", "List what plug-ins add, and which of them cannot be loaded."),
     "lsp": ("plait.cli.lsp:command", "Serve editors: help with IR text as you type."),
-    "profile": ("plait.cli.profiles:group", "Look into the profile database."),
+    "profile": (
+        "plait.cli.profiles:group",
+        "Look into the profile database; merge, prune, export and import measurements.",
+    ),
     "doctor": ("plait.cli.doctor:command", "Measure the limits of this machine; tell what spoils measurements."),
     "worker": ("plait.cli.worker:command", "Measure routines and run models for another process."),
 }

@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "P402": "a package is damaged or of an unsupported version",
     "P403": "no routine can run a layer",
     "P501": "the profile database cannot be used",
+    "P502": "a file of measurements cannot be read or written",
     "P510": "a worker cannot be used",
     "P404": "a routine descriptor is malformed or matches nothing",
     "P601": "a plug-in or a file given by --load cannot be loaded",

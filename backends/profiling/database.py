@@ -159,7 +159,7 @@ class ProfileDatabase:
         """The newest limits of this machine for that many threads, or None."""
         with self._errors():
             row = self._db.execute(
-                "SELECT data FROM limits WHERE machine = ? AND threads = ? ORDER BY id DESC LIMIT 1",
+                "SELECT data FROM limits WHERE machine = ? AND threads = ? ORDER BY taken DESC, id DESC LIMIT 1",
                 (machine.instance, threads),
             ).fetchone()
         return None if row is None else str(row[0])
