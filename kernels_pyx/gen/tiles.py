@@ -50,10 +50,14 @@ class Tile:
             lines += [f"{indent}{self.accumulators[p][v]} += x{p} * w{v};" for v in range(self.vectors)]
         return lines
 
-    def clamp(self) -> list[str]:
-        lines = ["    if (e->clamp) {", "        vf low = vset(e->low), high = vset(e->high);"]
-        lines += [f"        {name} = vmin(high, vmax(low, {name}));" for name in self.flat]
-        return [*lines, "    }"]
+
+def activation(names: list[str]) -> list[str]:
+    """What the epilogue does to the accumulators while they are in registers (act.h)."""
+    lines = ["    if (e->kind == EPILOGUE_CLAMP) {", "        vf low = vset(e->low), high = vset(e->high);"]
+    lines += [f"        {name} = vmin(high, vmax(low, {name}));" for name in names]
+    lines += ["    } else if (e->kind == EPILOGUE_HARD_SWISH) {"]
+    lines += [f"        {name} = vhard_swish({name});" for name in names]
+    return [*lines, "    }"]
 
 
 def gemm_tile(rows: int, vectors: int, vf: int, packed: bool) -> list[str]:
@@ -93,7 +97,7 @@ def indirect_tile(rows: int, vectors: int, vf: int) -> list[str]:
 
 
 def gemm_ending(tile: Tile, packed: bool) -> list[str]:
-    """Bias (one for each row if `packed`, else for each column), residual, clamp, store."""
+    """Bias (one for each row if `packed`, else for each column), residual, activation, store."""
     rows, vectors, vf = tile.rows, tile.vectors, tile.vf
     lines = []
     if packed:
@@ -108,7 +112,7 @@ def gemm_ending(tile: Tile, packed: bool) -> list[str]:
     for p in range(rows):
         lines += [f"        {n} += vload(res + {v * vf});" for v, n in enumerate(tile.accumulators[p])]
         lines.append("        res += o->ldy;")
-    lines += ["    }", *tile.clamp(), "    float *y = o->y;"]
+    lines += ["    }", *activation(tile.flat), "    float *y = o->y;"]
     for p in range(rows):
         lines += [f"    vstore(y + {v * vf}, {n});" for v, n in enumerate(tile.accumulators[p])]
         lines.append("    y += o->ldy;")
@@ -168,7 +172,7 @@ def conv_tile(rows: int, blocks: int, block: int, vf: int, stride: int) -> list[
             for v in range(per_block):
                 name = tile.accumulators[p][b * per_block + v]
                 lines.append(f"        {name} += vload(res + {b} * l->y_block + {p * block + v * vf});")
-    lines += ["    }", *tile.clamp()]
+    lines += ["    }", *activation(tile.flat)]
     for b in range(blocks):
         for p in range(rows):
             for v in range(per_block):
@@ -216,9 +220,7 @@ def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels
     lines += [f"    {name} += b;" for name in acc]
     lines.append("    if (res) {")
     lines += [f"        {name} += vload(res + {p} * ps);" for p, name in enumerate(acc)]
-    lines += ["    }", "    if (e->clamp) {", "        vf low = vset(e->low), high = vset(e->high);"]
-    lines += [f"        {name} = vmin(high, vmax(low, {name}));" for name in acc]
-    lines.append("    }")
+    lines += ["    }", *activation(acc)]
     lines += [f"    vstore(y + {p} * ps, {name});" for p, name in enumerate(acc)]
     return [*lines, "}", ""]
 

@@ -20,12 +20,17 @@ enum act {
     ACT_GELU,         /* x / 2 (1 + erf(x / sqrt 2)) */
 };
 
+INLINE vf vhard_swish(vf x)
+{
+    return x * vmin(vset(1), vmax(vzero(), x * (1.0f / 6) + 0.5f));
+}
+
 INLINE vf vact(vf x, int64_t act, float a, float b)
 {
     switch (act) {
     case ACT_RELU: return vmax(vzero(), x);
     case ACT_CLIP: return vmin(vset(b), vmax(vset(a), x));
-    case ACT_HARD_SWISH: return x * vmin(vset(1), vmax(vzero(), x * (1.0f / 6) + 0.5f));
+    case ACT_HARD_SWISH: return vhard_swish(x);
     case ACT_HARD_SIGMOID: return vmin(vset(1), vmax(vzero(), x * a + b));
     case ACT_SIGMOID: return vsigmoid(x);
     case ACT_SILU: return x * vsigmoid(x);
@@ -67,11 +72,12 @@ static __attribute__((noinline, unused)) void act_apply(float *y, const float *x
     }
 }
 
-/* How a tile ends.  Clamps (none, ReLU, clip) are done on the accumulators; the dearer activations run over the stored
- * tile while it is in L1 (`late`), which keeps the tiles small. */
+/* How a tile ends.  What takes a few instructions is done on the accumulators; the dearer activations, whose many
+ * instructions hide a load and a store, run over the stored tile while it is in L1, which keeps the tiles small. */
+enum epilogue_kind { EPILOGUE_NONE, EPILOGUE_CLAMP, EPILOGUE_HARD_SWISH, EPILOGUE_LATE };
+
 struct epilogue {
-    int clamp;
-    int late;
+    enum epilogue_kind kind;
     float low, high;
     int64_t act;
     float a, b;
@@ -80,21 +86,31 @@ struct epilogue {
 INLINE struct epilogue epilogue_make(int64_t act, float a, float b)
 {
     struct epilogue e = {.act = act, .a = a, .b = b, .low = 0, .high = INFINITY};
-    if (act == ACT_RELU) {
-        e.clamp = 1;
-    } else if (act == ACT_CLIP) {
-        e.clamp = 1;
+    switch (act) {
+    case ACT_NONE: break;
+    case ACT_RELU: e.kind = EPILOGUE_CLAMP; break;
+    case ACT_CLIP:
+        e.kind = EPILOGUE_CLAMP;
         e.low = a;
         e.high = b;
-    } else if (act != ACT_NONE) {
-        e.late = 1;
+        break;
+    case ACT_HARD_SWISH: e.kind = EPILOGUE_HARD_SWISH; break;
+    default: e.kind = EPILOGUE_LATE;
     }
     return e;
 }
 
+/* The activation of a vector that is in a register. */
+INLINE vf epilogue_now(const struct epilogue *e, vf x)
+{
+    if (e->kind == EPILOGUE_CLAMP)
+        return vmin(vset(e->high), vmax(vset(e->low), x));
+    return e->kind == EPILOGUE_HARD_SWISH ? vhard_swish(x) : x;
+}
+
 INLINE void epilogue_late(const struct epilogue *e, float *y, int64_t count)
 {
-    if (e->late)
+    if (e->kind == EPILOGUE_LATE)
         act_apply(y, y, count, e->act, e->a, e->b);
 }
 

@@ -52,7 +52,7 @@ INLINE void conv_row(conv_tile *const *tiles, struct conv_walk *l, int64_t width
         int64_t left = width - done, pixels = ceil_div(left, ceil_div(left, most));
         float *to = y + done * BLOCK;
         tiles[pixels](l, x + done * l->pixel_step, w, bias, res ? res + done * BLOCK : NULL, to);
-        if (l->e.late)
+        if (l->e.kind == EPILOGUE_LATE)
             for (int64_t b = 0; b < blocks; b++)
                 epilogue_late(&l->e, to + b * l->y_block, pixels * BLOCK);
         done += pixels;

@@ -173,13 +173,12 @@ INLINE void transform_outputs(int m, const struct winograd *a, const struct part
                         vf value = s[i * m + j] + bias_lane;
                         if (res)
                             value += vload(res + to);
-                        if (e->clamp)
-                            value = vmin(vset(e->high), vmax(vset(e->low), value));
+                        value = epilogue_now(e, value);
                         vstore(y + to, value);
                     }
                 }
             }
-            if (e->late)
+            if (e->kind == EPILOGUE_LATE)
                 for (int64_t i = 0; i < rows; i++)
                     epilogue_late(e, y + at + i * row, columns * BLOCK);
         }

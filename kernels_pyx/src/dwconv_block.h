@@ -33,7 +33,7 @@ INLINE vf finish(const struct dwconv_walk *l, int64_t lanes, vf acc, const float
     acc += vload_part(bias, lanes);
     if (res)
         acc += vload_part(res, lanes);
-    return l->e.clamp ? vmin(vset(l->e.high), vmax(vset(l->e.low), acc)) : acc;
+    return epilogue_now(&l->e, acc);
 }
 
 /* Four neighbouring outputs of whole vectors whose taps all lie inside the image's columns: no tests, filters loaded once. */

@@ -79,7 +79,7 @@ static __attribute__((noinline, unused)) void gemm_partial(gemm_tile *tile, stru
 
 INLINE void gemm_finish(const struct gemm_operands *o, int64_t rows, int64_t width)
 {
-    if (o->e->late)
+    if (o->e->kind == EPILOGUE_LATE)
         for (int64_t p = 0; p < rows; p++)
             epilogue_late(o->e, o->y + p * o->ldy, width);
 }
