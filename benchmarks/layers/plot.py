@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.layers.measure import Row
-from benchmarks.layers.shapes import PRODUCTS
+from benchmarks.layers.shapes import CONVOLUTIONS
 
 KINDS = ("fully connected", "pooling", "element-wise", "adapt")
 
@@ -16,13 +16,13 @@ def plot(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     counts = sorted({row.threads for row in rows})
-    most = max(sum(row.shape.kind in PRODUCTS[:2] and row.threads == threads for row in rows) for threads in counts)
+    most = max(sum(row.shape.kind in CONVOLUTIONS and row.threads == threads for row in rows) for threads in counts)
     figure = Figure(figsize=(max(9, 0.13 * most) * len(counts), 13), layout="constrained")
     grid = figure.subplots(3, len(counts), squeeze=False)
     for column, threads in enumerate(counts):
         some = [row for row in rows if row.threads == threads]
         top, middle, bottom = (grid[i][column] for i in range(3))
-        products = [row for row in some if row.shape.kind in PRODUCTS[:2]]
+        products = [row for row in some if row.shape.kind in CONVOLUTIONS]
         places = range(len(products))
         top.plot(places, [row.peak_share or 0 for row in products], "o", label="Plait")
         theirs = [(i, row.peak_share / row.ratio) for i, row in enumerate(products) if row.peak_share and row.ratio]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmarks.layers.measure import Row
 from benchmarks.layers.onednn import FORMS
-from benchmarks.layers.shapes import PRODUCTS
+from benchmarks.layers.shapes import CONVOLUTIONS, PRODUCTS
 from benchmarks.support.markdown import MarkdownTable, number
 
 
@@ -17,7 +17,7 @@ def markdown(rows: Sequence[Row]) -> str:
         some = [row for row in rows if row.threads == threads]
         title = "One thread" if threads == 1 else f"{threads} threads"
         products = [row for row in some if row.shape.kind in PRODUCTS]
-        moving = [row for row in some if row.shape.kind not in PRODUCTS[:2]]
+        moving = [row for row in some if row.shape.kind not in CONVOLUTIONS]
         parts += [f"## {title}: arithmetic", str(_products(products))]
         if call := max((row.call_ms for row in products), default=0.0):
             parts += [f"Times of oneDNN include a call from Python, {call:.4f} ms; the ratio leaves it out."]

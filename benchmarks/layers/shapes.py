@@ -12,13 +12,15 @@ from plait.ir.isolate import signature
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.linear import FullyConnected
+from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.layout import Format
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.types import TensorType, Type
 from plait.tuning.costs import detached_adapt
 
-PRODUCTS = ("convolution", "depthwise", "fully connected")
+CONVOLUTIONS = ("convolution", "depthwise", "separable")
+PRODUCTS = (*CONVOLUTIONS, "fully connected")
 """Kinds whose arithmetic is looked at; the others move data."""
 LAYOUTS = ("nchw", "nhwc", "nchw16c")
 
@@ -72,6 +74,12 @@ def describe(layer: Layer) -> str:
         words += [f"s{layer.stride[0]}"] if layer.stride != (1, 1) else []
         words += ["residual"] if layer.residual is not None else []
         return " ".join([*words, *([str(layer.act)] if layer.act else [])])
+    if isinstance(layer, SeparableConv2d):
+        (_, c, _, _), (_, o, h, w) = layer.x.type.static_shape, layer.result.type.static_shape
+        kernel = "x".join(map(str, layer.depthwise_weight.type.static_shape[2:]))
+        words = [f"{kernel} {c}, 1x1 {c}>{o} @{h}x{w}"]
+        words += [f"s{layer.stride[0]}"] if layer.stride != (1, 1) else []
+        return " ".join([*words, *(["residual"] if layer.residual is not None else [])])
     if isinstance(layer, FullyConnected):
         outputs, inputs = layer.weight.type.static_shape
         return f"{inputs}>{outputs}" + (f" {layer.act}" if layer.act else "")
@@ -108,6 +116,8 @@ def load_networks(names: Sequence[str], folder: Path) -> dict[str, Module]:
 def _kind(layer: Layer) -> str:
     if isinstance(layer, Conv2d):
         return "depthwise" if layer.is_depthwise else "convolution"
+    if isinstance(layer, SeparableConv2d):
+        return "separable"
     if isinstance(layer, FullyConnected):
         return "fully connected"
     return "pooling" if "pool" in layer.op else "reshape" if layer.op == "reshape" else "element-wise"
