@@ -57,6 +57,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait passes",
         "plait passes --load my_pass.py",
     ),
+    "solvers": (
+        "plait solvers",
+        "plait solvers --load my_solver.py",
+    ),
     "plugins": ("plait plugins --json",),
     "lsp": ("plait lsp --tcp 7777",),
     "profile": (

@@ -1,4 +1,4 @@
-"""`plait routines`, `plait layers`, `plait passes`, `plait plugins`: what is registered."""
+"""`plait routines`, `plait layers`, `plait passes`, `plait solvers`, `plait plugins`: what is registered."""
 
 from __future__ import annotations
 
@@ -153,6 +153,31 @@ def _passes() -> list[dict[str, Any]]:
         options = [f.name for f in attrs.fields(cls)]
         rows.append({"name": name, "summary": doc[0] if doc else "", "options": options, "owner": pass_owner(name)})
     return rows
+
+
+@click.command("solvers")
+@JSON
+def solvers(as_json: bool) -> None:
+    """List the solvers that select routines, with the options of each."""
+    from plait.passes.selection.solvers import loadable_solvers, solver_options, solver_owner, solver_summary
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "summary": solver_summary(name),
+            "options": solver_options(name),
+            "owner": solver_owner(name),
+        }
+        for name in loadable_solvers()
+    ]
+    if as_json:
+        print_json({"schema": "solvers/1", "solvers": rows})
+        return
+    table = Table(("solver", "options", "origin", "summary"))
+    for row in rows:
+        options = ", ".join(name if value is None else f"{name} = {value}" for name, value in row["options"].items())
+        table.add(row["name"], options, row["owner"], row["summary"])
+    table.show()
 
 
 @click.command("plugins")

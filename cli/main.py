@@ -13,7 +13,7 @@ from plait.cli.examples import epilog
 GROUPS = {
     "Models": ("import", "tune", "run", "bench", "compare", "inspect", "select"),
     "Working on the IR": ("opt", "reduce", "lsp"),
-    "What there is": ("layers", "passes", "routines", "plugins", "profile", "doctor", "worker"),
+    "What there is": ("layers", "passes", "routines", "solvers", "plugins", "profile", "doctor", "worker"),
 }
 """The commands as `plait --help` lists them."""
 
@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "routines": ("plait.cli.listings:routines", "List the routines that layers can have."),
     "layers": ("plait.cli.listings:layers", "List the kinds of layers."),
     "passes": ("plait.cli.listings:passes", "List the passes and the named pipelines."),
+    "solvers": ("plait.cli.listings:solvers", "List the solvers that select routines, with their options."),
     "plugins": ("plait.cli.listings:plugins", "List what plug-ins add, and which of them cannot be loaded."),
     "lsp": ("plait.cli.lsp:command", "Serve editors: help with IR text as you type."),
     "profile": (

@@ -157,10 +157,7 @@ def _forced(problem: Problem, routines: tuple[str, ...]) -> Restriction:
 def _solve(problem: Problem, wishes: Wishes) -> Solution:
     from plait.passes.selection import SolveOptions, solver
 
-    try:
-        solve = solver(wishes.solver)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--solver") from None
+    solve = solver(wishes.solver)
     options = SolveOptions()
     if wishes.time_limit is not None:
         options = attrs.evolve(options, time_limit=wishes.time_limit)

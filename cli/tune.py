@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 @DATABASE
 @click.option(
     "--solver",
-    metavar="NAME",
+    metavar="SOLVER",
     default="exact",
     show_default=True,
-    help="How to choose: exact, greedy, single_format, fastest, brute_force, or one of a plug-in.",
+    help="How to choose, with options, such as beam{width=128} (see `plait solvers`).",
 )
 @DIMS
 @click.option(
@@ -70,10 +70,7 @@ def command(
     from plait.passes import selection
     from plait.tuning.api import package_of_same_model
 
-    try:
-        selection.solver(solver)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--solver") from None
+    selection.solver(solver)  # a wrong one is said before the model is read
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
     with measuring() as progress:

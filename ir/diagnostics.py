@@ -49,6 +49,7 @@ CODES: dict[str, str] = {
     "P603": "a plug-in is for another version of the plug-in interface",
     "P701": "a file is not a selection problem or solution",
     "P702": "a selection problem has no plan, or a solver cannot take it on",
+    "P703": "the name or an option of a solver is not valid",
 }
 """Every diagnostic code with its meaning; each has a negative test."""
 

@@ -8,17 +8,15 @@ for its passes. An option may hold a pipeline itself, in quotes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from plait.ir.attributes import attribute_text
-from plait.ir.diagnostics import Diagnostic, IRError, Span, did_you_mean
-from plait.ir.text.records import Source
-from plait.ir.text.syntax import BadLiteral, plain, read
+from plait.ir.diagnostics import Diagnostic, Span, did_you_mean
 from plait.passes.base import OptionError, Pass, PassError
+from plait.passes.option_text import NAME, OptionText
 from plait.passes.registry import known_passes, pass_named
 
 _PRECISE = "[batch_norm,layer_norm,local_response_norm,softmax,pow]"
@@ -39,9 +37,6 @@ PIPELINES: dict[str, str] = {
 }
 """Named pipelines; others join by `register_pipeline`."""
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
-_SPACE = re.compile(r"\s*")
-
 
 def register_pipeline(name: str, text: str) -> None:
     """Make a named pipeline known. Its text is read when the name is used.
@@ -49,7 +44,7 @@ def register_pipeline(name: str, text: str) -> None:
     Raises:
         ValueError: the name is no word of the grammar, or taken by a pass or another pipeline.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a name for a pipeline")
     if name in known_passes():
         raise ValueError(f"{name!r} is the name of a pass")
@@ -108,10 +103,11 @@ def pipeline_option(value: str | Sequence[str] | Pipeline) -> Pipeline:
     return Pipeline.parse(",".join(words))
 
 
-class _Reader:
+class _Reader(OptionText):
+    code, failure = "P201", PassError
+
     def __init__(self, text: str, file: str, within: tuple[str, ...] = ()) -> None:
-        self.text, self.at = text, 0
-        self.source = Source.of(file, text)
+        super().__init__(text, file)
         self.within = within
         """Named pipelines that are being read."""
 
@@ -131,12 +127,8 @@ class _Reader:
             self.at += 1
             self.space()
 
-    def space(self) -> None:
-        match = _SPACE.match(self.text, self.at)
-        self.at = match.end() if match else self.at
-
     def item(self) -> tuple[Pass, ...]:
-        match = _NAME.match(self.text, self.at)
+        match = NAME.match(self.text, self.at)
         if match is None:
             found = repr(self.text[self.at]) if self.at < len(self.text) else "end of the pipeline"
             raise self.error(self.at, self.at + 1, f"unexpected {found}; expected the name of a pass")
@@ -177,44 +169,3 @@ class _Reader:
             shift + inside.column + width,
             self.source.lines[line - 1],
         )
-
-    def options(self) -> tuple[dict[str, Any], dict[str, tuple[Span, Any]]]:
-        """The braces at `at`: values, and for each name its place and its value as it was read."""
-        end = self.closing_brace()
-        # Blanks in place of what precedes, so that the parser counts lines and columns as in the whole text.
-        blanked = re.sub(r"[^\n]", " ", self.text[: self.at]) + self.text[self.at : end]
-        try:
-            records = read(blanked, self.source, "options")
-        except IRError as error:
-            raise PassError([Diagnostic("P201", d.message, d.span, hint=d.hint) for d in error.diagnostics]) from None
-        self.at = end
-        values: dict[str, Any] = {}
-        places: dict[str, tuple[Span, Any]] = {}
-        for record in records:
-            name, place = str(record.name), self.source.span(record.name)
-            if name in values:
-                raise PassError(Diagnostic("P201", f"option {name!r} is given twice", place))
-            try:
-                values[name], places[name] = plain(record.value), (place, record.value)
-            except BadLiteral as bad:
-                span = self.source.span(bad.fault.at(record.name))
-                raise PassError(Diagnostic("P201", bad.fault.message, span)) from None
-        return values, places
-
-    def closing_brace(self) -> int:
-        """The offset after the brace that closes the one at `at`."""
-        depth = 0
-        for match in re.finditer(r'"([^"\\\n]|\\.)*"|[{}]', self.text[self.at :]):
-            depth += {"{": 1, "}": -1}.get(match.group(), 0)
-            if depth == 0:
-                return self.at + match.end()
-        raise self.error(self.at, self.at + 1, "this brace is not closed")
-
-    def span(self, start: int, end: int) -> Span:
-        line = self.text.count("\n", 0, start) + 1
-        column = start - (self.text.rfind("\n", 0, start) + 1) + 1
-        shown = self.source.lines[line - 1] if line <= len(self.source.lines) else ""
-        return Span(self.source.file, line, column, column + end - start, shown)
-
-    def error(self, start: int, end: int, message: str, hint: str = "") -> PassError:
-        return PassError(Diagnostic("P201", message, self.span(start, end), hint=hint))

@@ -24,11 +24,11 @@ from plait.backends.runner import Runner
 from plait.backends.stored import store
 from plait.ir.diagnostics import IRError, did_you_mean
 from plait.ir.module import Module
+from plait.passes import selection
 from plait.passes.base import PassContext, pass_error
 from plait.passes.bind_dims import BindDims
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
-from plait.passes.selection import known_solvers
 from plait.tuning.tuner import Tuned, tune
 
 
@@ -89,8 +89,7 @@ def tune_module(
     """`plait.tuning.tune` with a profile database by path, on an optimised module with static shapes."""
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
-    if solver not in known_solvers():
-        raise ValueError(f"no solver {solver!r}; known are {', '.join(known_solvers())}")
+    selection.solver(solver)  # a wrong one is said before anything is measured
     with ProfileDatabase(Path(db) if db is not None else None) as database:
         found = tune(
             module, WorkerProfiler(database), threads=threads, routines=routines, solver_name=solver, progress=progress

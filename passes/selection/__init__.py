@@ -30,6 +30,7 @@ from plait.passes.selection.problem_io import (
 from plait.passes.selection.sensitivity import RunnerUp, runners_up
 from plait.passes.selection.solution import Solution, check, evaluate, objective
 from plait.passes.selection.solution_io import read_solution, solution_from_json, solution_to_json, write_solution
+from plait.passes.selection.solver_text import SolverError
 from plait.passes.selection.solvers import known_solvers, register_solver, solver
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Solution",
     "SolveOptions",
     "Solver",
+    "SolverError",
     "ValueSpec",
     "check",
     "evaluate",

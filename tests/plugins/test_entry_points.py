@@ -211,9 +211,7 @@ def test_solvers(site: Any) -> None:
     outcome = site.plait("tune", "tiny.ir", "--solver", "fails")
     assert outcome.code == 70 and "; this is a defect of more 1.0, please report it" in outcome.err
     outcome = site.plait("tune", "tiny.ir", "--solver", "none")
-    assert (
-        outcome.code == 2 and "known are exact, greedy, single_format, fastest, brute_force, fails, mine" in outcome.err
-    )
+    assert outcome.code == 2 and "known are exact, greedy," in outcome.err and ", fails, mine" in outcome.err
 
 
 def test_the_list_of_plugins(site: Any, pass_text: Any) -> None:

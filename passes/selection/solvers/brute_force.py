@@ -18,7 +18,7 @@ NAME = "brute_force"
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """The first of the cheapest assignments; refuses problems above ``options.brute_limit``."""
+    """Every assignment, one after the other; refuses problems with more of them than `brute_limit`."""
     refuse_budgets(problem, NAME)
     started = time.perf_counter()
     counts = [len(problem.routines(i)) for i in range(len(problem.layers))]

@@ -6,7 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 
+from plait.passes.selection.conflict import find_conflict
+from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem
+from plait.passes.selection.reductions import Kept
 from plait.passes.selection.solution import Conversion, Solution, Status, evaluate
 
 
@@ -50,3 +53,17 @@ def infeasible(*, solver: str, started: float, conflict: tuple[str, ...], width:
     """The answer that proves there is no plan."""
     seconds = time.perf_counter() - started
     return Solution((), (), math.inf, math.inf, "infeasible", solver, seconds, width, conflict)
+
+
+def proven(
+    problem: Problem, choice: Sequence[int], *, solver: str, started: float, width: int | None = None
+) -> Solution:
+    """The solution of a choice that is known to be a cheapest one: its own cost is the bound."""
+    bound = evaluate(problem, choice)[0]
+    return priced(problem, choice, solver=solver, started=started, bound=bound, status="optimal", width=width)
+
+
+def no_plan(problem: Problem, kept: Kept, options: SolveOptions, *, solver: str, started: float) -> Solution:
+    """The answer of a solver that has seen all plans over ``kept`` fail: infeasible, with the layers that clash."""
+    conflict = find_conflict(problem, kept, options.table_limit)
+    return infeasible(solver=solver, started=started, conflict=conflict)

@@ -13,7 +13,7 @@ NAME = "fastest"
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """The first one among equally fast routines, layer by layer."""
+    """The fastest routine of every layer, conversions ignored."""
     refuse_budgets(problem, NAME)
     started = time.perf_counter()
     choice = [

@@ -15,7 +15,7 @@ NAME = "greedy"
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """One pass, no look-ahead; the first one among equally good routines."""
+    """Layer by layer what adds least, conversions of the inputs included; one pass, no look-ahead."""
     refuse_budgets(problem, NAME)
     started = time.perf_counter()
     plan = PartialPlan(problem)

@@ -22,7 +22,7 @@ NAME = "single_format"
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """The cheapest of the plans of all formats; the first one among equally cheap ones."""
+    """One format for the whole network where routines allow it, the best one."""
     refuse_budgets(problem, NAME)
     started = time.perf_counter()
     plans = [uniform_choice(problem, f) for f in range(len(problem.formats))]

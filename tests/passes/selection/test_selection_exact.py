@@ -240,7 +240,7 @@ def test_too_many_formats_on_one_value_is_said() -> None:
 
 
 def test_registry() -> None:
-    assert known_solvers()[:5] == ("exact", "greedy", "single_format", "fastest", "brute_force")
+    assert known_solvers()[:4] == ("exact", "greedy", "single_format", "fastest")
     with pytest.raises(ValueError, match="no solver 'best'; known are exact, greedy"):
         solver("best")
     with pytest.raises(
