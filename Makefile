@@ -5,16 +5,23 @@
 PYTHON ?= python3
 VENV ?= .venv
 FUZZ_SECONDS ?= 60
+# How many processes run tests: a number, or `auto` for one per core. Each starts with a share of the tests in their order,
+# so that what a file prepares is prepared once, and takes over what others have left.
+PYTEST_JOBS ?= auto
 BIN := $(VENV)/bin
 PACKAGES := ir passes frontends backends kernels_pyx tuning testing cli
+PYTEST = $(BIN)/python -m pytest -q $(if $(filter-out 1,$(PYTEST_JOBS)),-n $(PYTEST_JOBS) --dist worksteal)
+# The tests of the IR and of the passes, which say how much of these they run.
+COVERED := tests/ir tests/passes tests/testing
 SOURCES := $(shell find $(PACKAGES) -type f -not -path '*/__pycache__/*' -not -name '*.so') __init__.py py.typed meson.build pyproject.toml
 
-.PHONY: demo test isa sanitize nightly fuzz coverage lint types docs pages check dev clean help
+.PHONY: demo test isa sanitize nightly fuzz coverage lint types docs pages check ci dev clean help
 
 help:
 	@echo "make demo     tune and run a trained model, every stage shown"
-	@echo "make test     the tests"
-	@echo "make check    tests, lint, types, docs: what CI runs"
+	@echo "make test     the tests, in PYTEST_JOBS=auto processes; PYTEST_ARGS are for pytest"
+	@echo "make check    tests, lint, types"
+	@echo "make ci       the same with coverage and fuzzing: what CI runs"
 	@echo "make pages    write docs/layers from the declarations of layers"
 	@echo "make nightly  the tests with the long ones"
 	@echo "make sanitize tests of kernels and routines on a build with AddressSanitizer and UBSan; SANITIZE_ARGS are for pytest"
@@ -28,15 +35,15 @@ demo: $(VENV)/.demo
 	$(BIN)/python examples/demo/demo.py demo-out
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 nightly: $(VENV)/.test isa
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
 
 # In a process of their own for each cap: what a processor without the higher levels runs.
 isa: $(VENV)/.test
 	for isa in avx2 baseline; do \
-	  PLAIT_MAX_ISA=$$isa $(BIN)/python -m pytest -q -m "not slow" tests/kernels tests/backends/test_routines.py || exit 1; \
+	  PLAIT_MAX_ISA=$$isa $(PYTEST) -m "not slow" tests/kernels tests/backends/test_routines.py || exit 1; \
 	done
 
 # A build of its own (minutes, the first time), with planted bugs that must be reported.
@@ -52,7 +59,7 @@ fuzz: $(VENV)/.fuzz
 
 # Of the IR and the passes by their own tests: lines at 95 %, every branch of the verifier and of the rewrite driver.
 coverage: $(VENV)/.test
-	COVERAGE_FILE=build/coverage $(BIN)/python -m pytest -q -m "not slow" tests/ir tests/passes tests/testing \
+	COVERAGE_FILE=build/coverage $(PYTEST) -m "not slow" $(COVERED) \
 	  --cov=plait.ir --cov=plait.passes --cov-branch --cov-report=
 	COVERAGE_FILE=build/coverage $(BIN)/coverage report --fail-under=100 --include="*/ir/verify.py,*/passes/rewriting/*"
 	COVERAGE_FILE=build/coverage $(BIN)/coverage report --fail-under=95 --skip-covered --sort=-miss
@@ -73,7 +80,13 @@ docs: $(VENV)/.test
 pages: $(VENV)/.installed
 	$(BIN)/plait layers --write docs/layers
 
-check: test lint types docs
+check: test lint types
+
+# Each test once: `coverage` runs those that the first line leaves out. What needs one core runs beside its like.
+ci:
+	$(MAKE) test PYTEST_ARGS="$(addprefix --ignore=,$(COVERED))"
+	$(MAKE) coverage
+	$(MAKE) --output-sync=target -j2 lint types fuzz
 
 dev: $(VENV)/.tools
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install -q --no-build-isolation -e ".[test]"
@@ -110,5 +123,5 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/pip install -q "pygls>=2" pytest hypothesis pytest-cov onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
+	$(BIN)/pip install -q "pygls>=2" pytest hypothesis pytest-cov pytest-xdist onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
 	touch $@

@@ -62,7 +62,7 @@ def run_console(body: str, *, measured: bool) -> Iterator[str]:
         if shown and (status := STATUS.fullmatch(shown[-1])):
             wanted, shown = int(status[1]), shown[:-1]
         done = subprocess.run(
-            command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300
+            command, shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=900
         )
         if done.returncode != wanted:
             sys.exit(f"$ {command}\nexit status {done.returncode}, not {wanted}\n{done.stdout}")

@@ -1,4 +1,8 @@
-"""The three ways to install: wheel, `pip install .`, and editable; in a folder whose path has a space."""
+"""The ways to install: wheel and editable; in a folder whose path has a space.
+
+Kernels are compiled for one instruction set, without optimization, and once for both. The wheel as users get it takes
+minutes: it is a nightly test (and what `make test` installs, to run all other tests on it).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ USE = (
     "import plait.passes.selection; "
     "from plait.kernels_pyx import isa_level; print(isa_level())"
 )
+QUICK = ("-Csetup-args=-Doptimization=0", "-Csetup-args=-Disa_levels=baseline", "-Cbuild-dir=build/quick")
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +77,16 @@ def compiled_levels(folder: Path) -> list[str]:
     return done.stdout.split()
 
 
+def make_wheel(checkout: Path, folder: Path, *options: str) -> Path:
+    """Make the wheel, and install it into `folder / "site"`."""
+    pip(checkout, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(folder), *options)
+    (wheel,) = folder.glob("plait-*.whl")
+    pip(checkout, "install", str(wheel), "--no-deps", "--target", str(folder / "site"))
+    return wheel
+
+
 def test_wheel_has_every_subpackage_and_types(checkout: Path, tmp_path: Path) -> None:
-    pip(checkout, "wheel", ".", "--no-deps", "--no-build-isolation", "-w", str(tmp_path))
-    (wheel,) = tmp_path.glob("plait-*.whl")
+    wheel = make_wheel(checkout, tmp_path, *QUICK)
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "plait/__init__.py",
@@ -89,12 +101,18 @@ def test_wheel_has_every_subpackage_and_types(checkout: Path, tmp_path: Path) ->
         }
         assert sources <= names, sorted(sources - names)
     assert not [n for n in names if n.startswith(("tests/", "ir/", "plait/tests"))]
+    assert use(tmp_path / "site") == "main\nbaseline\n"
+    assert compiled_levels(tmp_path / "site") == ["baseline"]
+
+
+@pytest.mark.slow
+def test_wheel_as_users_get_it(checkout: Path, tmp_path: Path) -> None:
+    wheel = make_wheel(checkout, tmp_path)
     assert wheel.stat().st_size < 15e6, f"the wheel has {wheel.stat().st_size / 1e6:.1f} MB"
-    target = tmp_path / "site"
-    pip(checkout, "install", str(wheel), "--no-deps", "--target", str(target))
-    assert use(target).startswith("main\n")
-    assert use(target, PLAIT_MAX_ISA="baseline") == "main\nbaseline\n"
-    levels = compiled_levels(target)
+    site = tmp_path / "site"
+    assert use(site).startswith("main\n")
+    assert use(site, PLAIT_MAX_ISA="baseline") == "main\nbaseline\n"
+    levels = compiled_levels(site)
     assert levels == (["baseline", "avx2", "avx512"] if platform.machine() == "x86_64" else ["baseline"])
 
 
@@ -107,7 +125,7 @@ def test_editable_install_follows_edits(checkout: Path, tmp_path: Path) -> None:
     python = environment / "bin" / "python"
     path = f"{environment / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        [python, "-m", "pip", "-q", "install", "--no-deps", "--no-build-isolation", "-e", "."],
+        [python, "-m", "pip", "-q", "install", "--no-deps", "--no-build-isolation", "-e", ".", *QUICK],
         cwd=checkout,
         env={**os.environ, "PATH": path},
         capture_output=True,

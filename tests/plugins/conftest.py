@@ -70,7 +70,7 @@ class Site:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -46,7 +46,7 @@ class Environment:
             env={**os.environ, "PLAIT_PROFILE_DB": str(self.work / "profile.sqlite"), "COLUMNS": "300"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
