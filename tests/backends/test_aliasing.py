@@ -5,7 +5,7 @@ from __future__ import annotations
 import networks
 import numpy as np
 import pytest
-from routine_cases import from_storage, to_storage
+from routine_cases.storage import from_storage, to_storage
 
 from plait.backends.aliasing import Alias, Homes
 from plait.backends.build import build, lower
