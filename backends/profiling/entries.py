@@ -18,7 +18,7 @@ class Entry:
     newest: Row
     measurements: int
     samples: int
-    """Of all measurements together."""
+    """Of all measurements together; those that a later one repeats are counted once."""
 
     def to_json(self) -> dict[str, Any]:
         """The key, counts, and times of the newest measurement in microseconds (null for failures)."""
@@ -37,11 +37,18 @@ class Entry:
 def entries(rows: Iterable[Row]) -> Iterator[Entry]:
     """Entries of measurements in the order of `ProfileDatabase.rows`."""
     for _, group in itertools.groupby(rows, lambda row: row.key):
-        measurements = samples = 0
-        for row in group:
-            measurements += 1
-            samples += len(row.samples)
-        yield Entry(row, measurements, samples)
+        rows_of_entry = list(group)
+        yield Entry(rows_of_entry[-1], len(rows_of_entry), len(all_samples(rows_of_entry)))
+
+
+def all_samples(rows: Sequence[Row]) -> list[int]:
+    """The samples of the measurements of an entry, in the order of time. A measurement that continues the one before
+    begins with its samples, which count once."""
+    found: list[int] = []
+    for row, later in itertools.zip_longest(rows, rows[1:]):
+        if later is None or row.samples != later.samples[: len(row.samples)]:
+            found += row.samples
+    return found
 
 
 @attrs.frozen

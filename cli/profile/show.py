@@ -125,10 +125,9 @@ def _show_rows(rows: list[Row], slowdowns: dict[str, float]) -> None:
 
 
 def _show_histogram(rows: list[Row]) -> None:
-    from plait.backends.profiling.entries import histogram
+    from plait.backends.profiling.entries import all_samples, histogram
 
-    samples = [sample for row in rows if row.ok for sample in row.samples]
-    bins = histogram(samples)
+    bins = histogram(all_samples([row for row in rows if row.ok]))
     if not bins:
         return
     click.echo()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plait.backends.profiling.database import ProfileDatabase
-from plait.backends.profiling.entries import Bin, entries, histogram
+from plait.backends.profiling.entries import Bin, all_samples, entries, histogram
 from plait.backends.profiling.job import Result
 
 
@@ -27,6 +27,16 @@ def test_entries(path: Path, facts: Any) -> None:
     data = found[0].to_json()
     assert (data["status"], data["median_us"], data["cost_us"], data["spread_us"]) == ("ok", 6.0, 5.0, 1.0)
     assert (data["op"], data["entry"]) == ("relu", found[0].newest.entry)
+
+
+def test_samples_of_measurements_that_were_continued_count_once(path: Path, facts: Any) -> None:
+    with ProfileDatabase(path) as database:
+        for samples in ((1, 2), (1, 2, 3), (4,), (5, 6)):
+            database.add(facts.job, facts.here, Result("ok", samples))
+        rows = list(database.rows())
+    assert all_samples(rows) == [1, 2, 3, 4, 5, 6] and all_samples([]) == []
+    (entry,) = entries(rows)
+    assert (entry.measurements, entry.samples) == (4, 6)
 
 
 @pytest.mark.parametrize(
