@@ -21,6 +21,7 @@ class SolveOptions:
     ``dual_sweeps``   most sweeps of the dual bound where elimination is too wide
     ``brute_limit``   assignments brute force agrees to try
     ``time_limit``    seconds that solvers may take which improve on a plan, or prove it, for long
+    ``state_limit``   states that are alive at once in a search in schedule order
     """
 
     table_limit: int = DEFAULT_TABLE_LIMIT
@@ -29,6 +30,7 @@ class SolveOptions:
     dual_sweeps: int = 200
     brute_limit: int = 200_000
     time_limit: float = 60.0
+    state_limit: int = 200_000
 
 
 class Solver(Protocol):

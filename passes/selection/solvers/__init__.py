@@ -33,6 +33,8 @@ _BUILTIN = {
     "annealing": "Annealing",
     "lns": "Lns",
     "min_sum": "MinSum",
+    "frontier": "solve",
+    "highs": "solve",
     "brute_force": "solve",
 }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 
+from plait.passes.selection.budgets.solve import solve_budgeted
 from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.conflict import find_conflict
 from plait.passes.selection.elimination import TooWideError, eliminate
 from plait.passes.selection.factor_graph import FactorGraph
 from plait.passes.selection.options import SolveOptions
-from plait.passes.selection.problem import Problem, refuse_budgets
+from plait.passes.selection.problem import Problem
 from plait.passes.selection.reductions import Kept, reduce
 from plait.passes.selection.solution import Solution, evaluate
 from plait.passes.selection.solvers import greedy, single_format
@@ -22,7 +23,8 @@ NAME = "exact"
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     """The optimum with proof, or the best plan found with its gap where the graph is too wide."""
-    refuse_budgets(problem, NAME)
+    if problem.budgets:
+        return solve_budgeted(problem, options)
     started = time.perf_counter()
     kept = reduce(problem, dominance=options.dominance)
     graph = build_graph(problem, kept)

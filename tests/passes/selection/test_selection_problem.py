@@ -100,8 +100,8 @@ def test_a_table_without_routines_is_refused() -> None:
 
 def test_budgets_are_refused_rather_than_ignored() -> None:
     problem = attrs.evolve(small(), budgets=(Budget("memory", "peak", 1.0),))
-    with pytest.raises(ProblemError, match=r"solver 'exact' does not honour budgets \(memory/peak\)"):
-        solver("exact")(problem)
+    with pytest.raises(ProblemError, match=r"solver 'greedy' does not honour budgets \(memory/peak\)"):
+        solver("greedy")(problem)
 
 
 def test_producers_and_uses() -> None:
