@@ -6,7 +6,8 @@ def greedy(
     starts: npt.NDArray[np.int64],
     near: npt.NDArray[np.intc],
     *,
-    fill: bool,
-    noise: int,
-    give_up: float,
+    fill: bool = False,
+    noise: int = 0,
+    give_up: float = ...,
+    most: int = -1,
 ) -> tuple[npt.NDArray[np.intc], npt.NDArray[np.float64], int] | None: ...

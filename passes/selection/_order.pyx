@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False, freethreading_compatible=True
 """Greedy elimination orders over plain arrays; `ordering.py` says what they are for."""
 
-from libc.math cimport exp2, log2
+from libc.math cimport INFINITY, exp2
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
@@ -34,13 +34,15 @@ cdef class _Greedy:
     cdef Py_ssize_t length
     cdef Py_ssize_t space
     cdef bint fill
+    cdef int most
     cdef unsigned long long noise
 
     def __cinit__(self, const double[::1] log_sizes, const long long[::1] starts, const int[::1] near, bint fill,
-                  unsigned long long noise):
+                  unsigned long long noise, int most):
         cdef int v, k, many
         self.count = <int>log_sizes.shape[0]
-        self.fill, self.noise, self.stamp, self.length, self.space = fill, noise, 0, 0, 2 * self.count + 16
+        self.fill, self.noise, self.most, self.stamp, self.length = fill, noise, most, 0, 0
+        self.space = 2 * self.count + 16
         self.near = <int **>calloc(self.count + 1, sizeof(int *))
         self.degree = <int *>calloc(self.count + 1, sizeof(int))
         self.room = <int *>calloc(self.count + 1, sizeof(int))
@@ -133,7 +135,9 @@ cdef class _Greedy:
     cdef int rate(self, int v) except -1:
         """Score a variable anew and put it on the heap; its older entries are stale."""
         cdef double table = self.table(v)
-        if self.fill:
+        if self.most >= 0:
+            self.score[v], self.second[v] = self.degree[v] if self.degree[v] <= self.most else INFINITY, table
+        elif self.fill:
             self.score[v], self.second[v] = self.new_ties(v) * self.shake(), table
         else:
             self.score[v], self.second[v] = table * self.shake(), 0.0
@@ -234,7 +238,10 @@ cdef class _Greedy:
         return found
 
     def run(self, double give_up):
-        """(order, log2 of the table of each step, width); None once the tables together exceed 2^give_up."""
+        """(order, log2 of the table of each step, width); None once the tables together exceed 2^give_up.
+
+        With a limit on neighbours the order ends where no variable keeps to it.
+        """
         order, tables = np.empty(self.count, dtype=np.intc), np.empty(self.count)
         cdef int[::1] order_view = order
         cdef double[::1] tables_view = tables
@@ -254,6 +261,8 @@ cdef class _Greedy:
                 v = entry.variable
                 if self.gone[v] or entry.score != self.score[v] or entry.second != self.second[v]:
                     continue
+                if entry.score == INFINITY:
+                    return order[:done], tables[:done], width
                 self.gone[v] = 1
                 order_view[done], tables_view[done] = v, self.table(v)
                 total += exp2(tables_view[done])
@@ -277,10 +286,11 @@ cdef inline bint before(Entry a, Entry b) noexcept:
     return a.variable < b.variable
 
 
-def greedy(log_sizes, starts, near, *, fill, noise, give_up):
+def greedy(log_sizes, starts, near, *, fill=False, noise=0, give_up=INFINITY, most=-1):
     """Eliminate the variable of least score until none is left.
 
     `near[starts[v]:starts[v + 1]]` are the neighbours of `v`, ascending; the score is the size of the table
-    or, with `fill`, the weight of new ties; `noise` seeds a perturbation of scores, 0 for none.
+    or, with `fill`, the weight of new ties; `noise` seeds a perturbation of scores, 0 for none. With `most`, variables of
+    fewest neighbours go first, and those of more neighbours stay.
     """
-    return _Greedy(log_sizes, starts, near, fill, noise).run(give_up)
+    return _Greedy(log_sizes, starts, near, fill, noise, most).run(give_up)

@@ -6,7 +6,6 @@ made once and shared by all layers and values that agree in them.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -142,11 +141,10 @@ class _Builder:
 
 def useful_sets(count: int, uses: int, wishes: Sequence[int]) -> IntArray:
     """Bit sets, by size, that hold something for every use and no more formats than there are uses."""
-    found = []
-    distinct = sorted(set(wishes))
-    for size in range(1, min(count, uses) + 1):
-        for members in itertools.combinations(range(count), size):
-            mask = sum(1 << m for m in members)
-            if all(mask & wish for wish in distinct):
-                found.append(mask)
-    return np.array(found, dtype=np.intp)
+    sets = np.arange(1, 1 << count, dtype=np.intp)
+    size: IntArray = np.sum([(sets >> b) & 1 for b in range(count)], axis=0)
+    useful = size <= uses
+    for wish in set(wishes):
+        useful &= (sets & wish) != 0
+    found: IntArray = sets[useful][np.argsort(size[useful], kind="stable")]
+    return found

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from plait.passes.selection.build_graph import build_graph
+from plait.passes.selection.contraction import consistent, emptied
 from plait.passes.selection.elimination import TooWideError, eliminate
-from plait.passes.selection.factor_graph import FactorGraph, IntArray
+from plait.passes.selection.factor_graph import FactorGraph
 from plait.passes.selection.problem import Problem
 from plait.passes.selection.reductions import Kept
 
@@ -32,7 +33,7 @@ def find_conflict(problem: Problem, kept: Kept, table_limit: int) -> tuple[str, 
             return ()
         members = _shrink(graph, members, table_limit)
     except TooWideError:
-        if not emptied(graph):
+        if not emptied(graph, consistent(graph)):
             return ()
     return tuple(problem.layer_label(i) for i in members)
 
@@ -58,28 +59,3 @@ def _feasible(graph: FactorGraph, members: Collection[int], table_limit: int) ->
     pairs = {(number[i], number[j]): t for (i, j), t in graph.pairs.items() if i in number and j in number}
     part = FactorGraph.of([graph.unary[v] for v in members], pairs)
     return eliminate(part, table_limit=table_limit, tries=4).states is not None
-
-
-def consistent_states(graph: FactorGraph) -> list[IntArray]:
-    """States left when every one must have a finite partner in every table (arc consistency)."""
-    alive: list[BoolArray] = [np.isfinite(u) for u in graph.unary]
-    near = graph.neighbours()
-    todo: dict[tuple[int, int], None] = dict.fromkeys(graph.pairs)
-    while todo:
-        i, j = next(iter(todo))
-        del todo[i, j]
-        finite = np.isfinite(graph.pairs[i, j]) & alive[i][:, None] & alive[j][None, :]
-        supports: list[tuple[int, BoolArray]] = [
-            (i, np.logical_or.reduce(finite, axis=1)),
-            (j, np.logical_or.reduce(finite, axis=0)),
-        ]
-        for v, supported in supports:
-            if not np.array_equal(supported, alive[v]):
-                alive[v] = supported
-                todo.update(dict.fromkeys((min(u, v), max(u, v)) for u in sorted(near[v])))
-    return [np.flatnonzero(a) for a in alive]
-
-
-def emptied(graph: FactorGraph) -> bool:
-    """Whether arc consistency alone proves that no plan exists."""
-    return any(len(s) == 0 for s in consistent_states(graph))

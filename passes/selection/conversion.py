@@ -20,6 +20,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from plait.passes.selection._trees import grow_trees
+
 Sharing: TypeAlias = Literal["none", "star", "tree"]
 Step: TypeAlias = tuple[int, int]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -62,14 +64,7 @@ class _TreeTable:
         count, subsets = len(distance), 1 << len(self.terminals)
         self.branch: FloatArray = np.full((subsets, count), np.inf)
         self.cost: FloatArray = np.full((subsets, count), np.inf)
-        self.branch[0] = self.cost[0] = 0.0
-        for mask in range(1, subsets):
-            if mask & (mask - 1) == 0:
-                self.branch[mask, self.terminals[mask.bit_length() - 1]] = 0.0
-            else:
-                parts = _halves(mask)
-                self.branch[mask] = (self.cost[parts] + self.cost[mask ^ parts]).min(axis=0)
-            self.cost[mask] = (distance + self.branch[mask]).min(axis=1)
+        grow_trees(distance, np.array(self.terminals, dtype=np.intc), self.branch, self.cost)
 
 
 def _halves(mask: int) -> npt.NDArray[np.intp]:

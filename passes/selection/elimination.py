@@ -35,9 +35,14 @@ class Elimination:
     order: Order
 
 
-def eliminate(graph: FactorGraph, *, table_limit: int = DEFAULT_TABLE_LIMIT, tries: int = 12) -> Elimination:
-    """Solve the graph exactly; raises ``TooWideError`` before allocating anything too large."""
-    order = bounded_order(graph, table_limit=table_limit, tries=tries)
+def eliminate(
+    graph: FactorGraph, *, table_limit: int = DEFAULT_TABLE_LIMIT, tries: int = 12, order: Order | None = None
+) -> Elimination:
+    """Solve the graph exactly; raises ``TooWideError`` before allocating anything too large.
+
+    ``order`` is one found before.
+    """
+    order = bounded_order(graph, table_limit=table_limit, tries=tries, order=order)
     tree = bucket_tree(graph, order)
     tree.forward(len(order.variables))
     if not np.isfinite(tree.constant):
@@ -47,9 +52,9 @@ def eliminate(graph: FactorGraph, *, table_limit: int = DEFAULT_TABLE_LIMIT, tri
     return Elimination(tree.constant, tuple(states.tolist()), order)
 
 
-def bounded_order(graph: FactorGraph, *, table_limit: int, tries: int) -> Order:
-    """A good order of the graph whose tables all keep to the limit, or ``TooWideError``."""
-    order = find_order(graph.sizes, graph.ties(), tries=tries)
+def bounded_order(graph: FactorGraph, *, table_limit: int, tries: int, order: Order | None = None) -> Order:
+    """A good order of the graph (the given one, if any) whose tables all keep to the limit, or ``TooWideError``."""
+    order = order or find_order(graph.sizes, graph.ties(), tries=tries)
     if order.largest > np.log2(table_limit) + 1e-9:
         raise TooWideError(order)
     return order

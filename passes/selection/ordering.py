@@ -47,6 +47,14 @@ def find_order(sizes: Indices, pairs: Indices, *, tries: int = 12) -> Order:
     return best
 
 
+def few_neighbours(sizes: Indices, pairs: Indices, most: int) -> Indices:
+    """The variables that can be eliminated one after another without ever having more than ``most`` neighbours."""
+    starts, near = adjacency(len(sizes), pairs)
+    found = greedy(np.log2(np.maximum(sizes, 1.0)), starts, near, most=most)
+    assert found is not None
+    return found[0]
+
+
 def adjacency(count: int, pairs: Indices) -> tuple[Starts, Indices]:
     """``(starts, near)``: the neighbours of variable ``v`` are ``near[starts[v]:starts[v + 1]]``, ascending."""
     i, j = pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)

@@ -1,28 +1,43 @@
-"""Problems too wide for plain elimination: a dual bound, then elimination over near-optimal states.
+"""Exact minimisation of graphs that may be wide: elimination, or a dual bound and elimination of near-optimal states.
 
-The dual bound is the local-polytope one, raised by block coordinate ascent over the pair tables (MPLP,
-Globerson and Jaakkola, 2007): cost is moved between tables and variables, so that the sum of all separate
-minima grows while the objective of every full assignment stays.  What is left over in the tables prices
-every state: a plan that uses the state costs at least the bound plus that *reduced cost*.  So when all
-states with reduced cost up to eps are searched exactly and the best plan is within eps of the bound,
-that plan is optimal.
+A graph whose tables are small is eliminated at once, a larger one after some search for a good order.  Where that would
+take long: a plan that uses a state costs at least the dual bound plus the state's excess.  So when all states of excess
+up to eps are searched exactly, and the best plan is within eps of the bound, that plan is optimal.  In between, states
+whose excess is above the gap are dropped for good, and variables left with few neighbours are eliminated, which makes
+the relaxation tighter.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 import attrs
 import numpy as np
 
-from plait.passes.selection.conflict import consistent_states
-from plait.passes.selection.conversion import FloatArray
+from plait.passes.selection.columns import FloatArray, Indices
+from plait.passes.selection.contraction import (
+    BoolArray,
+    Smaller,
+    consistent,
+    contracted,
+    emptied,
+    restricted,
+)
+from plait.passes.selection.dual import Dual
 from plait.passes.selection.elimination import TooWideError, eliminate
-from plait.passes.selection.factor_graph import FactorGraph, IntArray
+from plait.passes.selection.factor_graph import FactorGraph
+from plait.passes.selection.ordering import Order, find_order
 
-_ROUND = 25
-_STALL = 1e-7
-_FIRST_CORE = 1e-5
+_SMALL, _EASY, _QUICK = 12.0, 19.0, 22.0
+"""The first order is taken when log2 of its largest table, or of all together, is no more; no bound is worth its time
+when the best order found needs no more than the last."""
+_CORE_TRIES = 4
+_ROUND = 12
+_STALL = 1e-5
+_FIRST_CORE = 1e-7
+_GROWTH = 16.0
 
 
 @attrs.frozen
@@ -35,117 +50,139 @@ class WideResult:
     width: int | None
 
 
-class Dual:
-    """A reparametrised copy of a graph: same objective, larger sum of separate minima."""
-
-    def __init__(self, graph: FactorGraph) -> None:
-        self.unary = [u.copy() for u in graph.unary]
-        self.pairs = {key: graph.pairs[key].copy() for key in sorted(graph.pairs)}
-
-    def sweep(self) -> None:
-        """One pass over all pair tables; the bound never falls."""
-        for (i, j), table in self.pairs.items():
-            table += self.unary[i][:, None] + self.unary[j][None, :]
-            half_i, half_j = table.min(axis=1) / 2, table.min(axis=0) / 2
-            table -= half_i[:, None] + half_j[None, :]
-            self.unary[i], self.unary[j] = half_i, half_j
-
-    def bound(self) -> float:
-        """Lower bound on the objective."""
-        total = sum(float(u.min()) for u in self.unary)
-        return total + sum(float(t.min()) for t in self.pairs.values())
-
-    def reduced_costs(self) -> list[FloatArray]:
-        """How far above the bound every plan is that uses a state."""
-        costs = [u - u.min() for u in self.unary]
-        for (i, j), table in self.pairs.items():
-            least = table.min()
-            costs[i] = costs[i] + (table.min(axis=1) - least)
-            costs[j] = costs[j] + (table.min(axis=0) - least)
-        return costs
-
-    def restrict(self, keep: list[IntArray]) -> None:
-        """Forget all other states."""
-        self.unary = [u[k] for u, k in zip(self.unary, keep, strict=True)]
-        self.pairs = {(i, j): t[np.ix_(keep[i], keep[j])] for (i, j), t in self.pairs.items()}
-
-
 class WideSearch:
-    """Alternates dual sweeps, removal of states that are too expensive, and core elimination."""
+    """Alternates dual sweeps, removal of states that are too expensive, and core elimination.
+
+    ``layers`` is the number of variables whose states make a plan, ``price`` the objective of one, infinite if it is
+    none; the search ends when ``time.perf_counter()`` passes ``deadline``.
+    """
 
     def __init__(
-        self, graph: FactorGraph, upper: float, table_limit: int, price: Callable[[tuple[int, ...]], float]
+        self,
+        graph: FactorGraph,
+        layers: int,
+        table_limit: int,
+        price: Callable[[tuple[int, ...]], float],
+        deadline: float = np.inf,
     ) -> None:
-        self.graph = graph
-        self.upper = upper
-        self.states: tuple[int, ...] | None = None
+        self.whole = Smaller(graph, 0.0, lambda states: states)
+        self.layers = layers
         self.table_limit = table_limit
         self.price = price
-        self.alive = consistent_states(graph)
+        self.deadline = deadline
+        self.upper = np.inf
+        self.states: tuple[int, ...] | None = None
         self.bound = -np.inf
         self.width: int | None = None
 
-    def run(self, sweeps: int) -> WideResult:
+    def run(self, sweeps: int, tries: int = 12) -> WideResult:
         """Search until proven, until the bound stalls, or for the given number of sweeps."""
-        if any(len(a) == 0 for a in self.alive):
-            return WideResult(None, np.inf, True, None)
-        dual = Dual(self.graph.restricted(self.alive))
-        for _ in range(max(1, sweeps // _ROUND)):
-            before = self.bound
-            for _ in range(_ROUND):
-                dual.sweep()
-            self.bound = max(self.bound, dual.bound())
-            costs = dual.reduced_costs()
-            if self._search_core(costs):
-                return WideResult(self.states, self.upper, True, self.width)
-            if self.bound - before <= _STALL * abs(self.bound):
-                break
-            if not self._drop_costly(dual, costs):
-                return WideResult(self.states, self.upper, True, self.width)
+        graph = self.whole.graph
+        order = find_order(graph.sizes, graph.ties(), tries=1)
+        if (order.largest <= _SMALL or order.total <= _EASY) and self.eliminated(self.whole, order):
+            return self.proven()
+        smaller = self.tightened(self.whole, consistent(graph), self.layers)
+        if smaller is None:
+            return self.proven()
+        order = find_order(smaller.graph.sizes, smaller.graph.ties(), tries=tries)
+        if order.total <= _QUICK and self.eliminated(smaller, order):
+            return self.proven()
+        if self.search(smaller, sweeps) or self.eliminated(smaller, order):
+            return self.proven()
         return WideResult(self.states, min(self.bound, self.upper), False, self.width)
 
-    def _drop_costly(self, dual: Dual, costs: list[FloatArray]) -> bool:
-        """Forget states that no plan better than the best one uses; False if that leaves no plan."""
-        self._keep(dual, [np.flatnonzero(c <= self._slack()) for c in costs])
-        self._keep(dual, consistent_states(FactorGraph.of(dual.unary, dual.pairs)))
-        return all(len(a) > 0 for a in self.alive)
+    def eliminated(self, smaller: Smaller, order: Order) -> bool:
+        """Whether plain elimination keeps to the limit; then it is done."""
+        try:
+            found = eliminate(smaller.graph, table_limit=self.table_limit, order=order)
+        except TooWideError:
+            return False
+        self.width = max(order.width, 2 if smaller is not self.whole else 0)
+        if found.states is not None:
+            self.offer(smaller.expand(np.array(found.states, dtype=np.intc)))
+            optimum = found.optimum + smaller.constant
+            if not math.isclose(self.upper, optimum, rel_tol=1e-9, abs_tol=1e-9):
+                raise AssertionError(f"elimination promised {optimum!r}, its choice costs {self.upper!r}")
+        return True
 
-    def _keep(self, dual: Dual, states: list[IntArray]) -> None:
-        self.alive = [a[k] for a, k in zip(self.alive, states, strict=True)]
-        dual.restrict(states)
+    def search(self, smaller: Smaller | None, sweeps: int) -> bool:
+        """Sweep, search cores, drop states; True when proven."""
+        done, before = 0, -np.inf
+        while smaller is not None:
+            if len(smaller.graph.sizes) == 0:
+                self.offer(smaller.expand(np.zeros(0, dtype=np.intc)))
+                return True
+            dual = Dual(smaller.graph)
+            dual.sweep(_ROUND)
+            done += _ROUND
+            self.bound = max(self.bound, dual.bound() + smaller.constant)
+            self.offer(smaller.expand(dual.round()))
+            excess = dual.excesses()
+            smaller = attrs.evolve(smaller, graph=dual.settled())
+            if self.search_core(smaller, excess):
+                return True
+            if done >= sweeps or time.perf_counter() > self.deadline or self.stalled(before):
+                return False
+            before = self.bound
+            smaller = self.tightened(smaller, excess <= self.slack())
+        return True
 
-    def _slack(self) -> float:
+    def proven(self) -> WideResult:
+        """No plan is better than the best one found."""
+        return WideResult(self.states, self.upper, True, self.width)
+
+    def stalled(self, before: float) -> bool:
+        """Whether the last round of sweeps closed too little of the gap to go on."""
+        return self.bound - before <= _STALL * min(self.slack(), abs(self.bound))
+
+    def slack(self) -> float:
         """Gap between the best plan and the bound, with room for rounding."""
-        return self.upper - self.bound + 1e-9 * abs(self.bound)
+        return float(self.upper - self.bound + 1e-9 * abs(self.bound))
 
-    def _search_core(self, costs: list[FloatArray]) -> bool:
-        """Search cores of growing reduced cost; True when the best plan is proven optimal."""
-        eps = min(self._slack(), _FIRST_CORE * abs(self.bound) + 1e-9)
-        while True:
+    def offer(self, states: Indices) -> None:
+        """Take a plan if it is the best so far."""
+        picked = tuple(states.tolist())
+        cost = self.price(picked)
+        if cost < self.upper:
+            self.upper, self.states = cost, picked
+
+    def tightened(self, smaller: Smaller, alive: BoolArray, layers: int | None = None) -> Smaller | None:
+        """The graph over the states marked, without those that have no partner and variables of few neighbours.
+
+        None if that leaves no plan.
+        """
+        alive = consistent(smaller.graph, alive)
+        if emptied(smaller.graph, alive):
+            return None
+        smaller = smaller.then(restricted(smaller.graph, alive))
+        smaller = smaller.then(contracted(smaller.graph, layers))
+        alive = consistent(smaller.graph)
+        if emptied(smaller.graph, alive):
+            return None
+        return smaller if alive.all() else smaller.then(restricted(smaller.graph, alive))
+
+    def search_core(self, smaller: Smaller, excess: FloatArray) -> bool:
+        """Search cores of growing excess; True when the best plan is proven optimal."""
+        eps = min(self.slack(), _FIRST_CORE * abs(self.bound) + 1e-9)
+        while time.perf_counter() <= self.deadline:
             try:
-                self._solve_core(costs, eps)
+                self.solve_core(smaller, excess <= eps)
             except TooWideError:
                 return False
-            if self._slack() <= eps:
+            if self.slack() <= eps:
                 return True
-            if not np.isfinite(self.upper) and eps > max(float(c.max()) for c in costs):
+            if not np.isfinite(self.upper) and eps > excess.max():
                 return True  # all states were searched: there is no plan
-            eps = min(4.0 * eps, self._slack())
+            eps = min(_GROWTH * eps, self.slack())
+        return False
 
-    def _solve_core(self, costs: list[FloatArray], eps: float) -> None:
-        """Best plan over the states of reduced cost up to ``eps``, if it beats the best so far."""
-        states = [a[c <= eps] for a, c in zip(self.alive, costs, strict=True)]
-        if any(len(s) == 0 for s in states):
+    def solve_core(self, smaller: Smaller, alive: BoolArray) -> None:
+        """Offer the best plan over the marked states."""
+        alive = consistent(smaller.graph, alive)
+        if emptied(smaller.graph, alive):
             return
-        core = self.graph.restricted(states)
-        keep = consistent_states(core)
-        if any(len(k) == 0 for k in keep):
-            return
-        found = eliminate(core.restricted(keep), table_limit=self.table_limit)
-        self.width = found.order.width
-        if found.states is None:
-            return
-        picked = tuple(int(s[k[x]]) for s, k, x in zip(states, keep, found.states, strict=True))
-        cost = self.price(picked)
-        if cost < self.upper or (self.states is None and cost <= self.upper):
-            self.upper, self.states = cost, picked
+        core = restricted(smaller.graph, alive)
+        found = eliminate(core.graph, table_limit=self.table_limit, tries=_CORE_TRIES)
+        self.width = max(found.order.width, 2)
+        if found.states is not None:
+            self.offer(smaller.expand(core.expand(np.array(found.states, dtype=np.intc))))
