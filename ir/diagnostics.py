@@ -140,6 +140,10 @@ class PlaitError(Exception):
         self.diagnostics: tuple[Diagnostic, ...] = found
         super().__init__("\n".join(d.render() for d in found))
 
+    def __reduce__(self) -> tuple[type[PlaitError], tuple[tuple[Diagnostic, ...]]]:
+        # Pickled by its diagnostics, so that it can come from another process.
+        return type(self), (self.diagnostics,)
+
     @property
     def code(self) -> str:
         """Code of the first diagnostic."""

@@ -60,7 +60,7 @@ class WorkerProfiler:
     Args:
         timeout_s: how long a job may take before it counts as hanging.
         command: what to start as worker on this machine; it must speak the protocol of docs/design/worker.md.
-        worker: who measures instead; results are kept under its machine.
+        worker: who measures instead; results are kept under its machine, and whoever gave it stops it.
     """
 
     def __init__(
@@ -84,8 +84,9 @@ class WorkerProfiler:
         self.close()
 
     def close(self) -> None:
-        """End the worker, if there is one."""
-        self._worker.stop()
+        """End the worker, if there is one and it was not given."""
+        if self._elsewhere is None:
+            self._worker.stop()
 
     @property
     def machine(self) -> Machine:

@@ -66,6 +66,10 @@ class Worker(Protocol):
         """Make the running job, and all that come, raise WorkerError; called from another thread."""
         ...
 
+    def resume(self) -> None:
+        """Take jobs again after `interrupt`."""
+        ...
+
 
 class WorkerProcess:
     """A worker process that is started when first needed and again after it died.
@@ -260,8 +264,13 @@ class WorkerProcess:
         """Make the running request, and all that come, raise WorkerError. For other threads than that of the
         request."""
         self._interrupted = True
+        # Whoever starts a process now sees the mark.
         if (process := self.process) is not None:
             process.kill()
+
+    def resume(self) -> None:
+        """Take requests again after `interrupt`."""
+        self._interrupted = False
 
     def _message_size(self) -> int:
         return 0 if self._messages is None else os.fstat(self._messages.fileno()).st_size

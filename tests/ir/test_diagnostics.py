@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -324,3 +325,9 @@ def test_a_mark_at_the_head_of_a_file_is_skipped(tmp_path: Path) -> None:
     file.write_text("ir 1\r\nnet @main(%x: f32[4]) -> (%x: f32[4]) {\r\n}\r\n", encoding="utf-8-sig", newline="")
     assert is_ir_text(file)
     assert list(load_ir(file).functions) == ["main"]
+
+
+def test_errors_come_through_pickles() -> None:
+    error = IRError([Diagnostic("P001", "first", hint="h"), Diagnostic("P002", "second", Span("f", 1, 2, 3, "text"))])
+    found = pickle.loads(pickle.dumps(error))
+    assert type(found) is IRError and found.diagnostics == error.diagnostics and str(found) == str(error)
