@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "P701": "a file is not a selection problem or solution",
     "P702": "a selection problem has no plan, or a solver cannot take it on",
     "P703": "the name or an option of a solver is not valid",
+    "P704": "a program that is used as a solver failed, or its answer is wrong",
 }
 """Every diagnostic code with its meaning; each has a negative test."""
 

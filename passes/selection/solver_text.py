@@ -116,8 +116,10 @@ def _check(field: attrs.Attribute[Any], value: Any) -> None:
 
 
 def _same_kind(default: Any, value: Any) -> None:
-    if type(value) is not type(default):
-        raise TypeError(f"wants {'true or false' if isinstance(default, bool) else 'an integer'}, got {value!r}")
+    allowed = (int, float) if type(default) is float else (type(default),)
+    if type(value) not in allowed:
+        wanted = {bool: "true or false", float: "a number"}.get(type(default), "an integer")
+        raise TypeError(f"wants {wanted}, got {value!r}")
 
 
 def _error(message: str, text: SolverText, option: str, hint: str = "") -> SolverError:

@@ -21,21 +21,22 @@ from plait.passes.selection.solver_text import configured, read_solver, unknown_
 S = TypeVar("S", bound=Callable[..., Any])
 
 _BUILTIN = {
-    "exact": "solve",
-    "greedy": "solve",
-    "single_format": "solve",
-    "fastest": "solve",
-    "chain_dp": "solve",
-    "path_dp": "solve",
-    "pbqp": "Pbqp",
-    "beam": "Beam",
-    "coordinate_descent": "CoordinateDescent",
-    "annealing": "Annealing",
-    "lns": "Lns",
-    "min_sum": "MinSum",
-    "frontier": "solve",
-    "highs": "solve",
-    "brute_force": "solve",
+    "exact": "exact:solve",
+    "greedy": "greedy:solve",
+    "single_format": "single_format:solve",
+    "fastest": "fastest:solve",
+    "chain_dp": "chain_dp:solve",
+    "path_dp": "path_dp:solve",
+    "pbqp": "pbqp:Pbqp",
+    "beam": "beam:Beam",
+    "coordinate_descent": "coordinate_descent:CoordinateDescent",
+    "annealing": "annealing:Annealing",
+    "lns": "lns:Lns",
+    "min_sum": "min_sum:MinSum",
+    "frontier": "frontier:solve",
+    "highs": "highs:solve",
+    "brute_force": "brute_force:solve",
+    "exec": "external:External",
 }
 
 
@@ -46,7 +47,7 @@ def _problem(name: str, thing: Any) -> str:
 _registry: Registry[Callable[..., Any]] = Registry(
     "solver",
     "plait.solvers",
-    {name: f"{__name__}.{name}:{attribute}" for name, attribute in _BUILTIN.items()},
+    {name: f"{__name__}.{target}" for name, target in _BUILTIN.items()},
     problem=_problem,
 )
 
