@@ -11,6 +11,7 @@ Memory along the schedule is known in every state, so a limit on its peak is exa
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
@@ -69,7 +70,9 @@ class _States:
 class Frontier:
     """The dynamic program of a problem over some routines and ways (``copies.py``)."""
 
-    def __init__(self, problem: Problem, kept: Kept, ways: list[list[Way]], *, limit: int, beam: bool = False) -> None:
+    def __init__(
+        self, problem: Problem, kept: Kept, ways: Sequence[list[Way]], *, limit: int, beam: bool = False
+    ) -> None:
         self.problem, self.kept, self.ways = problem, kept, ways
         self.limit, self.beam = limit, beam
         peaks = [allowed(b) for b in problem.budgets if b.kind == "peak"]

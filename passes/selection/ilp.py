@@ -20,6 +20,8 @@ from plait.passes.selection.problem import Port, Problem
 from plait.passes.selection.reductions import Kept
 from plait.passes.selection.solution import Conversion
 
+_LIMIT = 1e4
+
 
 @attrs.frozen
 class IlpResult:
@@ -120,9 +122,9 @@ class Program:
     def _budgets(self, tighten: float) -> None:
         names = summed_resources(self.problem)
         for budget in self.problem.budgets:
-            # Scaled to a limit of one, since feasibility tolerances are absolute.
-            scale = 1.0 / budget.limit if budget.limit > 0 else 1.0
-            limit = budget.limit * scale - tighten
+            # Feasibility tolerances are absolute (1e-6): limits become large enough to be kept up to `TOLERANCE`.
+            scale = _LIMIT / budget.limit if budget.limit > 0 else 1.0
+            limit = budget.limit * scale - tighten * _LIMIT
             if budget.kind == "sum":
                 terms = self._routine_use(budget.resource, range(len(self.x)), scale)
                 number = names.index(budget.resource)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import attrs
 
@@ -11,7 +12,7 @@ from plait.passes.selection.budgets.improve import improve
 from plait.passes.selection.budgets.lagrange import Searched, search
 from plait.passes.selection.budgets.relaxation import Plan, Relaxation
 from plait.passes.selection.copies import Way, pareto_routines, summed_resources, ways_of_values
-from plait.passes.selection.frontier import Frontier, FrontierResult, TooManyStatesError
+from plait.passes.selection.frontier import Frontier, TooManyStatesError
 from plait.passes.selection.ilp import IlpResult, available, solve_ilp
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, ProblemError, TooManyFormatsError
@@ -51,40 +52,64 @@ class _Search:
             return attrs.evolve(free.solution, seconds=time.perf_counter() - self.started)
         if free.plan.kept:
             return self._answer(free.plan, free.bound)
-        found = search(self.relaxation)
-        if found.infeasible:
-            return self._infeasible(found)
-        if self._closed(found.bound):
-            return self._answer(self.relaxation.best, found.bound)
+        bound = free.bound
+        if len(self.relaxation.rows) == 1:
+            # One sum: its curve takes a few eliminations, and may settle it.
+            found = search(self.relaxation)
+            if found.infeasible:
+                return self._infeasible(found)
+            if self._closed(found.bound):
+                return self._answer(self.relaxation.best, found.bound)
+            bound = max(bound, found.bound)
         try:
             kept = pareto_routines(self.problem)
             ways = ways_of_values(self.problem, kept)
         except TooManyFormatsError:
-            return self._answer(improve(self.relaxation), found.bound)
-        return self._exactly(kept, ways, found.bound)
+            return self._roughly(bound)
+        return self._by_schedule(kept, ways) or self._by_program(kept, ways, bound) or self._roughly(bound, kept, ways)
 
-    def _exactly(self, kept: Kept, ways: list[list[Way]], bound: float) -> Solution:
-        """Frontier DP where memory alone is limited and the graph is narrow, else the integer program."""
-        if not summed_resources(self.problem):
-            try:
-                done = Frontier(self.problem, kept, ways, limit=self.options.state_limit).run()
-            except TooManyStatesError:
-                pass
-            else:
-                return self._of_frontier(done)
-        if available():
-            program = self._program(kept, ways)
-            if program.status == "infeasible":
-                return self._infeasible(Searched(math.inf, True))
-            if program.choice:
-                self.relaxation.plan(program.choice, program.conversions)
-            bound = max(bound, program.bound)
-            if program.status == "optimal" and self.relaxation.best is not None:
-                best = self.relaxation.best
-                # The program sums up with tolerances; what it proves holds to those.
-                close = best.cost <= program.bound + 1e-7 * max(1.0, abs(best.cost))
-                return self._answer(best, best.cost if close else bound)
-        if self.relaxation.best is None and not summed_resources(self.problem):
+    def _by_schedule(self, kept: Kept, ways: list[list[Way]]) -> Solution | None:
+        """Frontier DP, where memory alone is limited and not too many values are alive."""
+        if summed_resources(self.problem):
+            return None
+        try:
+            done = Frontier(self.problem, kept, ways, limit=self.options.state_limit).run()
+        except TooManyStatesError:
+            return None
+        if done.choice is None:
+            assert done.stuck is not None
+            label = self.problem.layer_label(done.stuck)
+            limit = min(b.limit for b in self.problem.budgets if b.kind == "peak")
+            reason = f"no plan keeps memory at {label} within {limit:.9g}"
+            return attrs.evolve(self._none((label,)), reason=reason, width=done.width)
+        plan = self.relaxation.plan(done.choice, done.conversions)
+        self.width = done.width
+        return self._answer(plan, plan.cost)
+
+    def _by_program(self, kept: Kept, ways: list[list[Way]], bound: float) -> Solution | None:
+        """The integer program, if SciPy is there; None where it has no plan in time."""
+        if not available():
+            return None
+        program = self._program(kept, ways)
+        if program.status == "infeasible":
+            return self._infeasible(Searched(math.inf, True))
+        if program.choice:
+            self.relaxation.plan(program.choice, program.conversions)
+        best = self.relaxation.best
+        if best is None:
+            return None
+        # The program sums up with tolerances; what it proves holds to those.
+        proven = program.status == "optimal" and best.cost <= program.bound + 1e-7 * max(1.0, abs(best.cost))
+        return self._answer(best, best.cost if proven else max(bound, program.bound))
+
+    def _roughly(self, bound: float, kept: Kept = (), ways: Sequence[list[Way]] = ()) -> Solution:
+        """A bound and plans from prices, a beam where memory is limited, and local search."""
+        if len(self.relaxation.rows) > 1:
+            found = search(self.relaxation)
+            if found.infeasible:
+                return self._infeasible(found)
+            bound = max(bound, found.bound)
+        if ways and self.relaxation.peak:
             rough = Frontier(self.problem, kept, ways, limit=_BEAM, beam=True).run()
             if rough.choice is not None:
                 self.relaxation.plan(rough.choice, rough.conversions)
@@ -99,17 +124,6 @@ class _Search:
             closer = solve_ilp(self.problem, kept, ways, time_limit=left, tighten=_TIGHTER)
             return attrs.evolve(closer, status="feasible" if closer.choice else "unknown", bound=found.bound)
         return found
-
-    def _of_frontier(self, done: FrontierResult) -> Solution:
-        if done.choice is None:
-            assert done.stuck is not None
-            label = self.problem.layer_label(done.stuck)
-            limit = min(b.limit for b in self.problem.budgets if b.kind == "peak")
-            reason = f"no plan keeps memory at {label} within {limit:.9g}"
-            return attrs.evolve(self._none((label,)), reason=reason, width=done.width)
-        plan = self.relaxation.plan(done.choice, done.conversions)
-        self.width = done.width
-        return self._answer(plan, plan.cost)
 
     def _closed(self, bound: float) -> bool:
         best = self.relaxation.best
