@@ -1,8 +1,8 @@
 """A worker that measures nothing: what it answers is in the signature of a job. Speaks without plait, so that it starts
 at once. Arguments: its greeting as JSON; a file to log requests in.
 
-`ok N`: the time is N plus the version of the routine; `kill`: it ends; `kill-once FILE`: it ends if there is such a
-file, which goes; `gone FILE`: it ends, and starts no more while there is such a file.
+`ok N`: the time is N; `kill`: it ends; `kill-once FILE`: it ends if there is such a file, which goes; `orphan-once
+FILE`: then the process that started it ends; `gone HOST`: if it is on this host, it ends and starts no more; `hang`.
 """
 
 import json
@@ -34,7 +34,8 @@ while head := sys.stdin.buffer.read(4):
         open(gone, "w").close()
     if what in ("kill", "gone") and os.path.exists(gone) | (what == "kill"):
         os.kill(os.getpid(), signal.SIGKILL)
-    if what == "kill-once" and os.path.exists(argument):
+    if what in ("kill-once", "orphan-once") and os.path.exists(argument):
         os.remove(argument)
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid() if what == "kill-once" else os.getppid(), signal.SIGKILL)
+        time.sleep(1000 if what == "orphan-once" else 0)
     say({"status": "ok", "samples": [int(argument or 0) if what == "ok" else 7], "message": ""})
