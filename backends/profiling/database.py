@@ -125,8 +125,8 @@ class ProfileDatabase:
             insert_row(self._db, row)
 
     def begin(self, machine: Machine, session: Session | None = None) -> Session:
-        """Start a session (default: of this process), in which `add` puts what follows on this machine."""
-        session = session or Session.start(instance=machine.instance)
+        """Start a session (default: one that begins now), in which `add` puts what follows on this machine."""
+        session = session or Session.start(machine)
         with self._errors(), transaction(self._db):
             self._add_machine(machine)
             self._add_session(session)

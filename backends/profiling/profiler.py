@@ -10,8 +10,10 @@ from typing import Protocol
 import attrs
 
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
+from plait.backends.profiling.session import Session, time_reference
 from plait.backends.profiling.worker_client import WORKER, Worker, WorkerProcess
 
 NEAR_TIE = 1.1
@@ -61,6 +63,9 @@ class WorkerProfiler:
         timeout_s: how long a job may take before it counts as hanging.
         command: what to start as worker on this machine; it must speak the protocol of docs/design/worker.md.
         worker: who measures instead; results are kept under its machine, and whoever gave it stops it.
+        fresh: what results must be to be known; see `plait.backends.profiling.freshness`.
+        reference: whether to time the reference jobs before and after, so that it shows how fast the machine was
+            (default: where the worker is our own, on this machine).
     """
 
     def __init__(
@@ -70,21 +75,31 @@ class WorkerProfiler:
         timeout_s: float = 60.0,
         command: Sequence[str] = WORKER,
         worker: Worker | None = None,
+        fresh: Fresh | None = None,
+        reference: bool | None = None,
     ) -> None:
         self.database = database
         self.timeout_s = timeout_s
         self.measured = 0
         self._elsewhere = worker
         self._worker: Worker = worker or WorkerProcess(command)
+        self.fresh = fresh
+        self._reference = worker is None and tuple(command) == WORKER if reference is None else reference
+        self._session: Session | None = None
 
     def __enter__(self) -> WorkerProfiler:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: object, *_: object) -> None:
+        try:
+            if error is None:
+                self.end_session()
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """End the worker, if there is one and it was not given."""
+        """End the session, and the worker, if there is one and it was not given."""
+        self._session = None
         if self._elsewhere is None:
             self._worker.stop()
 
@@ -94,7 +109,7 @@ class WorkerProfiler:
         return this_machine() if self._elsewhere is None else self._elsewhere.machine
 
     def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
-        return self.database.find_all(dict.fromkeys(jobs), self.machine)
+        return self.database.find_all(dict.fromkeys(jobs), self.machine, self.fresh)
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
         wanted = list(dict.fromkeys(jobs))
@@ -110,7 +125,9 @@ class WorkerProfiler:
                 best.add({job: results[job]})
             # Some time later: what disturbed the first measurement has gone by, or the second shows it.
             near = _near_ties(missing, results)
-            return results | self.sample(near, best.limits(near))
+            results |= self.sample(near, best.limits(near))
+            self.end_session()
+            return results
         finally:
             self.close()
 
@@ -119,6 +136,8 @@ class WorkerProfiler:
     ) -> dict[Job, Result]:
         wanted = list(jobs)
         before = self.known(wanted)
+        if wanted:
+            self._begin_session()
         found: dict[Job, Result] = {}
         for done, job in enumerate(wanted):
             if progress is not None:
@@ -135,6 +154,19 @@ class WorkerProfiler:
     def run(self, job: Job, limit_us: float | None = None) -> Result:
         limit_ns = None if limit_us is None or not math.isfinite(limit_us) else round(limit_us * 1e3)
         return self._worker.run(job, limit_ns, self.timeout_s)
+
+    def _begin_session(self) -> None:
+        if self._reference and self._session is None:
+            # After the reference, so that it is of the machine that answered.
+            reference = time_reference(self.run)
+            self._session = self.database.begin(self.machine)
+            self.database.add_reference(self._session, reference)
+
+    def end_session(self) -> None:
+        """Time the reference jobs again, if anything was measured since the first time."""
+        if self._session is not None:
+            self.database.add_reference(self._session, time_reference(self.run))
+            self._session = None
 
 
 def _near_ties(jobs: Sequence[Job], results: dict[Job, Result]) -> list[Job]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.machine import Machine, this_machine
 
 if TYPE_CHECKING:
     from plait.backends.profiling.environment import Environment
@@ -94,31 +95,35 @@ class Session:
     kernels: str
     """Hash of the kernels' sources."""
     environment: str
-    """`Environment.fingerprint`"""
+    """`Environment.fingerprint`; empty if it is not known."""
     governor: str
     load: float
     """Average number of runnable threads in the minute before."""
 
     @staticmethod
-    def start(environment: Environment | None = None, instance: str | None = None) -> Session:
-        """A new session, of this process or of a worker elsewhere.
+    def start(machine: Machine | None = None, environment: Environment | None = None) -> Session:
+        """A new session.
 
         Args:
-            environment: of the process that measures (default: this one).
-            instance: `Machine.instance` of its machine (default: as the environment says).
+            machine: which measures (default: this one).
+            environment: of the process that measures. Default: on this machine, that of this process; of another
+                machine nothing is known but its kernels, which are the same ones or it would not be asked.
         """
         from plait.backends.profiling.environment import this_environment
 
-        here = environment if environment is not None else this_environment()
+        machine = machine or this_machine()
+        found = environment
+        if found is None and machine == this_machine():
+            found = this_environment()
         return Session(
             id=secrets.token_hex(8),
-            machine=instance or here.instance,
+            machine=machine.instance,
             started=time.time(),
             plait=_version(),
-            kernels=here.kernels,
-            environment=here.fingerprint,
-            governor=here.governor,
-            load=here.load,
+            kernels=found.kernels if found else _kernels(),
+            environment=found.fingerprint if found else "",
+            governor=found.governor if found else "",
+            load=found.load if found else 0.0,
         )
 
 
@@ -152,3 +157,9 @@ def _version() -> str:
         return metadata.version("plait")
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _kernels() -> str:
+    from plait.kernels_pyx import version_hash
+
+    return version_hash()

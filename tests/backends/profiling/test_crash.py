@@ -17,7 +17,8 @@ from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine
 
-JOBS = 400
+TURNS = 40
+"""How many measurements a tuner may take before it is killed, at most."""
 TUNER = """
 import sys
 import attrs
@@ -29,22 +30,28 @@ jobs = [Job(f"layer {n}", "cpu/f32/nchw/vector", "1", 1, "") for n in range(int(
 with ProfileDatabase(sys.argv[1]) as database:
     known = database.find_all(jobs, machine)
     for job in jobs:
-        if job not in known:
+        if job not in known and sys.stdin.readline():
             number = int(job.signature.split()[1])
             database.add(job, machine, Result("ok", tuple(range(number, number + 40))))
             print(number, flush=True)
 """
-"""Acknowledges each measurement when `add` has returned."""
+"""Takes a measurement for each line that it reads, and acknowledges it when `add` has returned."""
 MACHINE = Machine("model", "avx2", 4, "L1=32K", "host", "Linux 6")
 
 
-def start(path: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", TUNER, str(path), str(JOBS)], stdout=subprocess.PIPE)
+def start(path: Path, jobs: int, turns: int) -> subprocess.Popen[bytes]:
+    """A tuner of so many jobs that may take so many measurements."""
+    command = [sys.executable, "-c", TUNER, str(path), str(jobs)]
+    # Unbuffered, so that no line is read ahead and lost.
+    tuner = subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert tuner.stdin is not None
+    tuner.stdin.write(b"\n" * turns)
+    return tuner
 
 
-def killed(path: Path, acknowledged: int, delay_s: float) -> list[int]:
+def killed(path: Path, jobs: int, acknowledged: int, delay_s: float) -> list[int]:
     """What a tuner acknowledges that is killed so long after so many acknowledgements."""
-    tuner = start(path)
+    tuner = start(path, jobs, TURNS)
     assert tuner.stdout is not None
     lines = [tuner.stdout.readline() for _ in range(acknowledged)]
     time.sleep(delay_s)
@@ -70,30 +77,30 @@ def stored(path: Path) -> list[int]:
 
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(path: Path, kills: int) -> None:
-    chance = random.Random(kills)
+    chance, jobs = random.Random(kills), 2 * TURNS * kills
     acknowledged: list[int] = []
     for kill in range(kills):
-        # The first while the file is being made; then so that there is something left to do in the end.
-        count = 0 if kill == 0 else chance.randrange(JOBS // (2 * kills))
-        acknowledged += killed(path, count, chance.uniform(0, 0.3) if kill == 0 else chance.uniform(0, 0.002))
+        # The first while the file is being made.
+        moment = (0, chance.uniform(0, 0.3)) if kill == 0 else (chance.randrange(TURNS), chance.uniform(0, 0.002))
+        acknowledged += killed(path, jobs, *moment)
         if path.exists():
             present = stored(path)
             assert set(acknowledged) <= set(present)
             # At most one of each tuner was written and not acknowledged; none twice.
             assert len(present) == len(set(present)) <= len(acknowledged) + kill + 1
     before = stored(path)
-    tuner = start(path)
+    tuner = start(path, jobs, jobs)
     measured = [int(line) for line in tuner.communicate(timeout=100)[0].splitlines()]
     assert tuner.returncode == 0
-    assert sorted(measured) == sorted(set(range(JOBS)) - set(before)) != []
-    assert stored(path) == list(range(JOBS))
+    assert sorted(measured) == sorted(set(range(jobs)) - set(before)) != []
+    assert stored(path) == list(range(jobs))
 
 
 def test_one_that_is_killed_does_not_hinder_another(path: Path) -> None:
     job = Job("other", "cpu/f32/nchw/vector", "1", 1, "")
     with ProfileDatabase(path) as database:
         for number in range(3):
-            acknowledged = killed(path, 5 + number, 0.0)
+            acknowledged = killed(path, 3 * TURNS, 5 + number, 0.0)
             database.add(attrs.evolve(job, threads=number + 1), MACHINE, Result("ok", (1,)))
             assert database.count() >= len(acknowledged) + number + 1
         jobs = [attrs.evolve(job, threads=number + 1) for number in range(3)]

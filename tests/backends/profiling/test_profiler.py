@@ -148,6 +148,8 @@ def test_the_real_worker(database: ProfileDatabase) -> None:
     assert results[JOB].ok and results[JOB].cost_us > 0
     assert (results[bad].status, results[bad].samples) == ("failed", ())
     assert "not installed" in results[bad].message
+    (session,) = database.sessions()
+    assert len(session.references) == 2 and session.reference is not None and session.reference.gemm_us > 0
 
 
 def test_what_is_measured_is_never_measured_again(database: ProfileDatabase, log: Path) -> None:

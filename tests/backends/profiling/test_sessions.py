@@ -11,9 +11,12 @@ import pytest
 
 from plait.backends.profiling import database as module
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.environment import this_environment
 from plait.backends.profiling.freshness import DRIFT, Fresh
 from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.machine import Machine, this_machine
 from plait.backends.profiling.measure import measure
+from plait.backends.profiling.profiler import WorkerProfiler
 from plait.backends.profiling.session import COPY, GEMM, Reference, Session, time_reference, typical
 
 NORMAL, SLOW = Reference(100.0, 50.0), Reference(100.0, 60.0)
@@ -52,7 +55,17 @@ def test_a_session_of_this_process(path: Path, facts: Any) -> None:
         (record,) = database.sessions(facts.here.instance)
     assert record.session == started and len(started.id) == 16
     assert (started.machine, started.kernels) == (facts.here.instance, version_hash())
-    assert Session.start().id != started.id
+    # Of another machine nothing is known but the kernels.
+    assert (started.environment, started.governor) == ("", "")
+
+
+def test_a_session_on_this_machine() -> None:
+    here, environment = Session.start(), this_environment()
+    assert (here.machine, here.environment) == (this_machine().instance, environment.fingerprint)
+    assert (here.kernels, here.governor) == (environment.kernels, environment.governor)
+    assert Session.start().id != here.id
+    told = Session.start(environment=attrs.evolve(environment, governor="other"))
+    assert told.governor == "other" and told.environment != here.environment
 
 
 def test_references_lie_with_their_session(path: Path, facts: Any) -> None:
@@ -170,3 +183,75 @@ def test_references_of_other_kernels_are_not_compared(path: Path, facts: Any) ->
 def test_one_session_is_its_own_standard(path: Path, facts: Any) -> None:
     add(path, facts, NORMAL)
     assert found_with(Fresh(drift=DRIFT), path, facts) == Result("ok", (7,))
+
+
+# --- the profiler ---
+
+
+class Stub:
+    """A worker that takes 5 µs for everything but `crash`, and remembers what it was asked."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.asked: list[str] = []
+
+    def run(self, job: Job, limit_ns: int | None, timeout_s: float) -> Result:
+        self.asked.append(job.signature)
+        return Result("crashed", (), "why") if job.signature == "crash" else Result("ok", (5000,) * 3)
+
+    def stop(self) -> None:
+        raise AssertionError("it was given, and is not to be stopped")
+
+    def interrupt(self) -> None:
+        raise AssertionError
+
+
+REFERENCES = [GEMM.signature, COPY.signature]
+
+
+def test_the_profiler_times_references_around_what_it_measures(path: Path, facts: Any) -> None:
+    stub, crash = Stub(facts.here), attrs.evolve(facts.job, signature="crash")
+    with ProfileDatabase(path) as database:
+        profiler = WorkerProfiler(database, worker=stub, reference=True)
+        profiler.measure([facts.job, crash])
+        (record,) = database.sessions()
+        assert record.references == (Reference(5.0, 5.0),) * 2 and record.session.machine == facts.here.instance
+        assert {row.session for row in database.rows()} == {record.session.id}
+        assert stub.asked == [*REFERENCES, facts.job.signature, "crash", *REFERENCES]
+        assert profiler.measured == 2
+        profiler.measure([facts.job, crash])
+        assert len(database.sessions()) == 1, "nothing was measured"
+
+
+def test_samples_on_request_are_one_session(path: Path, facts: Any) -> None:
+    stub = Stub(facts.here)
+    with ProfileDatabase(path) as database:
+        with WorkerProfiler(database, worker=stub, reference=True) as profiler:
+            profiler.sample([facts.job], {})
+            profiler.sample([facts.job], {})
+        assert [len(s.references) for s in database.sessions()] == [2]
+        with WorkerProfiler(database, worker=stub, reference=True):
+            pass
+        assert len(database.sessions()) == 1
+        with pytest.raises(KeyboardInterrupt), WorkerProfiler(database, worker=stub, reference=True) as profiler:
+            profiler.sample([facts.job], {})
+            raise KeyboardInterrupt
+        assert sorted(len(s.references) for s in database.sessions()) == [1, 2]
+
+
+def test_workers_elsewhere_and_of_others_are_left_alone(path: Path, facts: Any) -> None:
+    stub = Stub(facts.here)
+    with ProfileDatabase(path) as database:
+        WorkerProfiler(database, worker=stub).measure([facts.job])
+        assert stub.asked == [facts.job.signature] and database.sessions() == []
+
+
+def test_what_is_stale_is_measured_again(path: Path, facts: Any) -> None:
+    crash = attrs.evolve(facts.job, signature="crash")
+    with ProfileDatabase(path) as database:
+        for fresh, asked in ((None, True), (None, False), (Fresh(failures=False), True)):
+            stub = Stub(facts.here)
+            WorkerProfiler(database, worker=stub, fresh=fresh).measure([facts.job, crash])
+            assert ("crash" in stub.asked) == asked, fresh
+        assert facts.job.signature not in stub.asked
+        assert [row.status for row in database.rows()] == ["crashed", "crashed", "ok"]
