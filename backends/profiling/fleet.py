@@ -172,6 +172,12 @@ class FleetProfiler:
         seat = next((s for s in seats if s.machine.instance == home), seats[0])
         return WorkerProfiler(self.database, timeout_s=self.timeout_s, worker=seat.worker).run(job, limit_us)
 
+    def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
+        """The least microseconds that jobs took on other machines of the class, of those that any knows."""
+        others = self.database.others(dict.fromkeys(jobs), self.machine)
+        times = {job: [r.cost_us for r in results.values() if r.ok] for job, results in others.items()}
+        return {job: min(found) for job, found in times.items() if found}
+
     # --- spreading ---
 
     def _seats_of(self, kind: str) -> list[_Seat]:

@@ -119,7 +119,6 @@ class WorkerProcess:
         try:
             answer = self.ask({"job": attrs.asdict(job), "limit_ns": limit_ns}, timeout_s)
         except TimeoutError as error:
-            self.stop()
             result = Result("timeout", (), str(error))
         else:
             if answer is not None:
@@ -140,7 +139,6 @@ class WorkerProcess:
         try:
             answer = self.ask(request, float("inf"))
         except TimeoutError as error:
-            self.stop()
             raise self._failure(str(error)) from None
         if answer is None:
             raise self._failure(f"it ended with {self.end()}")
@@ -158,6 +156,17 @@ class WorkerProcess:
         # A worker that died since its last answer is no fault of this request.
         if not self._send(request) and not self._send(request):
             raise self._failure("it ended before it took a request")
+        try:
+            answer = self._answer(timeout_s)
+        except BaseException:
+            # Else an answer that is on its way would be taken for that to the next request.
+            self.stop()
+            raise
+        if answer is not None and "error" in answer:
+            raise self._failure(f"it says: {answer['error']}")
+        return answer
+
+    def _answer(self, timeout_s: float) -> dict[str, Any] | None:
         assert self.process is not None and self.process.stdout is not None
         left = timeout_s
         while True:
@@ -168,11 +177,8 @@ class WorkerProcess:
                 what = f"no answer after {timeout_s:g} s" if left <= SILENCE_S else f"silent for {SILENCE_S:g} s"
                 raise TimeoutError(what) from None
             if answer is None or "alive" not in answer:
-                break
+                return answer
             left -= pipe.waited_s
-        if answer is not None and "error" in answer:
-            raise self._failure(f"it says: {answer['error']}")
-        return answer
 
     def _send(self, request: dict[str, Any]) -> bool:
         """Give a request to the worker, starting one if need be; False if it had ended."""
@@ -186,6 +192,10 @@ class WorkerProcess:
                 return True
         except BrokenPipeError:
             pass
+        except BaseException:
+            # Else the rest of the request would be missing.
+            self.stop()
+            raise
         self.stop()
         return False
 

@@ -22,7 +22,7 @@ from plait.backends.profiling.fleet import FleetProfiler, fleet
 from plait.backends.profiling.fleet_workers import Answer, ExecutorWorker, greet, run_job
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
-from plait.backends.profiling.profiler import WorkerProfiler
+from plait.backends.profiling.profiler import Profiler, WorkerProfiler
 from plait.backends.profiling.worker_client import WorkerProcess
 from plait.backends.profiling.worker_hello import this_hello
 
@@ -86,7 +86,8 @@ def test_a_fleet_gives_what_one_worker_gives(database: ProfileDatabase, lab: Lab
         wanted = alone.measure(jobs)
         one.stop()
     with FleetProfiler(database, lab.workers("b1", "b2"), kind=lab.machine("b").kind) as several:
-        assert several.measure(jobs) == wanted
+        profiler: Profiler = several
+        assert profiler.measure(jobs) == wanted
         assert several.measured == alone.measured == len(jobs)
         assert several.known(jobs) == wanted
         # Nothing is measured again, and jobs that are known have no progress.
@@ -128,6 +129,14 @@ def test_progress_counts_over_all_workers(database: ProfileDatabase, lab: Lab) -
     with FleetProfiler(database, lab.workers("b1", "b2")) as both:
         both.measure(JOBS, lambda done, total, job: seen.append((done, total)))
     assert seen == [(n, len(JOBS)) for n in range(len(JOBS))]
+
+
+def test_times_of_other_machines_of_the_class(database: ProfileDatabase, lab: Lab) -> None:
+    for host, ns in (("b7", 3000), ("b8", 2000), ("c1", 1000)):
+        database.add(job("ok 5"), lab.machine(host), Result("ok", (ns,)))
+    database.add(job("ok 6"), lab.machine("b7"), Result("crashed"))
+    with FleetProfiler(database, lab.workers("b1")) as one:
+        assert one.elsewhere([job("ok 5"), job("ok 6"), job("ok 7")]) == {job("ok 5"): 2.0}
 
 
 # --- classes of machines ---
