@@ -14,6 +14,7 @@ _REASONS = {
     "SQLITE_FULL": "the disk is full; what was measured before is kept",
     "SQLITE_READONLY": "the file may not be written to",
     "SQLITE_CANTOPEN": "the file, or its folder, cannot be opened",
+    "SQLITE_IOERR": "reading or writing it failed; is the disk, a quota or a limit on the size of files used up?",
     "SQLITE_BUSY": "another process keeps it locked",
 }
 """SQLite's own words for other errors are plain enough."""

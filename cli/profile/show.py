@@ -133,6 +133,8 @@ def _show_histogram(rows: list[Row]) -> None:
     click.echo()
     table = Table((">from us", ">samples", ""))
     most = max(b.count for b in bins)
+    # Nanoseconds where bins are narrow.
+    digits = 2 if bins[0].high - bins[0].low >= 20 else 3
     for b in bins:
-        table.add(f"{b.low / 1e3:.2f}", b.count, "█" * round(_BAR * b.count / most))
+        table.add(f"{b.low / 1e3:.{digits}f}", b.count, "█" * round(_BAR * b.count / most))
     table.show()

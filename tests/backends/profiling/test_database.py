@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from plait.backends.profiling.database import _FIND, ProfileDatabase, ProfileError, default_path
+from plait.backends.profiling.errors import profile_errors
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
 from plait.backends.profiling.rows import Wanted
@@ -319,6 +320,24 @@ def test_a_file_that_may_not_be_written_to(path: Path) -> None:
         (found,) = caught.value.diagnostics
         assert found.message == "cannot use the profile database: the file may not be written to"
         assert database.find(JOB, HERE) == OK
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("SQLITE_IOERR_WRITE", "reading or writing it failed; is the disk, a quota or"),
+        ("SQLITE_READONLY_DBMOVED", "the file may not be written to"),
+        ("SQLITE_CANTOPEN_ISDIR", "the file, or its folder, cannot be opened"),
+        ("SQLITE_TOOBIG", "the words of SQLite"),
+    ],
+)
+def test_errors_in_words(tmp_path: Path, name: str, words: str) -> None:
+    error = sqlite3.OperationalError("the words of SQLite")
+    error.sqlite_errorname = name
+    with pytest.raises(ProfileError) as caught, profile_errors(tmp_path / "x"):
+        raise error
+    (found,) = caught.value.diagnostics
+    assert found.message.startswith(f"cannot use the profile database: {words}")
 
 
 def test_a_file_that_another_process_keeps_locked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
