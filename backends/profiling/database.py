@@ -174,7 +174,9 @@ class ProfileDatabase:
         Args:
             fresh: what measurements must be; others are passed over, as if they were not there.
         """
-        doubtful = fresh.doubtful(self.sessions(machine.instance)) if fresh is not None else frozenset()
+        doubtful = frozenset[str]()
+        if fresh is not None and fresh.drift is not None:
+            doubtful = fresh.doubtful(self.sessions(machine.instance))
         instance, found = machine.instance, {}
         query = _FIND if fresh is not None else f"{_FIND} LIMIT 1"
         with self._errors():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -63,7 +64,8 @@ class WorkerProfiler:
         timeout_s: how long a job may take before it counts as hanging.
         command: what to start as worker on this machine; it must speak the protocol of docs/design/worker.md.
         worker: who measures instead; results are kept under its machine, and whoever gave it stops it.
-        fresh: what results must be to be known; see `plait.backends.profiling.freshness`.
+        fresh: what results must be to be known; see `plait.backends.profiling.freshness`. On this machine they must at
+            least be of the present environment, if theirs is known.
         reference: whether to time the reference jobs before and after, so that it shows how fast the machine was
             (default: where the worker is our own, on this machine).
     """
@@ -83,7 +85,7 @@ class WorkerProfiler:
         self.measured = 0
         self._elsewhere = worker
         self._worker: Worker = worker or WorkerProcess(command)
-        self.fresh = fresh
+        self._fresh = fresh or Fresh()
         self._reference = worker is None and tuple(command) == WORKER if reference is None else reference
         self._session: Session | None = None
 
@@ -110,6 +112,15 @@ class WorkerProfiler:
 
     def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
         return self.database.find_all(dict.fromkeys(jobs), self.machine, self.fresh)
+
+    @functools.cached_property
+    def fresh(self) -> Fresh:
+        """What results must be to be known."""
+        if self._elsewhere is not None or self._fresh.environment is not None:
+            return self._fresh
+        from plait.backends.profiling.environment import this_environment
+
+        return attrs.evolve(self._fresh, environment=this_environment().fingerprint)
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
         wanted = list(dict.fromkeys(jobs))

@@ -255,3 +255,19 @@ def test_what_is_stale_is_measured_again(path: Path, facts: Any) -> None:
             assert ("crash" in stub.asked) == asked, fresh
         assert facts.job.signature not in stub.asked
         assert [row.status for row in database.rows()] == ["crashed", "crashed", "ok"]
+
+
+def test_results_of_another_environment_are_not_known(path: Path, facts: Any) -> None:
+    here, now = this_machine(), this_environment()
+    with ProfileDatabase(path) as database:
+        profiler = WorkerProfiler(database)
+        database.add(facts.job, here, Result("ok", (1,)))
+        assert profiler.known([facts.job]) == {facts.job: Result("ok", (1,))}, "of no known environment"
+        for governor, known in (("other", (1,)), (now.governor, (3,))):
+            environment = attrs.evolve(now, governor=governor)
+            session = Session.start(here, environment)
+            database.add(facts.job, here, Result("ok", (2 if governor == "other" else 3,)), session=session)
+            assert profiler.known([facts.job]) == {facts.job: Result("ok", known)}
+        elsewhere = WorkerProfiler(database, worker=Stub(here))
+        assert elsewhere.known([facts.job]) == {facts.job: Result("ok", (3,))}
+        assert elsewhere.fresh == Fresh() and profiler.fresh.environment == now.fingerprint
