@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from plait.ir import Module
     from plait.ir.diagnostics import PlaitError
     from plait.ir.values import Array
-    from plait.tuning.api import PlaitWarning, TunedModel
+    from plait.tuning.api import PlaitWarning, TunedModel, TuneOptions
     from plait.tuning.compare import Comparison
 
     StrPath = str | PathLike[str]
@@ -38,6 +38,7 @@ __all__ = [
     "PlaitError",
     "PlaitWarning",
     "Runner",
+    "TuneOptions",
     "TunedModel",
     "__version__",
     "compare",
@@ -54,6 +55,7 @@ _CLASSES = {
     "PlaitError": "plait.ir.diagnostics",
     "PlaitWarning": "plait.tuning.api",
     "Runner": "plait.backends.runner",
+    "TuneOptions": "plait.tuning.api",
     "TunedModel": "plait.tuning.api",
 }
 
@@ -127,6 +129,7 @@ def tune(
     pipeline: str = "default",
     progress: Progress | None = None,
     dims: Mapping[str, int] | None = None,
+    options: TuneOptions | None = None,
 ) -> TunedModel:
     """Choose a routine for every layer from measured times: optimise, profile, solve.
 
@@ -144,17 +147,26 @@ def tune(
         pipeline: passes to run first; an empty text runs none.
         progress: called as `progress(done, total, job)` before each measurement.
         dims: sizes of symbolic dimensions.
+        options: `plait.TuneOptions`: what is measured, in which state, and for how long.
 
     Raises:
         PlaitError: the model cannot be read; a pattern is malformed; a layer has no routine.
         ValueError: `threads` is below 1, or there is no such solver.
     """
     from plait.ir import Module
-    from plait.tuning.api import bind_dims, bind_open_dims, optimized, tune_module
+    from plait.tuning.api import TuneOptions, bind_dims, bind_open_dims, optimized, tune_module
 
     module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
     module = optimized(bind_open_dims(module), pipeline)
-    return tune_module(module, threads=threads, routines=routines, db=db, solver=solver, progress=progress)
+    return tune_module(
+        module,
+        threads=threads,
+        routines=routines,
+        db=db,
+        solver=solver,
+        progress=progress,
+        options=options or TuneOptions(),
+    )
 
 
 def open(

@@ -14,6 +14,7 @@ import attrs
 
 from plait.backends.aliasing import Alias
 from plait.backends.descriptor import RoutinePath
+from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering
 from plait.backends.partition import Partition, parse_variant, with_split
 from plait.ir.layer import Layer
@@ -62,7 +63,9 @@ class Routine:
     (weights) are packed by `lower` as the routine likes. `refuse` returns a reason or None. `variants` are settings of
     one algorithm (tile sizes): all are measured, only the best meets the others. `aliases` announces which values could
     lie inside others, so that `lower` has nothing to move: see `plait.backends.aliasing`. `partition` says how the work
-    can be cut among threads: on several, each way is a variant of its own. `version` changes when results or speed may
+    can be cut among threads: on several, each way is a variant of its own. `least(layer)` is for
+    algorithms that do other work than the layer as it is defined: a bound on their time follows from it. `version`
+    changes when results or speed may
     have changed; it is part of the profile key.
     """
 
@@ -78,6 +81,7 @@ class Routine:
     origin: str = ""
     aliases: Aliases = attrs.field(default=lambda layer: (), repr=False)
     partition: Partition | None = attrs.field(default=None, repr=False)
+    least: Callable[[Any], Effort] | None = attrs.field(default=None, repr=False)
 
     @property
     def full_version(self) -> str:

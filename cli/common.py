@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -78,6 +79,20 @@ class Count(click.IntRange):
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         return "N"
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]
+    """A time: `30s`, `2m`, `0.5h`, or seconds without a unit."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(value), re.ASCII)
+        if found is None or not float(found[1]):
+            self.fail(f"{value!r} is not a time, such as 30s, 2m or 1h", param, ctx)
+        return float(found[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[found[2]]
 
 
 THREADS = Count(min=1)

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
-from plait.cli.output import colour
+from plait.cli.output import colour, milliseconds
 
 if TYPE_CHECKING:
     from plait.backends.profiling.job import Job
-    from plait.backends.profiling.profiler import Progress
+    from plait.tuning.lazy import Standing
 
 _EVERY_S = 10.0
 
 
+@attrs.define
+class Measuring:
+    """What tuning calls before each measurement, and `watch` after each round."""
+
+    show: Callable[[int, int, str, str], None]
+    """(done, known to be needed, routine, how good the best plan is)."""
+    best: str = ""
+
+    def __call__(self, done: int, total: int, job: Job) -> None:
+        self.show(done, total, job.routine, self.best)
+
+    def watch(self, standing: Standing) -> None:
+        """Remember how far the search is."""
+        if math.isfinite(standing.best_us):
+            self.best = f"best plan {milliseconds(standing.best_us)} ms, at most {standing.gap:.1%} above the optimum"
+
+
 @contextlib.contextmanager
-def measuring() -> Iterator[Progress]:
+def measuring() -> Iterator[Measuring]:
     """A progress callback for tuning."""
     if not sys.stderr.isatty():
-        yield _lines()
+        yield Measuring(_lines())
         return
     from rich.console import Console
     from rich.progress import (
@@ -48,18 +67,19 @@ def measuring() -> Iterator[Progress]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", start=False, visible=False)
 
-        def update(done: int, total: int, job: Job) -> None:
+        def update(done: int, total: int, routine: str, best: str) -> None:
             if not bar.tasks[0].started:
                 bar.start_task(task)
-            bar.update(task, completed=done, total=total, description=job.routine, visible=True)
+            text = f"{routine}; {best}" if best else routine
+            bar.update(task, completed=done, total=total, description=text, visible=True)
 
-        yield update
+        yield Measuring(update)
 
 
-def _lines() -> Progress:
+def _lines() -> Callable[[int, int, str, str], None]:
     started = last = time.monotonic()
 
-    def update(done: int, total: int, job: Job) -> None:
+    def update(done: int, total: int, routine: str, best: str) -> None:
         nonlocal started, last
         now = time.monotonic()
         if done == 0:
@@ -68,6 +88,7 @@ def _lines() -> Progress:
         elif now - last >= _EVERY_S:
             last = now
             left = (now - started) / done * (total - done)
-            click.echo(f"measuring {done} of {total}, about {left:.0f} s left", err=True)
+            text = f"measured {done}, {total - done} to go for now, about {left:.0f} s"
+            click.echo(f"{text}; {best}" if best else text, err=True)
 
     return update

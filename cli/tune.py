@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, ROUTINES, THREADS, check_output, load_static
+from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, ROUTINES, THREADS, Seconds, check_output, load_static
 from plait.cli.output import Table, milliseconds, note, print_json
 from plait.cli.progress import measuring
 
 if TYPE_CHECKING:
     from plait.tuning import TuningReport
+    from plait.tuning.report import Certificate
 
 
 @click.command("tune")
@@ -33,6 +34,20 @@ if TYPE_CHECKING:
     default="exact",
     show_default=True,
     help="How to choose, with options, such as beam{width=128} (see `plait solvers`).",
+)
+@click.option(
+    "--state",
+    type=click.Choice(("hot", "streamed", "cold", "in_place")),
+    default="streamed",
+    show_default=True,
+    help="Where data are when a sample begins: all in cache; images in cache and weights in memory; all in memory; "
+    "wherever a run of the whole network leaves them.",
+)
+@click.option("--exhaustive", is_flag=True, help="Measure every entry, not only those that decide.")
+@click.option(
+    "--budget",
+    type=Seconds(),
+    help="Time for measuring, such as 30s or 2m; then the best plan so far is written, with its proven gap.",
 )
 @DIMS
 @click.option(
@@ -57,6 +72,9 @@ def command(
     routines: tuple[str, ...],
     db: Path | None,
     solver: str,
+    state: str,
+    exhaustive: bool,
+    budget: float | None,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
     packed: bool,
@@ -64,19 +82,29 @@ def command(
 ) -> None:
     """Choose a routine for every layer of MODEL from measured times, and write a package.
 
-    Measurements are kept in the profile database: what is known is not measured again, and interrupting loses nothing.
+    Only what decides is measured: every other routine has a lower bound on its time that proves it no better.
+    Measurements are kept in the profile database: what is known is not measured again. Interrupting loses nothing: the
+    best plan so far is written, with its proven gap, and the same command goes on from there.
     """
     import plait
     from plait.passes import selection
-    from plait.tuning.api import package_of_same_model
+    from plait.tuning.api import TuneOptions, package_of_same_model
 
     selection.solver(solver)  # a wrong one is said before the model is read
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
     with measuring() as progress:
         tuned = plait.tune(
-            module, threads=threads, routines=routines, db=db, solver=solver, pipeline=pipeline, progress=progress
+            module,
+            threads=threads,
+            routines=routines,
+            db=db,
+            solver=solver,
+            pipeline=pipeline,
+            progress=progress,
+            options=TuneOptions(state, exhaustive, budget, interruptible=True, watch=progress.watch),
         )
+    stopped = _stopped(tuned.report)
     if output.suffix == ".ir":
         from plait.ir.text import save_ir
 
@@ -93,6 +121,29 @@ def command(
         others = [p for p in plans if p != tuned.report.device]
         kept = f" (beside {', '.join(others)})" if others else ""
         click.echo(f"wrote {output}: plan {tuned.report.device}{kept}", err=True)
+    if stopped == "interrupt":
+        raise KeyboardInterrupt
+
+
+def _stopped(report: TuningReport) -> str:
+    """Why the search ended before its proof, or nothing.
+
+    Raises:
+        KeyboardInterrupt: that early that no plan has been measured.
+        click.ClickException: so little time was given.
+    """
+    certificate = report.certificate
+    if certificate is None or not certificate.stopped:
+        return ""
+    if certificate.guessed and certificate.stopped == "interrupt":
+        note(f"{report.measured} measurements are kept; there is no plan yet")
+        raise KeyboardInterrupt
+    if certificate.guessed:
+        raise click.ClickException(
+            f"the budget was over before any plan was measured: {certificate.guessed} layers are without; "
+            "what was measured is kept: run the command again, or with more time"
+        )
+    return certificate.stopped
 
 
 def show_report(report: TuningReport) -> None:
@@ -100,7 +151,8 @@ def show_report(report: TuningReport) -> None:
     table = Table((">#", "layer", "op", "routine", ">ms", "runner-up", ">loss ms"))
     for row in report.rows:
         adapt = row.op == "adapt"
-        loss = "" if row.runner_up_loss_us is None else f"+{milliseconds(row.runner_up_loss_us)}"
+        least = "" if row.runner_up_measured else "≥"
+        loss = "" if row.runner_up_loss_us is None else f"{least}+{milliseconds(row.runner_up_loss_us)}"
         table.add(
             f"+{row.index}" if adapt else row.index,
             row.name,
@@ -120,5 +172,19 @@ def show_report(report: TuningReport) -> None:
         f"measured {report.measured} of {report.entries} entries in {report.profile_seconds:.1f} s, "
         f"solved in {report.solve_seconds * 1e3:.0f} ms; {report.device}"
     )
+    if report.certificate is not None:
+        click.echo(_proof(report.certificate, report.entries))
     for failure in report.failures:
         note(f"not measured: {failure}")
+
+
+def _proof(certificate: Certificate, entries: int) -> str:
+    """What the proof rests on, in one line."""
+    rest = entries - certificate.known
+    text = f"{certificate.known} of {entries} entries known ({certificate.known / entries:.0%}), " if entries else ""
+    if rest:
+        text += f"bounds for {rest}: at least {certificate.saved:.0%} of the time of all; "
+    text += f"{certificate.rounds} rounds, {certificate.repeated} near ties measured again"
+    if certificate.trust < 1:
+        text += f"; bounds lowered to {certificate.trust:.0%}, as a measurement was below one"
+    return text

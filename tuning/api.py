@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+import time
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -18,6 +20,8 @@ from plait.backends.executable import Executable
 from plait.backends.package import Package, open_package
 from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.job import STATES, STREAMED
+from plait.backends.profiling.limits import Limits, find_limits, keep_limits
 from plait.backends.profiling.machine import DeviceKey, this_machine
 from plait.backends.profiling.profiler import Progress, WorkerProfiler
 from plait.backends.runner import Runner
@@ -29,6 +33,9 @@ from plait.passes.base import PassContext, pass_error
 from plait.passes.bind_dims import BindDims
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
+from plait.tuning.bounds import Roof, python_step_us
+from plait.tuning.lazy import Watch
+from plait.tuning.select import Lazily, roofline_bounds
 from plait.tuning.tuner import Tuned, tune
 
 
@@ -77,6 +84,36 @@ class TunedModel(Tuned):
         return Runner(self.module, executable=self.executable)
 
 
+@attrs.frozen
+class TuneOptions:
+    """How `tune` measures.
+
+    Args:
+        state: where data are when a sample begins, see `plait.backends.profiling.job`.
+        exhaustive: measure every entry, not only what decides.
+        budget_s: seconds for measuring; when they are over, the best plan so far is taken, with its proven gap.
+        interruptible: on a KeyboardInterrupt take the best plan so far, too. Otherwise it is raised; what was measured
+            is kept in any case.
+        watch: told of the standing after each round.
+    """
+
+    state: str = attrs.field(default=STREAMED, validator=attrs.validators.in_(STATES))
+    exhaustive: bool = False
+    budget_s: float | None = None
+    interruptible: bool = False
+    watch: Watch = lambda standing: None
+
+
+def known_limits(database: ProfileDatabase, threads: int) -> Limits:
+    """The limits of this machine from the database; if it has none, they are measured, in haste, and kept."""
+    if (found := find_limits(database, threads)) is None:
+        from plait.backends.profiling.probes import hasty, measure_limits
+
+        (found,) = measure_limits([threads], hasty([threads]))
+        keep_limits(database, [found])
+    return found
+
+
 def tune_module(
     module: Module,
     *,
@@ -85,14 +122,28 @@ def tune_module(
     db: str | PathLike[str] | None = None,
     solver: str = "exact",
     progress: Progress | None = None,
+    options: TuneOptions = TuneOptions(),
 ) -> TunedModel:
     """`plait.tuning.tune` with a profile database by path, on an optimised module with static shapes."""
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
     selection.solver(solver)  # a wrong one is said before anything is measured
-    with ProfileDatabase(Path(db) if db is not None else None) as database:
+    with ProfileDatabase(Path(db) if db is not None else None) as database, WorkerProfiler(database) as profiler:
+        lazily = Lazily(
+            roofline_bounds(lambda n: Roof(known_limits(database, n), python_step_us()), profiler),
+            math.inf if options.budget_s is None else time.monotonic() + options.budget_s,
+            options.interruptible,
+            options.watch,
+        )
         found = tune(
-            module, WorkerProfiler(database), threads=threads, routines=routines, solver_name=solver, progress=progress
+            module,
+            profiler,
+            threads=threads,
+            routines=routines,
+            solver_name=solver,
+            progress=progress,
+            state=options.state,
+            lazily=None if options.exhaustive or solver != "exact" else lazily,
         )
     return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
 

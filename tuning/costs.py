@@ -1,90 +1,44 @@
-"""Costs of routines and conversions, measured: which jobs a function needs, and what their results say."""
+"""Costs of routines and conversions: measured ones, and lower bounds of those that need no measurement."""
 
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from plait.backends.descriptor import RoutinePattern, allowed
-from plait.backends.errors import DescriptorError
-from plait.backends.partition import with_split
 from plait.backends.profiling.job import Job, Result
-from plait.backends.profiling.profiler import Profiler, Progress
-from plait.backends.routine import CUTS, Routine, applicable, data_operands, known_routines
-from plait.ir.diagnostics import Diagnostic
-from plait.ir.isolate import isolate, signature
 from plait.ir.layer import Layer
-from plait.ir.layers.elementwise import Adapt
-from plait.ir.layout import ANY_SPLIT, Format
+from plait.ir.layout import Format
 from plait.ir.module import Function
-from plait.ir.region import Region
-from plait.ir.text.printer import print_module
 from plait.ir.types import Type
-from plait.ir.values import Value
-from plait.passes.selection.build import Candidate, conversion_formats
-from plait.tuning.moving import moved_shares
+from plait.passes.selection.build import Candidate
+from plait.tuning.entries import Entries, is_free
 
-Conversion = tuple[str, tuple[object, ...], Format, Format]
-"""Dtype and shape of a value, and the formats that it has and gets."""
-
-
-@attrs.frozen
-class Option:
-    """A routine with one variant, on one layer.
-
-    `moved` is the share of its elements that a routine still moves in the network, measured alone it moves all.
-    """
-
-    routine: Routine
-    variant: str
-    job: Job
-    moved: float = 1.0
+_ABOVE = 1 + 1e-9
+"""Between a measured time and an equal bound the measured one is chosen."""
 
 
 class MeasuredCosts:
-    """A `CostSource` over the routine registry and a profiler. All measuring happens in the constructor.
+    """A `CostSource` over the entries of a function.
 
     Args:
-        patterns: restrict the routines; the last pattern that names a layer decides for it.
-
-    Raises:
-        DescriptorError: P404, a pattern names layers explicitly and matches none of their routines, or matches nothing
-            at all.
+        results: what was measured; entries that failed cannot be chosen.
+        bounds: microseconds that other entries take at least: candidates without samples. Those that have neither
+            result nor bound cannot be chosen.
     """
 
-    def __init__(
-        self,
-        function: Function,
-        profiler: Profiler,
-        *,
-        threads: int = 1,
-        patterns: Sequence[RoutinePattern] = (),
-        progress: Progress | None = None,
-    ) -> None:
-        self.threads = threads
-        self.patterns = tuple(patterns)
-        self._used: set[str] = set()
-        layers = list(function)
-        self._moved = moved_shares(function)
-        self._options = {layer: self._allowed_options(layer, i) for i, layer in enumerate(layers)}
-        self._check_patterns()
-        self._conversions = self._conversion_jobs(function)
-        jobs = [o.job for options in self._options.values() for o in options if o.moved]
-        jobs += self._conversions.values()
-        self.results: dict[Job, Result] = profiler.measure(jobs, progress)
-
-    @property
-    def entries(self) -> int:
-        """Number of distinct measurements that the function needs."""
-        return len(self.results)
+    def __init__(self, entries: Entries, results: Mapping[Job, Result], bounds: Mapping[Job, float] | None = None):
+        self.entries = entries
+        self.results = dict(results)
+        self.bounds = dict(bounds or {})
+        self._options = entries.options
 
     def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
         best: dict[tuple[object, ...], Candidate] = {}
         for option in self._options[layer]:
-            found = self._candidate(layer, option)
+            operands, results = self.entries.formats(layer, option)
+            found = self._candidate(option.job, operands, results, option.moved, option.context)
             if found is None:
                 continue
             # One variant of each that the rest of the network can tell apart.
@@ -93,27 +47,33 @@ class MeasuredCosts:
                 best[key] = found
         return list(best.values())
 
-    def _candidate(self, layer: Layer, option: Option) -> Candidate | None:
-        """What an option costs here; None if it could not be measured."""
-        operands, results = self._formats(layer, option)
-        path, share = option.job.routine, option.moved
-        if not share:
-            return Candidate(path, operands, results, 0.0, context="moves nothing")
-        result = self.results[option.job]
-        if not result.ok:
-            return None
-        context = "" if share == 1 else f"moves {share:.6f}"
-        cost, spread = result.cost_us * share, result.spread_us * share
-        return Candidate(path, operands, results, cost, spread, len(result.samples), context)
-
     def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
         if is_free(source, target):
             return Candidate("", (source,), (target,), 0.0)
-        job = self._conversions.get((type.dtype.value, type.shape, source, target))
-        if job is None or not self.results[job].ok:
+        movement = self.entries.conversion(type, source, target)
+        return None if movement is None else self._candidate(movement.job, (source,), (target,))
+
+    def _candidate(
+        self,
+        job: Job,
+        operands: tuple[Format, ...],
+        results: tuple[Format, ...],
+        share: float = 1.0,
+        context: str = "",
+    ) -> Candidate | None:
+        """What a job costs in this place; None if it cannot be chosen."""
+        if not share:
+            return Candidate(job.routine, operands, results, 0.0, context=context)
+        result = self.results.get(job)
+        if result is None:
+            if job not in self.bounds:
+                return None
+            bound = self.bounds[job] * share * _ABOVE
+            return Candidate(job.routine, operands, results, bound, None, 0, context)
+        if not result.ok:
             return None
-        result = self.results[job]
-        return Candidate(job.routine, (source,), (target,), result.cost_us, result.spread_us, len(result.samples))
+        cost, spread = result.cost_us * share, result.spread_us * share
+        return Candidate(job.routine, operands, results, cost, spread, len(result.samples), context)
 
     def for_copy(self, function: Function) -> MeasuredCosts:
         """The same costs for a clone of the function."""
@@ -125,116 +85,39 @@ class MeasuredCosts:
         """Measurements that gave no time."""
         return [(job, result) for job, result in self.results.items() if not result.ok]
 
-    # --- jobs ---
 
-    def _allowed_options(self, layer: Layer, index: int) -> list[Option]:
-        legal = [routine for routine, reason in applicable(layer) if reason is None]
-        options = [self._option(layer, r, v) for r in legal for v in r.variants_on(layer, self.threads)]
-        pattern = allowed(self.patterns, index, layer.results[0].name)
-        if pattern is None:
-            return options
-        chosen = [o for o in options if pattern.matches(o.routine.path_with(o.variant))]
-        if chosen:
-            self._used.add(pattern.text)
-            return chosen
-        if pattern.layers.ranges or pattern.layers.names:
-            raise DescriptorError(
-                Diagnostic(
-                    "P404",
-                    f"--routine {pattern.text!r} matches no routine of {layer.describe()}",
-                    hint=f"it has {', '.join(sorted({r.path.base for r in legal})) or 'none'}",
-                )
-            )
-        # A pattern for all layers restricts those that have such routines.
-        return options
+@attrs.frozen
+class Slot:
+    """A summand of the objective: a share of what an entry costs; -1 stands for what costs nothing."""
 
-    def _option(self, layer: Layer, routine: Routine, variant: str) -> Option:
-        option = option_for(layer, routine, variant, self.threads)
-        return attrs.evolve(option, moved=self._moved.get((layer, routine.path.base), 1.0))
-
-    def _formats(self, layer: Layer, option: Option) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
-        """Formats as selection sees them: on several threads images whose split is not stated are read alike in any."""
-        operands, results = option.routine.formats_of(layer, option.variant)
-        if self.threads == 1:
-            return operands, results
-        data = zip(data_operands(layer), operands, strict=True)
-        return tuple(f if f.split or v.type.rank != 4 else attrs.evolve(f, split=ANY_SPLIT) for v, f in data), results
-
-    def _check_patterns(self) -> None:
-        places = [(i, layer.results[0].name) for i, layer in enumerate(self._options)]
-        for pattern in self.patterns:
-            if not any(place in pattern.layers for place in places):
-                raise DescriptorError(
-                    Diagnostic(
-                        "P404",
-                        f"--routine {pattern.text!r} names no layer of the model",
-                        hint=f"layers are numbered 0 to {len(places) - 1} after optimisation",
-                    )
-                )
-            if pattern.text not in self._used and not any(pattern.matches(r.path) for r in known_routines()):
-                raise DescriptorError(
-                    Diagnostic(
-                        "P404", f"--routine {pattern.text!r} matches no routine", hint="`plait routines` lists them"
-                    )
-                )
-
-    def _conversion_jobs(self, function: Function) -> dict[Conversion, Job]:
-        formats: dict[Value, dict[Format, None]] = {}
-        for value in (*function.arguments, *function.outputs):
-            formats.setdefault(value, {})[value.type.format.whole] = None
-        for layer, options in self._options.items():
-            values = (*data_operands(layer), *layer.results)
-            for option in options:
-                for value, format in zip(values, itertools.chain(*self._formats(layer, option)), strict=True):
-                    formats.setdefault(value, {})[format] = None
-        jobs: dict[Conversion, Job | None] = {}
-        for value, present in formats.items():
-            for source, target in itertools.permutations(conversion_formats(present), 2):
-                key = (value.type.dtype.value, value.type.shape, source, target)
-                if key not in jobs:
-                    jobs[key] = self._conversion_job(value.type, source, target)
-        return {key: job for key, job in jobs.items() if job is not None}
-
-    def _conversion_job(self, type: Type, source: Format, target: Format) -> Job | None:
-        if not may_convert(source, target):
-            return None
-        adapt = detached_adapt(type, source, target)
-        routine = next((r for r, reason in applicable(adapt) if reason is None), None)
-        way = target.split if source.split == target.split else ""
-        return None if routine is None else option_for(adapt, routine, with_split("", way), self.threads).job
+    entry: int
+    share: float
 
 
-def is_free(source: Format, target: Format) -> bool:
-    """Whether a value is at hand in another split at no cost: for readers that take any, where each core has read all,
-    and where nothing is said, as of arguments, which one core has written and none is near to."""
-    if source.whole != target.whole or source.split == ANY_SPLIT or not target.split:
-        return False
-    return target.split == ANY_SPLIT or source.split in ("", "all")
+class SlotCosts:
+    """A `CostSource` whose costs are numbers of slots: the same problem can then be priced again and again."""
 
+    def __init__(self, entries: Entries) -> None:
+        self.entries = entries
+        self.jobs = list(dict.fromkeys(entries.jobs()))
+        self._numbers = {job: i for i, job in enumerate(self.jobs)}
+        self.slots: dict[Slot, int] = {Slot(-1, 0.0): 0}
 
-def may_convert(source: Format, target: Format) -> bool:
-    """Whether a conversion is to be measured: of the split, or of the layout in one split."""
-    if source.whole == target.whole:
-        return source.split in CUTS and target.split not in ("", ANY_SPLIT)
-    return source.split == target.split and source.split not in (ANY_SPLIT, "all")
+    def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
+        found = []
+        for option in self.entries.options[layer]:
+            operands, results = self.entries.formats(layer, option)
+            cost = self._slot(option.job, option.moved)
+            found.append(Candidate(option.job.routine, operands, results, cost, context=option.context))
+        return found
 
+    def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
+        if is_free(source, target):
+            return Candidate("", (source,), (target,), 0.0)
+        movement = self.entries.conversion(type, source, target)
+        return None if movement is None else Candidate("", (source,), (target,), self._slot(movement.job, 1.0))
 
-def detached_adapt(type: Type, source: Format, target: Format) -> Layer:
-    """An adapt layer alone in a region, from one format to another."""
-    argument = Value("x", type.with_format(source))
-    return Region([argument]).append(Adapt(argument), ["y"], [type.with_format(target)])
-
-
-def option_for(layer: Layer, routine: Routine, variant: str, threads: int) -> Option:
-    """The job that measures a routine on a layer."""
-    path = str(routine.path_with(variant))
-    module = isolate(layer)
-    (alone,) = module.main
-    operands, results = routine.formats_of(layer, variant)
-    for value, format in zip(data_operands(alone), operands, strict=True):
-        value.type = value.type.with_format(format)
-    for value, format in zip(alone.results, results, strict=True):
-        value.type = value.type.with_format(format)
-    alone.via, alone.cost_us = path, None
-    job = Job(signature(layer), path, routine.full_version, threads, print_module(module, locations=False))
-    return Option(routine, variant, job)
+    def _slot(self, job: Job, share: float) -> float:
+        if not share:
+            return 0.0
+        return float(self.slots.setdefault(Slot(self._numbers[job], share), len(self.slots)))

@@ -11,7 +11,8 @@ from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.profiler import Profiler, Progress, WorkerProfiler
 from plait.ir.module import Module
 from plait.passes.selection.build import BuiltProblem, build_problem
-from plait.tuning.costs import MeasuredCosts
+from plait.tuning.entries import Entries
+from plait.tuning.select import measure_all
 
 
 def measured_problem(
@@ -36,8 +37,8 @@ def measured_problem(
         ProblemError: a layer has no routine that could be measured.
     """
     patterns = [RoutinePattern.parse(text) for text in routines]
-    costs = MeasuredCosts(module.main, profiler, threads=threads, patterns=patterns, progress=progress)
-    return build_problem(module.main, costs, name=name)
+    entries = Entries(module.main, threads=threads, patterns=patterns)
+    return build_problem(module.main, measure_all(entries, profiler, progress).costs, name=name)
 
 
 def problem_of(

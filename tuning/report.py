@@ -20,6 +20,28 @@ class LayerRow:
     """The best other routine of this layer."""
     runner_up_loss_us: float | None = None
     """How much slower the whole plan would be with it, everything else chosen anew."""
+    runner_up_measured: bool = True
+    """False: the routine was not measured, and the plan would be slower by at least that much."""
+
+
+@attrs.frozen
+class Certificate:
+    """What a proof rests on when only some entries were measured: the others count with lower bounds."""
+
+    known: int
+    """Entries with a result."""
+    rounds: int
+    """How often the problem was solved."""
+    repeated: int
+    """Entries that were measured again, as noise alone might have decided between them."""
+    saved: float
+    """Share of the time of one run of every entry that measuring did not take: at least, as the bounds say."""
+    trust: float
+    """What the bounds were multiplied by in the end; less than 1 if a measurement was below its bound."""
+    stopped: str = ""
+    """Why the search ended before the proof: `time`, `interrupt`, or nothing."""
+    guessed: int = 0
+    """Layers of the plan with a routine that was not measured: only where the search was stopped at once."""
 
 
 @attrs.frozen
@@ -48,28 +70,40 @@ class TuningReport:
     solve_seconds: float
     device: str
     failures: tuple[str, ...] = ()
+    state: str = "streamed"
+    """Where data were when a sample began, see `plait.backends.profiling.job`."""
+    certificate: Certificate | None = None
+    """What the proof rests on, where not everything was measured."""
+    measured_us: float | None = None
+    """The time of a run of the whole plan, end to end."""
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON data, schema `tuning-report/1`."""
-        return {"schema": "tuning-report/1", **attrs.asdict(self)}
+        """As JSON data, schema `tuning-report/2`."""
+        return {"schema": "tuning-report/2", **attrs.asdict(self)}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> TuningReport:
         fields = {a.name: data[a.name] for a in attrs.fields(TuningReport) if a.name in data}
         fields["rows"] = tuple(LayerRow(**row) for row in data["rows"])
         fields["failures"] = tuple(data.get("failures", ()))
+        if (certificate := data.get("certificate")) is not None:
+            fields["certificate"] = Certificate(**certificate)
         return TuningReport(**fields)
 
     def summary(self) -> str:
         """One line: the plan's time, its proof, and the best single-layout plan beside it."""
-        if self.status == "optimal":
+        if self.certificate is not None and self.certificate.guessed:
+            proof = f"{self.certificate.guessed} layers not measured"
+        elif self.status == "optimal":
             proof = "proven optimal"
         elif self.bound_us is None:
             proof = self.status
         else:
-            proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms"
+            gap = 1 - self.bound_us / self.predicted_us if self.predicted_us else 0.0
+            proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms, at most {gap:.1%} above the optimum"
+        measured = "" if self.measured_us is None else f", measured {_time(self.measured_us)}"
         return (
-            f"predicted {_time(self.predicted_us)} ({proof}), "
+            f"predicted {_time(self.predicted_us)} ({proof}){measured}, "
             f"{self.adapts} {'adapt' if self.adapts == 1 else 'adapts'}; "
             f"best single layout ({self.single_layout}) {_time(self.single_layout_us)}"
         )

@@ -9,6 +9,7 @@ import attrs
 
 from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
+from plait.backends.profiling.job import STREAMED
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Profiler, Progress
 from plait.backends.routine import applicable, refuse_value
@@ -20,7 +21,9 @@ from plait.passes.selection.apply import apply_solution
 from plait.passes.selection.build import BuiltProblem, build_problem
 from plait.passes.selection.solution import Solution
 from plait.tuning.costs import MeasuredCosts
-from plait.tuning.report import LayerRow, TuningReport
+from plait.tuning.entries import Entries
+from plait.tuning.report import Certificate, LayerRow, TuningReport
+from plait.tuning.select import Lazily, measure_all, measure_lazily
 
 
 @attrs.frozen(eq=False)
@@ -42,6 +45,8 @@ def tune(
     routines: Sequence[str] = (),
     solver_name: str = "exact",
     progress: Progress | None = None,
+    state: str = STREAMED,
+    lazily: Lazily | None = None,
 ) -> Tuned:
     """Choose a routine for each layer of an optimised module. The module itself is not changed.
 
@@ -51,6 +56,8 @@ def tune(
         threads: number of threads that each layer may use; part of every measurement.
         routines: descriptor patterns that restrict the choice; the last that names a layer decides for it.
         solver_name: one of `plait.passes.selection.known_solvers()`.
+        state: where data are when a sample begins, see `plait.backends.profiling.job`.
+        lazily: measure only what decides (for an exact solver); default: everything.
 
     Raises:
         IRError: P104, dimensions are symbolic.
@@ -63,13 +70,22 @@ def tune(
     work = module.clone()
     started = time.perf_counter()
     measured_before = getattr(profiler, "measured", 0)
-    costs = MeasuredCosts(work.main, profiler, threads=threads, patterns=patterns, progress=progress)
+    entries = Entries(work.main, threads=threads, patterns=patterns, state=state)
+    count = len(set(entries.jobs()))
+    found = (
+        measure_all(entries, profiler, progress)
+        if lazily is None
+        else measure_lazily(entries, profiler, progress, lazily)
+    )
+    costs = found.costs
     profiled = time.perf_counter()
     _check_candidates(work, costs)
     problem = build_problem(work.main, costs)
     solution = solver(solver_name)(problem.problem)
     if not solution.found:
         raise RoutineError(Diagnostic("P403", f"no plan: {solution.describe()}"))
+    if found.bound_us is not None:
+        solution = attrs.evolve(solution, status="feasible", bound=min(found.bound_us, solution.cost))
     single = solver("single_format")(problem.problem)
     alternatives = runners_up(problem.problem, solution) if solution.status == "optimal" else None
     solved = time.perf_counter()
@@ -78,16 +94,23 @@ def tune(
     single_problem = build_problem(other.main, costs.for_copy(other.main))
     apply_solution(single_problem, single, costs)
     adapts = apply_solution(problem, solution, costs)
-    seconds: dict[Layer, tuple[str, float]] = {}
+    seconds: dict[Layer, tuple[str, float, bool]] = {}
     for row in alternatives or ():
         layer = problem.layers[row.layer]
         if layer is not None and row.routine is not None:
-            seconds[layer] = (problem.candidates[layer][row.routine].path, row.loss)
+            second = problem.candidates[layer][row.routine]
+            seconds[layer] = (second.path, row.loss, second.samples != 0)
     rows = []
     for index, layer in enumerate(work.main):
-        runner_up, loss = seconds.get(layer, ("", None))
         rows.append(
-            LayerRow(index, layer.results[0].name, layer.op, layer.via or "", layer.cost_us or 0.0, runner_up, loss)
+            LayerRow(
+                index,
+                layer.results[0].name,
+                layer.op,
+                layer.via or "",
+                layer.cost_us or 0.0,
+                *seconds.get(layer, ("", None, True)),
+            )
         )
     report = TuningReport(
         rows=tuple(rows),
@@ -100,7 +123,7 @@ def tune(
         single_layout=_main_layout(other),
         single_layout_us=single.cost,
         threads=threads,
-        entries=costs.entries,
+        entries=count,
         measured=getattr(profiler, "measured", 0) - measured_before,
         profile_seconds=profiled - started,
         solve_seconds=solved - profiled,
@@ -108,8 +131,16 @@ def tune(
         failures=tuple(
             f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()
         ),
+        state=state,
+        certificate=_with_guesses(found.certificate, problem, solution),
     )
     return Tuned(work, report, problem, solution, other)
+
+
+def _with_guesses(certificate: Certificate | None, problem: BuiltProblem, solution: Solution) -> Certificate | None:
+    chosen = [problem.candidate(i, choice) for i, choice in enumerate(solution.choice)]
+    guessed = sum(c is not None and c.samples == 0 for c in chosen)
+    return certificate and attrs.evolve(certificate, guessed=guessed)
 
 
 def _check_static(module: Module) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from plait.backends.cpu.splits import partition_of
 from plait.backends.descriptor import RoutinePath
+from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering, Place
 from plait.backends.routine import Aliases, Formats, Lower, Refusal, Routine, register_routine, uniform
 from plait.ir.activation import Activation
@@ -48,6 +49,7 @@ def cpu(
     version: str = "1",
     summary: str = "",
     aliases: Aliases | None = None,
+    least: Callable[[Any], Effort] | None = None,
 ) -> Routine:
     """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
 
@@ -88,6 +90,7 @@ def cpu(
             f"{lower.__module__}:{lower.__qualname__}[{layout}]",
             aliases or (lambda candidate: ()),
             partition_of(layer, layout, algorithm),
+            least,
         )
     )
 

@@ -15,10 +15,11 @@ from plait.backends.cpu.common import (
     image,
     refuse_unless_constant,
 )
+from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering
 from plait.backends.routine import Formats, format_in
 from plait.ir.layer import Layer
-from plait.ir.layers.conv import Conv2d
+from plait.ir.layers.conv import Conv2d, inner_products
 from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.layout import Format
 from plait.kernels_pyx import packing
@@ -76,6 +77,12 @@ def _naive(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         **operands(conv, lowering, data(conv.weight, "weight"), "nchw"),
         groups=conv.groups,
     )
+
+
+def _naive_effort(conv: Conv2d) -> Effort:
+    """The row that is summed up lies in memory: each product reads x and y and writes y."""
+    products = inner_products(conv)
+    return Effort(2 * products, 8 * products, 4 * products)
 
 
 def _gemm_nchw(conv: Conv2d, lowering: Lowering, variant: str) -> None:
@@ -183,6 +190,17 @@ def _winograd(layout: str, m: int) -> Any:
     return lower
 
 
+def _winograd_effort(m: int) -> Any:
+    """Products only: (m + 2)^2 for each tile of m x m pixels, channel and filter; transforms are left out."""
+
+    def effort(conv: Conv2d) -> Effort:
+        n, oc, oh, ow = image(conv.result.type)
+        tiles = n * -(-oh // m) * -(-ow // m)
+        return Effort(2.0 * tiles * (m + 2) ** 2 * oc * image(conv.x.type)[1])
+
+    return effort
+
+
 def _refuse_winograd(conv: Layer) -> str | None:
     assert isinstance(conv, Conv2d)
     if conv.kernel != (3, 3) or conv.stride != (1, 1) or conv.dilation != (1, 1):
@@ -231,7 +249,15 @@ def _refuse_stem(conv: Layer) -> str | None:
     return _constant_weights(conv)
 
 
-cpu("conv2d", "nchw", "naive", _naive, refuse=_constant_weights, summary="plain loops, vectorised along the row")
+cpu(
+    "conv2d",
+    "nchw",
+    "naive",
+    _naive,
+    refuse=_constant_weights,
+    summary="plain loops, vectorised along the row",
+    least=_naive_effort,
+)
 cpu(
     "conv2d",
     "nchw",
@@ -268,6 +294,7 @@ for _layout in BLOCKED:
             refuse=_refuse_winograd,
             variants=tiles(_layout),
             summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
+            least=_winograd_effort(_m),
         )
     for _source in ("nchw", "nhwc"):
         cpu(

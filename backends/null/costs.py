@@ -76,6 +76,10 @@ class FixedCosts:
             return found[-1]
         return self.default if self.default is not None else hashed_cost(job)
 
+    def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
+        """There are no other machines."""
+        return {}
+
 
 def hashed_cost(job: Job) -> float:
     """A cost between 1 and 1000 µs that depends on everything that identifies a job but the version of its routine."""

@@ -89,8 +89,13 @@ def store(limits: Iterable[Limits], db: str | Path | None = None) -> None:
         ProfileError: P501.
     """
     with ProfileDatabase(db) as database:
-        for one in limits:
-            database.add_limits(this_machine(), one.threads, json.dumps(one.to_json()))
+        keep_limits(database, limits)
+
+
+def keep_limits(database: ProfileDatabase, limits: Iterable[Limits]) -> None:
+    """`store` in a database that is open."""
+    for one in limits:
+        database.add_limits(this_machine(), one.threads, json.dumps(one.to_json()))
 
 
 def load_limits(threads: int, db: str | Path | None = None) -> Limits | None:
@@ -103,7 +108,12 @@ def load_limits(threads: int, db: str | Path | None = None) -> Limits | None:
     if not path.exists():
         return None
     with ProfileDatabase(path) as database:
-        found = database.find_limits(this_machine(), threads)
+        return find_limits(database, threads)
+
+
+def find_limits(database: ProfileDatabase, threads: int) -> Limits | None:
+    """`load_limits` from a database that is open."""
+    found = database.find_limits(this_machine(), threads)
     try:
         return None if found is None else Limits.from_json(json.loads(found))
     except (KeyError, TypeError, ValueError):

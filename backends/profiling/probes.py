@@ -51,6 +51,11 @@ def thorough(threads: Sequence[int]) -> Effort:
     return Effort(1_000_000, 5_000_000_000 // figures, min(512 << 20, max(128 << 20, 4 * cache_sizes().get("L3", 0))))
 
 
+def hasty(threads: Sequence[int]) -> Effort:
+    """A third of a second in all, at most: what tuning takes for its bounds where nothing better is known."""
+    return attrs.evolve(thorough(threads), burst_ns=200_000, figure_ns=20_000_000)
+
+
 def thread_counts(most: int) -> tuple[int, ...]:
     """1, 2, 4, ... and `most`."""
     return tuple(sorted({1 << i for i in range(most.bit_length())} | {most}))

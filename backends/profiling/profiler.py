@@ -55,6 +55,10 @@ class Profiler(Protocol):
         """Measure a job without keeping its result."""
         ...
 
+    def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
+        """The least microseconds that jobs took on other machines of this kind, of those that any knows."""
+        ...
+
 
 class WorkerProfiler:
     """Measures in a worker process, one job at a time; results go to the database at once, so that nothing is lost or
@@ -164,7 +168,17 @@ class WorkerProfiler:
 
     def run(self, job: Job, limit_us: float | None = None) -> Result:
         limit_ns = None if limit_us is None or not math.isfinite(limit_us) else round(limit_us * 1e3)
-        return self._worker.run(job, limit_ns, self.timeout_s)
+        try:
+            return self._worker.run(job, limit_ns, self.timeout_s)
+        except BaseException:
+            # Interrupted: an answer may be on its way, and would be taken for that to the next job.
+            self.close()
+            raise
+
+    def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
+        others = self.database.others(dict.fromkeys(jobs), this_machine())
+        times = {job: [r.cost_us for r in results.values() if r.ok] for job, results in others.items()}
+        return {job: min(found) for job, found in times.items() if found}
 
     def _begin_session(self) -> None:
         if self._reference and self._session is None:

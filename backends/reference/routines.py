@@ -5,10 +5,13 @@ Always legal, never fast.
 
 from __future__ import annotations
 
+from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering
 from plait.backends.routine import REFERENCE, Routine, register_routine, uniform
 from plait.ir.layer import Layer
+from plait.ir.layers.conv import Conv2d, inner_products
 from plait.ir.registry import known_layers
+from plait.ir.types import DType
 
 
 def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
@@ -24,6 +27,17 @@ def _refuse(layer: Layer) -> str | None:
     return None
 
 
+def _effort(layer: Layer) -> Effort:
+    """In float64, of which a vector holds half as many; operands are converted first, the result at the end."""
+    operands = tuple((v.type.nbytes, 2.0 * v.type.nbytes) for v in layer.operands if v.type.dtype is DType.F32)
+    results = tuple((2.0 * r.type.nbytes, r.type.nbytes) for r in layer.results if r.type.dtype is DType.F32)
+    products = inner_products(layer) if isinstance(layer, Conv2d) else layer.flops() / 2
+    return Effort(4.0 * products, passes=(*operands, *results))
+
+
+_IN_FLOAT64 = {"conv2d", "fully_connected", "matmul"}
+
+
 def register_reference(layer: str) -> None:
     """Add `cpu/any/nchw/reference` for a kind of layer; not for `adapt`, which exists only between layouts."""
     if layer == "adapt":
@@ -37,6 +51,7 @@ def register_reference(layer: str) -> None:
             _refuse,
             summary="NumPy semantics of the layer",
             origin=f"plait.backends.reference.routines:{layer}",
+            least=_effort if layer in _IN_FLOAT64 else None,
         )
     )
 

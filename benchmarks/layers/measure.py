@@ -16,7 +16,7 @@ from plait.backends.profiling.limits import Limits
 from plait.backends.profiling.profiler import Profiler
 from plait.backends.routine import applicable
 from plait.ir.text.parser import parse_module
-from plait.tuning.costs import Option, option_for
+from plait.tuning.entries import Option, option_for
 
 _PIXEL = """ir 1
 const @w : f32[1x1x1x1] = [1]

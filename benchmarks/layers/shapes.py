@@ -17,7 +17,7 @@ from plait.ir.layout import Format
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.types import TensorType, Type
-from plait.tuning.costs import detached_adapt
+from plait.tuning.entries import detached_adapt
 
 CONVOLUTIONS = ("convolution", "depthwise", "separable")
 PRODUCTS = (*CONVOLUTIONS, "fully connected")

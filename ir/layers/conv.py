@@ -109,6 +109,22 @@ class Conv2d(Layer):
         return self.act(y).astype(x.dtype)
 
 
+def inner_products(conv: Conv2d) -> int:
+    """Products of the sum, those with zeros of the padding left out."""
+    n, o, oh, ow = conv.result.type.static_shape
+    _, per_group, kh, kw = conv.weight.type.static_shape
+    _, _, h, w = conv.x.type.static_shape
+    rows = _taps(h, oh, kh, conv.stride[0], conv.pad[0], conv.dilation[0])
+    columns = _taps(w, ow, kw, conv.stride[1], conv.pad[1], conv.dilation[1])
+    return n * o * per_group * rows * columns
+
+
+def _taps(size: int, outputs: int, kernel: int, stride: int, pad: int, dilation: int) -> int:
+    """Pairs of an output and an element of its window that lies inside, along one dimension."""
+    starts = range(-pad, outputs * stride - pad, stride)
+    return sum(0 <= start + k * dilation < size for start in starts for k in range(kernel))
+
+
 def windows(
     x: Array,
     kernel: tuple[int, int],

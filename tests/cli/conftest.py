@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.limits import Level, Limits
 from plait.cli.main import main
 
 TINY = """ir 1
@@ -21,6 +22,18 @@ net @main(%image: f32[1x3x4x5] nchw) -> (%y: f32[1x2x4x5] nchw) {
   %y = relu(%c) : f32[1x2x4x5] nchw
 }
 """
+
+
+LIMITS = Limits(
+    1,
+    "avx512",
+    {"avx512": 200.0},
+    (Level("DRAM", None, 100.0, 100.0, 100.0),),
+    5.0,
+    0.0,
+    "",
+    "2026-01-01T00:00:00+00:00",
+)
 
 
 @attrs.frozen
@@ -49,6 +62,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PLAIT_PROFILE_DB", str(tmp_path / "profile.sqlite"))
     monkeypatch.setattr("plait.backends.profiling.worker_client.WorkerProcess.run", invented)
+    monkeypatch.setattr("plait.tuning.api.known_limits", lambda database, threads: LIMITS)
     return folder
 
 

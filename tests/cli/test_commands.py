@@ -153,14 +153,38 @@ def test_tune(plait: Plait, tiny: Path, workplace: Path) -> None:
 def test_second_tune_measures_nothing(plait: Plait, tiny: Path) -> None:
     first = json.loads(plait("tune", tiny, "-o", "a.plait", "--json").out)
     second = json.loads(plait("tune", tiny, "-o", "b.plait", "--json").out)
-    assert first["measured"] == first["entries"] > 0
+    assert 0 < first["measured"] <= first["entries"]
     assert second["measured"] == 0
     assert second["rows"] == first["rows"]
 
 
+def test_everything_is_measured_where_it_is_wanted(plait: Plait, tiny: Path) -> None:
+    lazy = json.loads(plait("tune", tiny, "-o", "a.plait", "--json").out)
+    report = json.loads(plait("tune", tiny, "-o", "a.plait", "--json", "--exhaustive").out)
+    assert lazy["measured"] + report["measured"] == report["entries"] == lazy["entries"]
+    assert lazy["measured"] == lazy["certificate"]["known"] < lazy["entries"]
+    assert report["certificate"] is None and report["predicted_us"] == lazy["predicted_us"]
+    shown = plait("tune", tiny, "-o", "a.plait").out
+    assert f"{lazy['entries']} of {lazy['entries']} entries known (100%), 1 rounds" in shown
+
+
+@pytest.mark.parametrize("state", ["hot", "streamed", "cold"])
+def test_states_have_measurements_of_their_own(plait: Plait, tiny: Path, state: str) -> None:
+    for measured in (True, False):
+        report = json.loads(plait("tune", tiny, "-o", "a.plait", "--json", "--state", state).out)
+        assert report["state"] == state and (report["measured"] > 0) == measured
+
+
+def test_a_budget_that_is_too_short_for_any_plan(plait: Plait, tiny: Path) -> None:
+    outcome = plait("tune", tiny, "-o", "a.plait", "--budget", "0.000001s")
+    assert outcome.code == 1 and "the budget was over before any plan was measured" in outcome.err
+    assert not Path("a.plait").exists()
+    assert plait("tune", tiny, "-o", "a.plait", "--budget", "1h").code == 0
+
+
 def test_tune_json(plait: Plait, tiny: Path) -> None:
     report = json.loads(plait("tune", tiny, "-o", "tiny.plait", "--json").out)
-    assert report["schema"] == "tuning-report/1"
+    assert report["schema"] == "tuning-report/2"
     assert report["plans"] == [report["device"]]
     assert [row["op"] for row in report["rows"] if row["op"] != "adapt"] == ["conv2d"]
 
@@ -258,7 +282,7 @@ def test_the_whole_way_with_real_times(symbolic_onnx: Path, workplace: Path) -> 
 
     tune = ("tune", str(symbolic_onnx), "-o", "m.plait", "--dim", "N=2", "--json")
     first, second = json.loads(run(*tune)), json.loads(run(*tune))
-    assert first["measured"] == first["entries"] and second["measured"] == 0
+    assert 0 < first["measured"] <= first["entries"] and second["measured"] == 0
     assert first["predicted_us"] == second["predicted_us"] == pytest.approx(sum(r["cost_us"] for r in first["rows"]))
     image = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
     np.save("image.npy", image)

@@ -108,6 +108,8 @@ def test_missing_weights_file(plait: Plait, tiny: Path) -> None:
         (["tune", "tiny.ir", "--fast"], "No such option"),
         (["tune", "tiny.ir", "--threads", "0"], "--threads"),
         (["tune", "tiny.ir", "--dim", "N"], "NAME=SIZE"),
+        (["tune", "tiny.ir", "--budget", "soon"], "is not a time, such as 30s"),
+        (["tune", "tiny.ir", "--state", "frozen"], "--state"),
         (["tune", "tiny.ir", "--dim", "N=0"], "NAME=SIZE"),
         (["tune", "tiny.ir", "--dim", "N=1"], "no symbolic dimension 'N'"),
         (["tune", "tiny.ir", "--solver", "magic"], "known are exact"),

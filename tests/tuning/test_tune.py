@@ -357,7 +357,7 @@ def test_the_single_layout_plan() -> None:
 def test_reports_read_back() -> None:
     report = tuned(CHAIN, {"relu cpu:nhwc": 1, "tanh cpu/f32/nchw/vector": None}).report
     data = report.to_json()
-    assert data["schema"] == "tuning-report/1"
+    assert data["schema"] == "tuning-report/2"
     assert TuningReport.from_json(data) == report and report.failures
 
 

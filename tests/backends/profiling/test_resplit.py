@@ -11,7 +11,7 @@ from plait.backends.routine import find_routine
 from plait.ir.dtypes import DType
 from plait.ir.layout import layout_named
 from plait.ir.types import TensorType
-from plait.tuning.costs import detached_adapt, option_for
+from plait.tuning.entries import detached_adapt, option_for
 
 
 def test_the_faster_halves_are_compared_by_rank() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from plait.backends.cpu.common import LAYOUTS
 from plait.ir.layout import SPLITS
 from plait.ir.types import DType, TensorType
-from plait.tuning.costs import detached_adapt
+from plait.tuning.entries import detached_adapt
 from routine_cases.case import CHANNELS, Case, arg, const, make
 from routine_cases.storage import format_of
 

@@ -18,7 +18,7 @@ from plait.ir.text.parser import parse_module
 from plait.ir.values import Array, Constant
 from plait.kernels_pyx import aligned_empty, poison, sanitized
 from plait.testing.compare import relative_error
-from plait.tuning.costs import option_for
+from plait.tuning.entries import option_for
 from routine_cases.case import Case
 from routine_cases.storage import from_storage, to_storage
 
