@@ -8,6 +8,7 @@ See ``docs/design/selection.md`` for the model and the algorithms.
 
 from plait.passes.selection.builder import ProblemBuilder
 from plait.passes.selection.json_files import SelectionFileError
+from plait.passes.selection.nbest import Ranking, n_best
 from plait.passes.selection.options import SolveOptions, Solver
 from plait.passes.selection.problem import (
     Adapts,
@@ -27,7 +28,14 @@ from plait.passes.selection.problem_io import (
     read_problem,
     write_problem,
 )
-from plait.passes.selection.sensitivity import RunnerUp, runners_up
+from plait.passes.selection.sensitivity import (
+    LayerSensitivity,
+    RoutineSensitivity,
+    RunnerUp,
+    runners_up,
+    sensitivity,
+    sensitivity_to_json,
+)
 from plait.passes.selection.solution import Solution, check, evaluate, objective
 from plait.passes.selection.solution_io import read_solution, solution_from_json, solution_to_json, write_solution
 from plait.passes.selection.solver_text import SolverError
@@ -37,11 +45,14 @@ __all__ = [
     "Adapts",
     "Budget",
     "Format",
+    "LayerSensitivity",
     "LayerSpec",
     "Problem",
     "ProblemBuilder",
     "ProblemError",
+    "Ranking",
     "Routine",
+    "RoutineSensitivity",
     "RoutineTable",
     "RunnerUp",
     "SelectionFileError",
@@ -53,6 +64,7 @@ __all__ = [
     "check",
     "evaluate",
     "known_solvers",
+    "n_best",
     "objective",
     "problem_digest",
     "problem_from_json",
@@ -61,6 +73,8 @@ __all__ = [
     "read_solution",
     "register_solver",
     "runners_up",
+    "sensitivity",
+    "sensitivity_to_json",
     "solution_from_json",
     "solution_to_json",
     "solver",

@@ -25,26 +25,42 @@ _CONTRACTED = 2
 
 @attrs.frozen(eq=False)
 class Smaller:
-    """A graph, what its objective lacks, and the states of the graph it stands for, given its own."""
+    """A graph, what its objective lacks, and the states of the graph it stands for, given its own.
+
+    ``variables`` are the numbers that its variables have there.
+    """
 
     graph: FactorGraph
     constant: float
     expand: Callable[[Indices], Indices]
+    variables: Indices
 
     def then(self, step: Smaller) -> Smaller:
         """The graph that ``step`` made of this one's."""
-        return Smaller(step.graph, self.constant + step.constant, lambda states: self.expand(step.expand(states)))
+        return Smaller(
+            step.graph,
+            self.constant + step.constant,
+            lambda states: self.expand(step.expand(states)),
+            self.variables[step.variables],
+        )
 
 
-def contracted(graph: FactorGraph, layers: int | None = None) -> Smaller:
-    """The graph without the variables that can be eliminated at no more than two neighbours each.
+def unchanged(graph: FactorGraph) -> Smaller:
+    """The graph itself."""
+    return Smaller(graph, 0.0, lambda states: states, np.arange(len(graph.sizes), dtype=np.intc))
+
+
+def contracted(graph: FactorGraph, layers: int | None = None, *, neighbours: int = _CONTRACTED) -> Smaller:
+    """The graph without the variables that can be eliminated at no more than two neighbours (or fewer) each.
 
     What is left over is over pairs again; a cycle or a tree is left with nothing.  Set variables (from number
     ``layers`` on) are put beside the first layer they are tied to: message passing follows the numbers.
     """
-    gone = few_neighbours(graph.sizes, graph.ties(), _CONTRACTED)
+    gone = np.zeros(0, dtype=np.intc)
+    if neighbours >= 0:
+        gone = few_neighbours(graph.sizes, graph.ties(), neighbours)
     if len(gone) == 0 and layers is None:
-        return Smaller(graph, 0.0, lambda states: states)
+        return unchanged(graph)
     count = len(graph.sizes)
     staying = np.setdiff1d(np.arange(count, dtype=np.intc), gone)
     staying = staying[np.argsort(_place(graph, layers if layers is not None else count)[staying], kind="stable")]
@@ -65,7 +81,7 @@ def contracted(graph: FactorGraph, layers: int | None = None) -> Smaller:
         tree.decode(full)
         return full
 
-    return Smaller(_rest(graph, staying, tree), tree.constant, expand)
+    return Smaller(_rest(graph, staying, tree), tree.constant, expand, staying)
 
 
 def _place(graph: FactorGraph, layers: int) -> Starts:
@@ -91,6 +107,8 @@ def _rest(graph: FactorGraph, staying: Indices, tree: BucketTree) -> FactorGraph
         pairs[key] = pairs[key] + table if key in pairs else table
 
     for (i, j), table in graph.pairs.items():
+        if table.size == 1:
+            continue  # part of the constant
         if number[i] >= 0 and number[j] >= 0:
             add(int(number[i]), int(number[j]), table)
         elif number[i] >= 0 and graph.sizes[j] == 1:
@@ -128,7 +146,8 @@ def restricted(graph: FactorGraph, alive: BoolArray) -> Smaller:
         entries,
     )
     smaller = FactorGraph(sizes, keep_starts[:-1], graph.ends, table_to[:-1], entries)
-    return Smaller(smaller, 0.0, lambda states: keep[keep_starts[:-1] + states])
+    variables = np.arange(len(sizes), dtype=np.intc)
+    return Smaller(smaller, 0.0, lambda states: keep[keep_starts[:-1] + states], variables)
 
 
 def consistent(graph: FactorGraph, alive: BoolArray | None = None) -> BoolArray:

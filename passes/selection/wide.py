@@ -24,6 +24,7 @@ from plait.passes.selection.contraction import (
     contracted,
     emptied,
     restricted,
+    unchanged,
 )
 from plait.passes.selection.dual import Dual
 from plait.passes.selection.elimination import TooWideError, eliminate
@@ -65,7 +66,7 @@ class WideSearch:
         price: Callable[[tuple[int, ...]], float],
         deadline: float = np.inf,
     ) -> None:
-        self.whole = Smaller(graph, 0.0, lambda states: states)
+        self.whole = unchanged(graph)
         self.layers = layers
         self.table_limit = table_limit
         self.price = price
