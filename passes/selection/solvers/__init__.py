@@ -35,6 +35,7 @@ _BUILTIN = {
     "min_sum": "min_sum:MinSum",
     "frontier": "frontier:solve",
     "highs": "highs:solve",
+    "toulbar2": "toulbar2:solve",
     "brute_force": "brute_force:solve",
     "exec": "external:External",
 }

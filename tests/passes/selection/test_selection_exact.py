@@ -143,7 +143,8 @@ def test_ties_go_to_the_first_routine() -> None:
     table = build.table("t", [build.routine(n, ["a"], ["a"], 2.0) for n in ("one", "two")])
     (y,) = build.layer("l", table, [x], [size])
     build.output("y", y, "a")
-    for name in known_solvers():
+    # Not those that need a program or a package which may not be there.
+    for name in sorted({*known_solvers()} - {"exec", "toulbar2", "highs"}):
         assert solver(name)(build.build()).choice == (0, 0, 0)
 
 
