@@ -118,6 +118,13 @@ def image_fields(type: Type) -> dict[str, int]:
     return dict(zip("nchw", image(type), strict=True))
 
 
+def resampling_fields(x: Type, y: Type) -> dict[str, int]:
+    """Fields `n`, `c`, `ih`, `iw`, `oh`, `ow` of kernels from an image to one of as many channels and another size."""
+    n, c, ih, iw = image(x)
+    _, _, oh, ow = image(y)
+    return {"n": n, "c": c, "ih": ih, "iw": iw, "oh": oh, "ow": ow}
+
+
 def channel_block(layout: str) -> int:
     """Channels in a block of a layout; 1 where channels do not lie in blocks."""
     return BLOCKED.get(layout, 1)

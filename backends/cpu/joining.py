@@ -8,6 +8,7 @@ together, see `plait.backends.aliasing`; the others are copied.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -190,22 +191,16 @@ def _refuse_in_place(layout: str) -> Any:
 
 
 for _layer, _layout in ((k, y) for k in ("concat", "split") for y in LAYOUTS):
-    _dtype = "any" if _layout == "nchw" else "f32"
-    cpu(
-        _layer,
-        _layout,
+    _register = functools.partial(cpu, _layer, _layout, dtype="any" if _layout == "nchw" else "f32")
+    _register(
         "copy",
         _join(_layout, in_place=False),
-        dtype=_dtype,
         refuse=_refuse(_layout),
         summary="block copies, lanes shifted where needed" if _layout in BLOCKED else "strided copies",
     )
-    cpu(
-        _layer,
-        _layout,
+    _register(
         "in_place",
         _join(_layout, in_place=True),
-        dtype=_dtype,
         refuse=_refuse_in_place(_layout),
         aliases=_aliases(_layout),
         summary="parts lie in the whole, where each is one stretch of it; others are copied",

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import LAYOUTS, cpu, image, image_fields
+from plait.backends.cpu.common import LAYOUTS, cpu, image_fields, resampling_fields
 from plait.backends.lowering import Lowering
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 
 
 def _pool(layout: str, kernel: str) -> Any:
     def lower(layer: MaxPool2d | AvgPool2d, lowering: Lowering, variant: str) -> None:
-        n, c, ih, iw = image(layer.x.type)
-        _, _, oh, ow = image(layer.result.type)
         lowering.call(
             f"f32_{kernel}_{layout}",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
-            n=n,
-            c=c,
-            ih=ih,
-            iw=iw,
-            oh=oh,
-            ow=ow,
+            **resampling_fields(layer.x.type, layer.result.type),
             kh=layer.kernel[0],
             kw=layer.kernel[1],
             stride_h=layer.stride[0],

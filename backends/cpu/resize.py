@@ -6,26 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import LAYOUTS, cpu, image_fields
+from plait.backends.cpu.common import LAYOUTS, cpu, resampling_fields
 from plait.backends.lowering import Lowering, Place
 from plait.ir.layers.resize import Resize, Taps
 
 
 def _resize(layout: str) -> Any:
     def lower(layer: Resize, lowering: Lowering, variant: str) -> None:
-        n, c, ih, iw = image_fields(layer.x.type).values()
         tables = _nearest if layer.mode == "nearest" else _linear
         lowering.call(
             f"f32_resize_{layer.mode}_{layout}",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
+            **resampling_fields(layer.x.type, layer.result.type),
             **tables(layer, lowering),
-            n=n,
-            c=c,
-            ih=ih,
-            iw=iw,
-            oh=layer.size[0],
-            ow=layer.size[1],
         )
 
     lower.__qualname__ = "resize"
