@@ -19,7 +19,7 @@ from plait.ir.layers.normalization import BatchNorm, ScaleShift
 from plait.ir.module import Module
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
-from plait.passes.folding.affine import affine_of
+from plait.passes.folding.affine import affine_of, channel_axis
 from plait.passes.folding.weights import fold, scale_shift
 from plait.passes.registry import register_pass
 from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_module
@@ -28,7 +28,7 @@ from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_mo
 @rewrite(BatchNorm, ScaleShift, Binary)
 def affine_into_weights(layer: Layer, builder: Builder) -> Layer | No:
     """(conv2d(x, W) + b) * s + t -> conv2d(x, s W) + (b s + t), and so for fully_connected"""
-    affine = affine_of(layer)
+    affine = affine_of(layer, channel_axis(layer))
     if isinstance(affine, No):
         return affine
     if np.all(affine.scale == 1) and isinstance(layer, Binary):

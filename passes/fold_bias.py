@@ -14,7 +14,7 @@ from plait.ir.layers.elementwise import Add, Binary, Sub
 from plait.ir.layers.linear import FullyConnected
 from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
-from plait.passes.folding.affine import affine_of
+from plait.passes.folding.affine import affine_of, channel_axis
 from plait.passes.folding.weights import fold
 from plait.passes.registry import register_pass
 from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_module
@@ -23,7 +23,7 @@ from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_mo
 @rewrite(Add, Sub)
 def add_into_bias(layer: Binary, builder: Builder) -> Layer | No:
     """conv2d(x, W, b) + t -> conv2d(x, W, b + t), and so for fully_connected"""
-    affine = affine_of(layer)
+    affine = affine_of(layer, channel_axis(layer))
     if isinstance(affine, No):
         return affine
     if np.any(affine.scale != 1):

@@ -90,6 +90,8 @@ def _dense(value: Value) -> Dense | No:
             return No(f"the conv2d of %{result.name} adds a residual")
     elif not isinstance(made, FullyConnected):
         return No(f"%{result.name} is made by no conv2d or fully_connected")
+    elif result.type.rank != 2:
+        return No(f"the fully_connected of %{result.name} has more than rows of channels")
     if not has_one_use(result):
         return No(f"%{result.name} has other uses")
     return Dense(made.x, made.weight, made.bias, made.act)

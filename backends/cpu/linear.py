@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from plait.backends.cpu.common import act_fields, cpu, data, refuse_unless_constant
@@ -14,7 +16,7 @@ from plait.kernels_pyx import packing
 
 
 def _fully_connected(layer: FullyConnected, lowering: Lowering, variant: str) -> None:
-    m, k = layer.x.type.static_shape
+    *rows, k = layer.x.type.static_shape
     n = layer.weight.type.static_shape[0]
     bias = (
         None
@@ -28,7 +30,7 @@ def _fully_connected(layer: FullyConnected, lowering: Lowering, variant: str) ->
         bias=bias,
         res=None,
         y=lowering.place(layer.result),
-        m=m,
+        m=math.prod(rows),
         k=k,
         n=n,
         **act_fields(layer.act),

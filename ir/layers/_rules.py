@@ -21,6 +21,17 @@ def want_rank(value: Value, rank: int, what: str) -> Shape:
     return value.type.shape
 
 
+def want_matrices(value: Value, what: str) -> Shape:
+    """The shape of `value`, which must have at least two dimensions.
+
+    Raises:
+        ShapeError: it has fewer.
+    """
+    if value.type.rank < 2:
+        raise ShapeError(f"{what} must have at least 2 dimensions, got {value.type}")
+    return value.type.shape
+
+
 def window_extent(
     size: Dimension, kernel: int, stride: int, dilation: int, before: int, after: int, ceil: bool = False
 ) -> Dimension:

@@ -9,7 +9,7 @@ from plait.ir.activation import NONE, Activation, activation
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import is_floating
 from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import broadcast, want_rank
+from plait.ir.layers._rules import broadcast, want_matrices, want_rank
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -18,7 +18,7 @@ from plait.ir.values import Array, Value
 @layer("fully_connected")
 @attrs.define(eq=False)
 class FullyConnected(Layer):
-    """`act(x weightᵀ + bias)`: `x` is [N, K], `weight` [O, K], `bias` [O], the result [N, O].
+    """`act(x weightᵀ + bias)`: `x` is [..., K], `weight` [O, K], `bias` [O], the result [..., O].
 
     Operands:
         x: rows of K features.
@@ -26,7 +26,7 @@ class FullyConnected(Layer):
         bias: a number for each output.
     Attributes:
         act: what is applied to each number of the result.
-    Shapes: `x` [N, K], `weight` [O, K] and `bias` [O] to [N, O].
+    Shapes: `x` [..., K] of at least 2 dimensions, `weight` [O, K] and `bias` [O] to [..., O].
     Types: floats of one type, which the result has.
     Semantics: Computed in float64 and rounded once.
     Example:
@@ -44,13 +44,13 @@ class FullyConnected(Layer):
     act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
 
     def infer(self) -> TensorType:
-        n, k = want_rank(self.x, 2, "x")
+        *rows, k = want_matrices(self.x, "x")
         o, wk = want_rank(self.weight, 2, "weight")
         if k != wk:
             raise ShapeError(f"x has {k} features but weight takes {wk}")
         if self.bias is not None and self.bias.type.shape != (o,):
             raise ShapeError(f"bias must be [{o}], got {self.bias.type}")
-        return TensorType(self.x.type.dtype, (n, o))
+        return TensorType(self.x.type.dtype, (*rows, o))
 
     def flops(self) -> int:
         return 2 * self.x.type.elements * self.weight.type.static_shape[0]

@@ -1,6 +1,6 @@
 """Spellings of fully connected layers and of scale and shift for each channel.
 
-matmul(x, B)        = fully_connected(x, Bᵀ)      for x of [N, K] and a constant B of [K, O]
+matmul(x, B)        = fully_connected(x, Bᵀ)      for x of [..., K] and a constant B of [K, O]
 x * s + t           = scale_shift(x, s, t)        for constants s, t of [C, 1, 1]
 """
 
@@ -19,9 +19,9 @@ from plait.passes.support.constants import constant_data
 
 @rewrite(Matmul)
 def matmul_to_fully_connected(layer: Matmul, builder: Builder) -> Layer | No:
-    """matmul(x, @B) -> fully_connected(x, @Bᵀ) for x of [N, K]"""
-    if layer.a.type.rank != 2 or layer.b.type.rank != 2:
-        return No("an operand is not a matrix")
+    """matmul(x, @B) -> fully_connected(x, @Bᵀ) for x of [..., K]"""
+    if layer.b.type.rank != 2:
+        return No("the right operand is not one matrix")
     weight = constant_data(layer.b)
     if weight is None or not layer.a.type.dtype.is_float:
         return No("the right operand is not a floating-point constant")

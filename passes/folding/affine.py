@@ -11,6 +11,7 @@ import numpy as np
 from plait.ir.activation import NONE, Activation
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Div, Mul, Sub
+from plait.ir.layers.linear import FullyConnected
 from plait.ir.layers.normalization import BatchNorm, ScaleShift
 from plait.ir.values import Array, Constant, Value
 from plait.passes.rewriting import No
@@ -19,14 +20,14 @@ from plait.passes.support.constants import constant_data
 
 @attrs.frozen(eq=False)
 class Affine:
-    """`act(x * scale + shift)`, with `scale` and `shift` as float64 [C] along axis 1."""
+    """`act(x * scale + shift)`, with `scale` and `shift` as float64 [C] along one axis, that of the channels."""
 
     x: Value
     scale: Array
     shift: Array
     act: Activation = NONE
     per_channel: bool = True
-    """False if the layer only has scalars, which axis 1 has no part in."""
+    """False if the layer only has scalars, which no axis has a part in."""
 
     def after(self, inner: Affine) -> Affine:
         """This function applied to the result of `inner`, which must have no activation: `(x*s1 + t1)*s2 + t2`."""
@@ -39,22 +40,31 @@ class Affine:
         )
 
 
-def channel_vector(constant: Value, x: Value) -> Array | None:
-    """A constant that broadcasts along axis 1 of `x` only ([C, 1, 1] beside [N, C, H, W]) as float64 [C], or None."""
+def channel_axis(layer: Layer) -> int:
+    """The axis of the channels of what a layer is applied to: the last behind fully_connected, else axis 1."""
+    return -1 if any(isinstance(v.owner, FullyConnected) for v in layer.operands) else 1
+
+
+def channel_vector(constant: Value, x: Value, axis: int = 1) -> Array | None:
+    """A constant that broadcasts along one axis of `x` only ([C, 1, 1] beside [N, C, H, W]) as float64 [C], or None."""
     rank, shape = x.type.rank, constant.type.shape
-    if rank < 2 or len(shape) > rank or not x.type.dtype.is_float or not isinstance(x.type.shape[1], int):
+    if rank < 2 or len(shape) > rank or not x.type.dtype.is_float:
         return None
-    channels = x.type.shape[1]
+    channels = x.type.shape[axis]
+    if not isinstance(channels, int):
+        return None
     full = (1,) * (rank - len(shape)) + shape
-    if any(d != 1 for i, d in enumerate(full) if i != 1) or full[1] not in (1, channels):
+    if any(d != 1 for i, d in enumerate(full) if i != axis % rank) or full[axis] not in (1, channels):
         return None
     data = constant_data(constant)
     return None if data is None else np.broadcast_to(data.astype(np.float64).reshape(-1), (channels,))
 
 
-def affine_of(layer: Layer | None) -> Affine | No:
-    """The layer as a multiplication and an addition for each channel, or why it is none."""
+def affine_of(layer: Layer | None, axis: int = 1) -> Affine | No:
+    """The layer as a multiplication and an addition for each channel, or why it is none. Channels lie along `axis`."""
     match layer:
+        case BatchNorm() | ScaleShift() if axis % layer.x.type.rank != 1:
+            return No(f"the channels of {layer.op} lie along axis 1")
         case BatchNorm():
             return _batch_norm(layer)
         case ScaleShift(x, scale, shift):
@@ -63,7 +73,7 @@ def affine_of(layer: Layer | None) -> Affine | No:
                 return No("scale or shift is not a constant")
             return Affine(x, s.astype(np.float64), t.astype(np.float64), layer.act)
         case Add() | Sub() | Mul() | Div():
-            return _arithmetic(layer)
+            return _arithmetic(layer, axis)
         case _:
             return No("not an affine layer")
 
@@ -79,12 +89,12 @@ def _batch_norm(layer: BatchNorm) -> Affine | No:
         return finite(Affine(layer.x, factor, bias - mean * factor))
 
 
-def _arithmetic(layer: Binary) -> Affine | No:
+def _arithmetic(layer: Binary, axis: int) -> Affine | No:
     swapped = isinstance(layer.a, Constant)
     x, constant = (layer.b, layer.a) if swapped else (layer.a, layer.b)
     if not isinstance(constant, Constant) or isinstance(x, Constant):
         return No("neither operand, or both, are constants")
-    vector = channel_vector(constant, x)
+    vector = channel_vector(constant, x, axis)
     if vector is None:
         return No(f"@{constant.name} is not one number for each channel")
     one, zero = np.ones_like(vector), np.zeros_like(vector)

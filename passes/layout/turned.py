@@ -20,7 +20,7 @@ from plait.ir.dims import Dim
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Cast, Unary
-from plait.ir.layers.linear import Matmul
+from plait.ir.layers.linear import FullyConnected, Matmul
 from plait.ir.layers.normalization import BatchNorm, LayerNorm, ScaleShift, Softmax
 from plait.ir.layers.reduce import Reduce
 from plait.ir.layers.shape import Concat, Expand, Gather, Pad, Reshape, Slice, Split, Transpose
@@ -137,6 +137,8 @@ def _turned(layer: Layer, perm: Perm, turn: Turn) -> Layer | None:
         case BatchNorm(x) | ScaleShift(x) if perm[1] == 1:
             return attrs.evolve(layer, x=turn(x))
         case LayerNorm(x) if perm[layer.axis % rank :] == tuple(range(layer.axis % rank, rank)):
+            return attrs.evolve(layer, x=turn(x))
+        case FullyConnected(x) if perm[-1] == rank - 1:
             return attrs.evolve(layer, x=turn(x))
         case Matmul(a, b):
             return _matmul(layer, perm, turn)

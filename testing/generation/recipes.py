@@ -153,9 +153,9 @@ def _adapt(net: Net) -> Layer:
 
 @recipe("fully_connected")
 def _fully_connected(net: Net) -> Layer:
-    x = net.tensor(net.style.floats, rank=2, static=(1,))
+    x = net.tensor(net.style.floats, least=2, static=(-1,))
     outputs = net.source.integer(1, 5)
-    weight = net.operand(x.type.dtype, (outputs, x.type.shape[1]))
+    weight = net.operand(x.type.dtype, (outputs, x.type.shape[-1]))
     bias = net.operand(x.type.dtype, (outputs,)) if net.source.chance(50) else None
     return linear.FullyConnected(x, weight, bias, act=_act(net, x))
 

@@ -26,7 +26,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("f16[1x4x5x5] f16[2x4x1x1]", "{stride = 3}"),
         (f"{IMAGE} f32[8x1x3x3]", "{groups = 4}"),
     ],
-    "fully_connected": [("f32[3x5] f32[4x5]", "{}"), ("f32[3x5] f32[4x5] f32[4]", "{act = hard_swish}")],
+    "fully_connected": [("f32[3x5] f32[4x5]", "{}"), ("f32[2x3x5] f32[4x5] f32[4]", "{act = hard_swish}")],
     "matmul": [("f32[3x5] f32[5x4]", "{}"), ("f32[2x1x3x5] f32[6x5x4]", "{}"), ("i32[3x5] i32[5x4]", "{}")],
     "batch_norm": [
         (f"{IMAGE} f32[4] f32[4] f32[4] f32[4]", "{epsilon = 0.001}"),
@@ -212,6 +212,7 @@ def test_symbolic_batch(name: str, types: str, attributes: str) -> None:
         ("conv2d", "f32[1x3x4x4] f32[2x3x1x1]", "{stride = 0}", "must be positive"),
         ("conv2d", "f32[3x4x4] f32[2x3x1x1]", "{}", "x must have 4 dimensions"),
         ("fully_connected", "f32[3x5] f32[4x6]", "{}", "x has 5 features but weight takes 6"),
+        ("fully_connected", "f32[5] f32[4x5]", "{}", "x must have at least 2 dimensions"),
         ("matmul", "f32[3x5] f32[4x6]", "{}", "inner dimensions 5 and 4 differ"),
         ("matmul", "f32[5] f32[5]", "{}", "at least 2 dimensions"),
         ("add", "f32[3] f32[4]", "{}", "do not broadcast"),

@@ -24,6 +24,8 @@ def fully_connected() -> Iterator[Case]:
         yield make("fully_connected", [arg(m, k), const(n, k), None], act="relu")
     for act in ACTS:
         yield make("fully_connected", [arg(3, 20), const(37, 20), const(37)], act=act)
+    for leading in ((2, 5), (1, 7), (3, 1), (2, 1, 3), (1, 2, 2, 2)):
+        yield make("fully_connected", [arg(*leading, 33), const(70, 33), const(70)], act="gelu")
     yield make("fully_connected", [arg(3, 20), arg(37, 20), const(37)])
     yield make("fully_connected", [const(3, 20), const(37, 20), const(37)])
 
