@@ -5,26 +5,66 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
 from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, MODEL_OR_STDIN, ROUTINES, THREADS, check_output
-from plait.cli.output import note, print_json
+from plait.cli.output import print_json
 
 if TYPE_CHECKING:
-    from plait.passes.selection import Problem, Solution
+    from plait.passes.selection import Problem, Solution, SolveOptions
     from plait.passes.selection.conversion import Sharing
+    from plait.passes.selection.makespan import Transfers
     from plait.passes.selection.restrict import Restriction
+
+
+class BudgetType(click.ParamType):  # type: ignore[type-arg]
+    """`energy=120`: a resource and its limit."""
+
+    name = "RESOURCE=LIMIT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, float]:
+        if isinstance(value, tuple):
+            return value
+        resource, _, limit = str(value).rpartition("=")
+        with contextlib.suppress(ValueError):
+            if resource and abs(float(limit)) < float("inf"):
+                return resource, float(limit)
+        self.fail(f"{value!r} is not of the form RESOURCE=LIMIT, such as energy=120", param, ctx)
 
 
 @attrs.frozen
 class Wishes:
-    """What the command line asks of the solver."""
+    """The command line of `plait select`."""
 
-    solver: str
-    time_limit: float | None = None
+    source: Path
+    solution_file: Path | None
+    output: Path | None
+    solver_name: str
+    sharing: Sharing | None
+    routines: tuple[str, ...]
+    export: Path | None
+    budgets: tuple[tuple[str, float], ...]
+    pareto: str | None
+    checking: bool
+    objective: str
+    transfers: Transfers
+    trace: Path | None
+    time_limit: float | None
+    verbose: bool
+    threads: int
+    db: Path | None
+    dims: tuple[tuple[str, int], ...]
+    as_json: bool
+
+    @property
+    def options(self) -> SolveOptions:
+        """Limits for the solver."""
+        from plait.passes.selection import SolveOptions
+
+        return SolveOptions() if self.time_limit is None else SolveOptions(time_limit=self.time_limit)
 
 
 @click.command("select")
@@ -42,68 +82,130 @@ class Wishes:
 @click.option("--sharing", type=click.Choice(["none", "star", "tree"]), help="Price shared conversions in this way.")
 @ROUTINES
 @click.option("--export", type=FILE, help="Write the problem itself, such as that of a model, and do not solve it.")
+@click.option(
+    "--budget",
+    "budgets",
+    type=BudgetType(),
+    multiple=True,
+    help="Limit a resource: the sum of its use, of memory the peak along the schedule. May be repeated.",
+)
+@click.option("--pareto", metavar="RESOURCE", help="Show what using less of a resource costs.")
 @click.option("--check", "checking", is_flag=True, help="Check SOLUTION.json against PROBLEM.json.")
+@click.option(
+    "--objective",
+    type=click.Choice(["sum", "makespan"]),
+    default="sum",
+    show_default=True,
+    help="What to keep small: the sum of all costs, or when the last layer is done with devices at work side by side.",
+)
+@click.option(
+    "--transfers",
+    type=click.Choice(["both", "neither"]),
+    default="both",
+    show_default=True,
+    help="Which devices a conversion between two of them keeps busy.",
+)
+@click.option("--trace", type=FILE, help="Write what each device does when, for Perfetto or chrome://tracing.")
 @click.option("--time-limit", type=click.FloatRange(min=0), metavar="S", help="Seconds for solvers that take long.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the routine of every layer, and the conversions.")
 @click.option("--threads", type=THREADS, default=1, show_default=True, help="Of a model: threads each layer may use.")
 @DATABASE
 @DIMS
 @JSON
-def command(
-    source: Path,
-    solution_file: Path | None,
-    output: Path | None,
-    solver_name: str,
-    sharing: Sharing | None,
-    routines: tuple[str, ...],
-    export: Path | None,
-    checking: bool,
-    time_limit: float | None,
-    verbose: bool,
-    threads: int,
-    db: Path | None,
-    dims: tuple[tuple[str, int], ...],
-    as_json: bool,
-) -> None:
+def command(**given: Any) -> None:
     """Choose a routine for every layer of a selection problem, so that routines and conversions together cost least.
 
     The problem is a JSON file (docs/selection-format.md). Of a MODEL it is made from measured times, as `plait tune`
     does; --export writes it.
     """
-    from plait.cli.select_show import show_check, show_solution
-
-    if solver_name == "?":
+    wishes = Wishes(**given)
+    if wishes.solver_name == "?":
         _list_solvers()
         return
-    if checking != (solution_file is not None):
+    _check_usage(wishes)
+    with selection_errors():
+        _run(wishes)
+
+
+def _check_usage(wishes: Wishes) -> None:
+    if wishes.checking != (wishes.solution_file is not None):
         raise click.UsageError(
             "--check takes a problem and a solution: plait select --check PROBLEM.json SOLUTION.json"
         )
-    for file in (output, export):
+    if wishes.trace is not None and wishes.objective != "makespan":
+        raise click.UsageError("--trace goes with --objective makespan")
+    for file in (wishes.output, wishes.export, wishes.trace):
         if file is not None and str(file) != "-":
-            check_output(file, inputs=[source])
-    is_problem = str(source) == "-" or _is_problem_file(source)
-    problem = _read(source) if is_problem else _of_model(source, threads, routines, db, dims)
-    if sharing is not None and sharing != problem.sharing:
-        problem = attrs.evolve(problem, sharing=sharing)
-    if solution_file is not None:
-        from plait.passes.selection import read_solution
+            check_output(file, inputs=[wishes.source])
 
-        if not show_check(problem, read_solution(problem, solution_file), as_json):
-            click.get_current_context().exit(1)
+
+def _run(wishes: Wishes) -> None:
+    from plait.cli.select_problem import export_problem, forced, obtain
+
+    problem = obtain(wishes)
+    if wishes.solution_file is not None:
+        _check(problem, wishes.solution_file, wishes.as_json)
         return
-    restriction = _forced(problem, routines) if is_problem and routines else None
-    if export is not None:
-        _export(restriction.problem if restriction else problem, export)
-        return
-    with _solver_errors():
-        found = _solve(restriction.problem if restriction else problem, Wishes(solver_name, time_limit))
-    if output is not None:
-        _write(problem, restriction.widened(found) if restriction else found, output)
-    if str(output) != "-" and (found.found or as_json):
-        show_solution(restriction.problem if restriction else problem, found, as_json, verbose)
-    if not found.found:
-        raise _no_plan(problem, found)
+    restriction = forced(problem, wishes)
+    asked = restriction.problem if restriction else problem
+    if wishes.export is not None:
+        export_problem(asked, wishes.export)
+    elif wishes.pareto is not None:
+        _pareto(asked, wishes, wishes.pareto)
+    elif wishes.objective == "makespan":
+        _makespan(problem, restriction, wishes)
+    else:
+        _solve(problem, restriction, wishes)
+
+
+def _check(problem: Problem, file: Path, as_json: bool) -> None:
+    from plait.cli.select_show import show_check
+    from plait.passes.selection import read_solution
+
+    if not show_check(problem, read_solution(problem, file), as_json):
+        click.get_current_context().exit(1)
+
+
+def _solve(problem: Problem, restriction: Restriction | None, wishes: Wishes) -> None:
+    from plait.cli.select_show import show_solution
+    from plait.passes.selection import solver
+
+    asked = restriction.problem if restriction else problem
+    found = solver(wishes.solver_name)(asked, wishes.options)
+    _write(problem, restriction.widened(found) if restriction else found, wishes.output)
+    if str(wishes.output) != "-" and (found.found or wishes.as_json):
+        show_solution(asked, found, wishes.as_json, wishes.verbose)
+    _demand_plan(problem, found)
+
+
+def _makespan(problem: Problem, restriction: Restriction | None, wishes: Wishes) -> None:
+    from plait.cli.select_show import show_scheduled
+    from plait.ir.files import write_text
+    from plait.passes.selection.makespan import chrome_trace, minimize_makespan
+
+    asked = restriction.problem if restriction else problem
+    found = minimize_makespan(asked, wishes.options, transfers=wishes.transfers)
+    extra: dict[str, Any] = {}
+    if found.timeline is not None:
+        extra = {"objective": "makespan", "makespan": found.timeline.makespan, "makespan_bound": found.bound}
+    _write(problem, restriction.widened(found.solution) if restriction else found.solution, wishes.output, extra)
+    if wishes.trace is not None and found.timeline is not None:
+        import json
+
+        write_text(wishes.trace, json.dumps(chrome_trace(asked, found.timeline)) + "\n")
+    if str(wishes.output) != "-" and (found.timeline is not None or wishes.as_json):
+        show_scheduled(asked, found, wishes.as_json, wishes.verbose)
+    _demand_plan(problem, found.solution)
+
+
+def _pareto(problem: Problem, wishes: Wishes, resource: str) -> None:
+    from plait.cli.select_show import show_front
+    from plait.passes.selection.budgets import pareto_front
+
+    front = pareto_front(problem, resource, options=wishes.options)
+    show_front(problem, resource, front, wishes.as_json)
+    if not front:
+        raise _error(f"{problem.name or 'the problem'}: no plan was found")
 
 
 def _list_solvers() -> None:
@@ -115,57 +217,8 @@ def _list_solvers() -> None:
         click.echo(name if owner == "plait" else f"{name}  ({owner})")
 
 
-def _is_problem_file(path: Path) -> bool:
-    """Whether a file is JSON rather than a model: it is called so, or starts with a brace."""
-    if path.suffix == ".json":
-        return True
-    with open(path, "rb") as file:
-        return file.read(64).lstrip().startswith(b"{")
-
-
-def _read(path: Path) -> Problem:
-    from plait.passes.selection import problem_from_json, read_problem
-    from plait.passes.selection.json_files import parse_json
-
-    if str(path) != "-":
-        return read_problem(path)
-    with click.open_file("-", "rb") as file:
-        return parse_json(file.read(), "<stdin>", problem_from_json)
-
-
-def _of_model(
-    path: Path, threads: int, routines: tuple[str, ...], db: Path | None, dims: tuple[tuple[str, int], ...]
-) -> Problem:
-    import plait
-    from plait.cli.common import load_static
-    from plait.cli.progress import measuring
-    from plait.tuning.problem import problem_of
-
-    module = plait.optimize(load_static(path, dims))
-    with measuring() as progress, _solver_errors():
-        built = problem_of(module, threads=threads, routines=routines, db=db, progress=progress, name=path.stem)
-    return built.problem
-
-
-def _forced(problem: Problem, routines: tuple[str, ...]) -> Restriction:
-    from plait.backends.descriptor import RoutinePattern
-    from plait.tuning.forcing import forced
-
-    return forced(problem, [RoutinePattern.parse(text) for text in routines])
-
-
-def _solve(problem: Problem, wishes: Wishes) -> Solution:
-    from plait.passes.selection import SolveOptions, solver
-
-    solve = solver(wishes.solver)
-    options = SolveOptions()
-    if wishes.time_limit is not None:
-        options = attrs.evolve(options, time_limit=wishes.time_limit)
-    return solve(problem, options)
-
-
 @contextlib.contextmanager
-def _solver_errors() -> Iterator[None]:
+def selection_errors() -> Iterator[None]:
     """What a solver or the making of a problem refuses, as an error for people."""
     from plait.passes.selection import ProblemError
 
@@ -175,8 +228,9 @@ def _solver_errors() -> Iterator[None]:
         raise _error(str(error)) from None
 
 
-def _no_plan(problem: Problem, solution: Solution) -> Exception:
-    return _error(f"{problem.name or 'the problem'}: {solution.describe()}")
+def _demand_plan(problem: Problem, solution: Solution) -> None:
+    if not solution.found:
+        raise _error(f"{problem.name or 'the problem'}: {solution.describe()}")
 
 
 def _error(message: str) -> Exception:
@@ -186,24 +240,14 @@ def _error(message: str) -> Exception:
     return NoPlanError(Diagnostic("P702", message))
 
 
-def _export(problem: Problem, path: Path) -> None:
-    from plait.passes.selection import problem_to_json, write_problem
+def _write(problem: Problem, solution: Solution, path: Path | None, extra: dict[str, Any] | None = None) -> None:
+    import json
 
+    from plait.ir.files import write_text
+    from plait.passes.selection import solution_to_json
+
+    body = solution_to_json(problem, solution) | (extra or {})
     if str(path) == "-":
-        print_json(problem_to_json(problem))
-        return
-    write_problem(problem, path)
-    entries = sum(len(table.routines) for table in problem.tables)
-    note(
-        f"wrote {path}: {len(problem.layers)} layers, {len(problem.tables)} tables with {entries} routines, "
-        f"{len(problem.formats)} formats"
-    )
-
-
-def _write(problem: Problem, solution: Solution, path: Path) -> None:
-    from plait.passes.selection import solution_to_json, write_solution
-
-    if str(path) == "-":
-        print_json(solution_to_json(problem, solution))
-    else:
-        write_solution(problem, solution, path)
+        print_json(body)
+    elif path is not None:
+        write_text(path, json.dumps(body, separators=(",", ":")) + "\n")

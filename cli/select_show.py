@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,6 +12,7 @@ from plait.cli.output import Table, print_json, warn
 
 if TYPE_CHECKING:
     from plait.passes.selection import Problem, Solution
+    from plait.passes.selection.makespan import Scheduled, Timeline
 
 
 def show_solution(problem: Problem, solution: Solution, as_json: bool, verbose: bool) -> None:
@@ -144,3 +146,72 @@ def show_check(problem: Problem, solution: Solution, as_json: bool) -> bool:
     if not complaints:
         click.echo(f"ok: {solution.describe()}")
     return not complaints
+
+
+def show_front(problem: Problem, resource: str, front: Sequence[tuple[float, float, Solution]], as_json: bool) -> None:
+    """Plans from the cheapest to the most frugal."""
+    if as_json:
+        points = [
+            {"cost": cost, "used": used, "status": s.status, "bound": s.bound, "choice": s.choice}
+            for cost, used, s in front
+        ]
+        print_json({"schema": "selection-front/1", "problem": problem.name, "resource": resource, "points": points})
+        return
+    table = Table((f">{resource}", f">cost {problem.unit}", ">more", "status"))
+    for cost, used, solution in front:
+        more = 100 * (cost / front[0][0] - 1) if front[0][0] else 0.0
+        table.add(number(used), number(cost), f"{more:.3g} %", solution.status)
+    table.show()
+
+
+def show_scheduled(problem: Problem, found: Scheduled, as_json: bool, verbose: bool) -> None:
+    """A plan in time: makespan, bound, and how busy each device is."""
+    from plait.passes.selection.makespan import critical_path
+
+    timeline = found.timeline
+    if as_json:
+        print_json(solution_data(problem, found.solution) | _timeline_data(found))
+        return
+    assert timeline is not None
+    if verbose:
+        _show_timeline(timeline)
+        click.echo()
+    makespan, gap = timeline.makespan, 0.0
+    if makespan > 0:
+        gap = 100 * (makespan - found.bound) / makespan
+    table = Table(("status", f">makespan {problem.unit}", ">bound", ">gap", ">critical path", ">sum", ">time"))
+    table.add(
+        "optimal" if found.optimal else "feasible",
+        number(makespan),
+        number(found.bound),
+        f"{max(0.0, gap):.3g} %",
+        number(critical_path(timeline)),
+        number(found.solution.cost),
+        f"{1e3 * found.solution.seconds:.1f} ms",
+    )
+    table.show()
+    click.echo()
+    devices = Table((">device", ">busy", ">share"))
+    for device, busy in timeline.busy.items():
+        devices.add(device, number(busy), f"{100 * busy / makespan if makespan else 0:.1f} %")
+    devices.show()
+
+
+def _show_timeline(timeline: Timeline) -> None:
+    table = Table((">start", ">end", "device", "", "what"))
+    for task in timeline.tasks:
+        devices = " and ".join(map(str, task.devices)) or "-"
+        table.add(number(task.start), number(task.end), devices, task.kind, task.name, dim=task.kind != "layer")
+    table.show()
+
+
+def _timeline_data(found: Scheduled) -> dict[str, Any]:
+    if found.timeline is None:
+        return {"objective": "makespan"}
+    return {
+        "objective": "makespan",
+        "makespan": found.timeline.makespan,
+        "makespan_bound": found.bound,
+        "busy": {str(d): busy for d, busy in found.timeline.busy.items()},
+        "tasks": [attrs.asdict(t) for t in found.timeline.tasks],
+    }

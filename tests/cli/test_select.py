@@ -172,3 +172,53 @@ def test_the_problem_of_a_model(plait: Plait, tiny: Path) -> None:
     assert {f["bytes"] for f in body["formats"]} == {4.0}
     direct = json.loads(plait("select", tiny, "--routine", "cpu/f32/nchw", "--json").out)
     assert direct["cost"] == json.loads(plait("select", "tiny.json", "--json").out)["cost"]
+
+
+def test_budgets(plait: Plait, problem: Path) -> None:
+    outcome = plait("select", problem, "--budget", "energy=5", "-o", "solution.json")
+    assert outcome.code == 0
+    assert [line.split() for line in outcome.out.splitlines()[-2:]] == [
+        ["budget", "kind", "used", "limit"],
+        ["energy", "sum", "1", "5"],
+    ]
+    assert json.loads(Path("solution.json").read_text())["cost"] == 20
+    tight = plait("select", problem, "--budget", "energy=0")
+    assert tight.code == 5
+    assert tight.err == "error[P702]: small: infeasible: every plan uses at least 1 of energy, the budget is 0\n"
+    written = plait("select", problem, "--budget", "memory=1e3", "--export", "-")
+    assert json.loads(written.out)["budgets"] == [{"resource": "memory", "kind": "peak", "limit": 1000.0}]
+    for wrong in ("energy", "energy=much", "energy=inf", "=3"):
+        assert plait("select", problem, "--budget", wrong).code == 2
+    star = plait("select", problem, "--budget", "energy=5", "--sharing", "star")
+    assert "error[P702]: budgets need sharing tree, this problem has star" in star.err
+
+
+def test_pareto(plait: Plait, problem: Path) -> None:
+    lines = [line.split() for line in plait("select", problem, "--pareto", "energy").out.splitlines()]
+    assert lines[0] == ["energy", "cost", "us", "more", "status"]
+    assert lines[1] == ["11", "9", "0", "%", "optimal"] and lines[-1] == ["1", "20", "122", "%", "optimal"]
+    data = json.loads(plait("select", problem, "--pareto", "energy", "--json").out)
+    assert [(p["cost"], p["used"]) for p in data["points"]] == [(9, 11), (20, 1)]
+
+
+def test_makespan(plait: Plait, problem: Path) -> None:
+    formats = [{"name": "nchw", "device": 0}, {"name": "nhwc", "device": 1}]
+    changed(problem, formats=formats)
+    outcome = plait("select", problem, "--objective", "makespan", "-v", "-o", "solution.json", "--trace", "trace.json")
+    assert outcome.code == 0, outcome.err
+    lines = [line.split() for line in outcome.out.splitlines()]
+    assert lines[2] == ["0", "3", "0", "and", "1", "transfer", "value", "0", "to", "nhwc"]
+    assert lines[7][:5] == ["status", "makespan", "us", "bound", "gap"] and lines[8][:5] == [
+        "optimal",
+        "9",
+        "9",
+        "0",
+        "%",
+    ]
+    assert lines[-2:] == [["0", "5", "55.6", "%"], ["1", "9", "100.0", "%"]]
+    assert json.loads(Path("solution.json").read_text())["makespan"] == 9
+    assert len(json.loads(Path("trace.json").read_text())["traceEvents"]) == 3 + 7
+    assert plait("select", "--check", problem, "solution.json").code == 0
+    data = json.loads(plait("select", problem, "--objective", "makespan", "--transfers", "neither", "--json").out)
+    assert data["busy"] == {"0": 0, "1": 4}
+    assert plait("select", problem, "--trace", "trace.json").code == 2
