@@ -58,7 +58,14 @@ def test_garbage_is_answered_and_ends_it() -> None:
 
 
 def test_requests_that_are_none_are_answered_and_it_goes_on() -> None:
-    strange = [{}, {"job": 7}, {"job": {"signature": "x"}}, {"run": {}}, {"run": None}, {"job": None, "run": 1}]
+    strange: list[dict[str, Any]] = [
+        {},
+        {"job": 7},
+        {"job": {"signature": "x"}},
+        {"run": {}},
+        {"run": None},
+        {"job": None, "run": 1},
+    ]
     status, answers = served(requests(*strange, {"job": attrs.asdict(JOB)}))
     assert status == 0
     assert [a["status"] for a in answers] == ["failed"] * len(strange) + ["ok"]

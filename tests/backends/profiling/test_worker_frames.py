@@ -13,7 +13,7 @@ import pytest
 
 from plait.backends.errors import WorkerError
 from plait.backends.profiling.worker_frames import MOST_HEADER, MOST_TENSORS, read_frame, write_frame
-from plait.ir.dtypes import DType
+from plait.ir.dtypes import Array, DType
 
 
 def framed(body: bytes) -> io.BytesIO:
@@ -33,7 +33,7 @@ class Trickle(io.BytesIO):
         return super().read(min(2, 2 if size is None else size))
 
 
-ARRAYS = [
+ARRAYS: list[Array] = [
     np.arange(6, dtype=np.float32).reshape(2, 3),
     np.array(7, np.int64),
     np.zeros((0, 4), np.uint8),
