@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     type=Seconds(),
     help="Time for measuring, such as 30s or 2m; then the best plan so far is written, with its proven gap.",
 )
+@click.option("--retry-failed", is_flag=True, help="Measure again what crashed, hung or failed before.")
 @DIMS
 @click.option(
     "-p",
@@ -75,6 +76,7 @@ def command(
     state: str,
     exhaustive: bool,
     budget: float | None,
+    retry_failed: bool,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
     packed: bool,
@@ -102,7 +104,14 @@ def command(
             solver=solver,
             pipeline=pipeline,
             progress=progress,
-            options=TuneOptions(state, exhaustive, budget, interruptible=True, watch=progress.watch),
+            options=TuneOptions(
+                state,
+                exhaustive,
+                budget,
+                interruptible=True,
+                watch=progress.watch,
+                retry_failed=retry_failed,
+            ),
         )
     stopped = _stopped(tuned.report)
     if output.suffix == ".ir":

@@ -20,6 +20,7 @@ from plait.backends.executable import Executable
 from plait.backends.package import Package, open_package
 from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import STATES, STREAMED
 from plait.backends.profiling.limits import Limits, find_limits, keep_limits
 from plait.backends.profiling.machine import DeviceKey, this_machine
@@ -95,6 +96,7 @@ class TuneOptions:
         interruptible: on a KeyboardInterrupt take the best plan so far, too. Otherwise it is raised; what was measured
             is kept in any case.
         watch: told of the standing after each round.
+        retry_failed: measure again what crashed, hung or failed before.
     """
 
     state: str = attrs.field(default=STREAMED, validator=attrs.validators.in_(STATES))
@@ -102,6 +104,7 @@ class TuneOptions:
     budget_s: float | None = None
     interruptible: bool = False
     watch: Watch = lambda standing: None
+    retry_failed: bool = False
 
 
 def known_limits(database: ProfileDatabase, threads: int) -> Limits:
@@ -128,7 +131,9 @@ def tune_module(
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
     selection.solver(solver)  # a wrong one is said before anything is measured
-    with ProfileDatabase(Path(db) if db is not None else None) as database, WorkerProfiler(database) as profiler:
+    fresh = Fresh(failures=not options.retry_failed)
+    path = Path(db) if db is not None else None
+    with ProfileDatabase(path) as database, WorkerProfiler(database, fresh=fresh) as profiler:
         lazily = Lazily(
             roofline_bounds(lambda n: Roof(known_limits(database, n), python_step_us()), profiler),
             math.inf if options.budget_s is None else time.monotonic() + options.budget_s,

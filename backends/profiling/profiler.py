@@ -92,6 +92,7 @@ class WorkerProfiler:
         self._fresh = fresh or Fresh()
         self._reference = worker is None and tuple(command) == WORKER if reference is None else reference
         self._session: Session | None = None
+        self._own: dict[Job, Result] = {}
 
     def __enter__(self) -> WorkerProfiler:
         return self
@@ -115,7 +116,10 @@ class WorkerProfiler:
         return this_machine() if self._elsewhere is None else self._elsewhere.machine
 
     def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
-        return self.database.find_all(dict.fromkeys(jobs), self.machine, self.fresh)
+        wanted = dict.fromkeys(jobs)
+        found = self.database.find_all(wanted, self.machine, self.fresh)
+        # What was measured just now is known, also if it failed once more.
+        return {j: self._own[j] for j in wanted if j in self._own} | found
 
     @functools.cached_property
     def fresh(self) -> Fresh:
@@ -163,7 +167,7 @@ class WorkerProfiler:
             elif before[job].ok:
                 result = before[job].joined(result)
             self.database.add(job, self.machine, result)
-            found[job] = result
+            self._own[job] = found[job] = result
         return found
 
     def run(self, job: Job, limit_us: float | None = None) -> Result:

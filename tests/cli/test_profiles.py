@@ -16,7 +16,7 @@ import pytest
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
-from plait.backends.profiling.session import Reference, Session
+from plait.backends.profiling.session import COPY, GEMM, Reference, Session
 
 Plait = Callable[..., Any]
 RELU = Job("relu(x f32[3]) : f32[3]", "cpu/f32/nchw/vector", "1-abc", 1, "")
@@ -160,6 +160,31 @@ def test_names_of_no_one_entry(plait: Plait, db: Path) -> None:
     assert outcome.code == 2 and "3 entries begin so: " in outcome.err
     outcome = plait("profile", "show", "xyz")
     assert outcome.code == 2 and "`plait profile ls` lists them" in outcome.err
+
+
+# --- failures are tried again on request ---
+
+
+def test_retry_failed(plait: Plait, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def broken(self: object, job: Job, *_: object) -> Result:
+        if job.signature in (GEMM.signature, COPY.signature):
+            return Result("ok", (1000,) * 10)
+        asked.append(job.routine)
+        ns = 10**6 if "reference" in job.routine else 1000
+        return Result("crashed", (), "SIGSEGV") if "/gemm" in job.routine else Result("ok", (ns,) * 10)
+
+    def tune(*options: str) -> set[str]:
+        asked.clear()
+        outcome = plait("tune", tiny, "-o", "t.plait", "--exhaustive", *options)
+        assert outcome.code == 0, outcome.err
+        return set(asked)
+
+    monkeypatch.setattr("plait.backends.profiling.worker_client.WorkerProcess.run", broken)
+    failed = {routine for routine in tune() if "/gemm" in routine}
+    assert failed and tune() == set()
+    assert tune("--retry-failed") == failed
 
 
 # --- merge, export, import ---

@@ -251,8 +251,12 @@ def test_what_is_stale_is_measured_again(path: Path, facts: Any) -> None:
     with ProfileDatabase(path) as database:
         for fresh, asked in ((None, True), (None, False), (Fresh(failures=False), True)):
             stub = Stub(facts.here)
-            WorkerProfiler(database, worker=stub, fresh=fresh).measure([facts.job, crash])
+            profiler = WorkerProfiler(database, worker=stub, fresh=fresh)
+            profiler.measure([facts.job, crash])
             assert ("crash" in stub.asked) == asked, fresh
+            # Once in the life of a profiler.
+            profiler.measure([crash])
+            assert stub.asked.count("crash") == asked
         assert facts.job.signature not in stub.asked
         assert [row.status for row in database.rows()] == ["crashed", "crashed", "ok"]
 
