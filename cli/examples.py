@@ -26,6 +26,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait select problem.json -o solution.json",
         "plait select problem.json --solver greedy --sharing none -v",
         "plait select mobilenetv2.onnx --export problem.json",
+        "plait select problem.json --best 5",
         "plait select --check problem.json solution.json",
     ),
     "run": (

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plait.passes.selection.conversion import Sharing
     from plait.passes.selection.makespan import Transfers
     from plait.passes.selection.restrict import Restriction
+    from plait.passes.selection.sensitivity import LayerSensitivity
 
 
 class BudgetType(click.ParamType):  # type: ignore[type-arg]
@@ -48,6 +49,9 @@ class Wishes:
     export: Path | None
     budgets: tuple[tuple[str, float], ...]
     pareto: str | None
+    to: str | None
+    best: int | None
+    sensitive: bool
     checking: bool
     objective: str
     transfers: Transfers
@@ -90,6 +94,15 @@ class Wishes:
     help="Limit a resource: the sum of its use, of memory the peak along the schedule. May be repeated.",
 )
 @click.option("--pareto", metavar="RESOURCE", help="Show what using less of a resource costs.")
+@click.option(
+    "--to",
+    type=click.Choice(["json", "cfn", "mps"]),
+    help="What --export writes: the problem itself, a cost function network, an integer program (default: by suffix).",
+)
+@click.option("--best", type=click.IntRange(min=1), metavar="N", help="Show the N best plans instead of one.")
+@click.option(
+    "--sensitivity", "sensitive", is_flag=True, help="Show how firmly each choice stands (-v: of every routine)."
+)
 @click.option("--check", "checking", is_flag=True, help="Check SOLUTION.json against PROBLEM.json.")
 @click.option(
     "--objective",
@@ -132,6 +145,10 @@ def _check_usage(wishes: Wishes) -> None:
         raise click.UsageError(
             "--check takes a problem and a solution: plait select --check PROBLEM.json SOLUTION.json"
         )
+    if wishes.to is not None and wishes.export is None:
+        raise click.UsageError("--to goes with --export")
+    if wishes.sensitive and (wishes.objective, wishes.best, wishes.pareto) != ("sum", None, None):
+        raise click.UsageError("--sensitivity goes with one plan of the least sum")
     if wishes.trace is not None and wishes.objective != "makespan":
         raise click.UsageError("--trace goes with --objective makespan")
     for file in (wishes.output, wishes.export, wishes.trace):
@@ -149,9 +166,11 @@ def _run(wishes: Wishes) -> None:
     restriction = forced(problem, wishes)
     asked = restriction.problem if restriction else problem
     if wishes.export is not None:
-        export_problem(asked, wishes.export)
+        export_problem(asked, wishes.export, wishes.to)
     elif wishes.pareto is not None:
         _pareto(asked, wishes, wishes.pareto)
+    elif wishes.best is not None:
+        _n_best(asked, wishes, wishes.best)
     elif wishes.objective == "makespan":
         _makespan(problem, restriction, wishes)
     else:
@@ -173,9 +192,33 @@ def _solve(problem: Problem, restriction: Restriction | None, wishes: Wishes) ->
     asked = restriction.problem if restriction else problem
     found = solver(wishes.solver_name)(asked, wishes.options)
     _write(problem, restriction.widened(found) if restriction else found, wishes.output)
+    layers = _sensitivity(asked, found, wishes) if wishes.sensitive and found.found else None
     if str(wishes.output) != "-" and (found.found or wishes.as_json):
-        show_solution(asked, found, wishes.as_json, wishes.verbose)
+        show_solution(asked, found, wishes.as_json, wishes.verbose, layers)
     _demand_plan(problem, found)
+
+
+def _sensitivity(problem: Problem, solution: Solution, wishes: Wishes) -> tuple[LayerSensitivity, ...]:
+    from plait.passes.selection.sensitivity import sensitivity
+
+    if solution.status != "optimal":
+        raise _error(f"sensitivity is defined for an optimal plan, this one is {solution.status}")
+    return sensitivity(problem, solution, wishes.options)
+
+
+def _n_best(problem: Problem, wishes: Wishes, count: int) -> None:
+    from plait.cli.select_show import show_ranking
+    from plait.passes.selection.nbest import n_best
+
+    ranking = n_best(problem, count, wishes.options)
+    if ranking.solutions:
+        _write(problem, ranking.solutions[0], wishes.output)
+    if ranking.solutions or wishes.as_json:
+        show_ranking(problem, ranking, wishes.as_json)
+    if not ranking.solutions:
+        from plait.passes.selection import solver
+
+        _demand_plan(problem, solver("exact")(problem, wishes.options))
 
 
 def _makespan(problem: Problem, restriction: Restriction | None, wishes: Wishes) -> None:

@@ -78,10 +78,21 @@ def _of_model(wishes: Wishes) -> Problem:
     return built.problem
 
 
-def export_problem(problem: Problem, path: Path) -> None:
-    """Write a problem; `-` is standard output."""
+def export_problem(problem: Problem, path: Path, form: str | None) -> None:
+    """Write a problem in a form (None: what the suffix says, else JSON); `-` is standard output."""
+    from plait.ir.files import write_text
     from plait.passes.selection import problem_to_json, write_problem
+    from plait.passes.selection.exporters import EXPORTERS
 
+    exporter = EXPORTERS.get(path.suffix if form is None else f".{form}")
+    if exporter is not None:
+        text = exporter(problem)
+        if str(path) == "-":
+            click.echo(text, nl=not text.endswith("\n"))
+        else:
+            write_text(path, text)
+            note(f"wrote {path}")
+        return
     if str(path) == "-":
         print_json(problem_to_json(problem))
         return

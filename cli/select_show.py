@@ -8,19 +8,36 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from plait.cli.output import Table, print_json, warn
+from plait.cli.output import Table, note, print_json, warn
+from plait.ir.diagnostics import join_names
 
 if TYPE_CHECKING:
     from plait.passes.selection import Problem, Solution
     from plait.passes.selection.makespan import Scheduled, Timeline
+    from plait.passes.selection.nbest import Ranking
+    from plait.passes.selection.sensitivity import LayerSensitivity, RoutineSensitivity
 
 
-def show_solution(problem: Problem, solution: Solution, as_json: bool, verbose: bool) -> None:
+def show_solution(
+    problem: Problem,
+    solution: Solution,
+    as_json: bool,
+    verbose: bool,
+    sensitivity: tuple[LayerSensitivity, ...] | None = None,
+) -> None:
     """The outcome as a table or JSON; the layers too where wanted (in JSON always)."""
     if as_json:
-        print_json(solution_data(problem, solution))
+        data = solution_data(problem, solution)
+        if sensitivity is not None:
+            from plait.passes.selection.sensitivity import sensitivity_to_json
+
+            data["sensitivity"] = sensitivity_to_json(problem, solution, sensitivity)
+        print_json(data)
         return
-    if verbose and solution.found:
+    if sensitivity is not None:
+        (show_routines if verbose else show_margins)(problem, sensitivity)
+        click.echo()
+    elif verbose and solution.found:
         show_choices(problem, solution)
         click.echo()
     table = Table(("status", f">cost {problem.unit}", ">bound", ">gap", ">width", ">time"))
@@ -41,6 +58,61 @@ def show_solution(problem: Problem, solution: Solution, as_json: bool, verbose: 
 def number(value: float | None) -> str:
     """A cost for people."""
     return "" if value is None or value in (float("inf"), float("-inf")) else f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def show_margins(problem: Problem, layers: tuple[LayerSensitivity, ...]) -> None:
+    """For each layer what the plan loses without its routine: how much slower that may get and stay chosen."""
+    table = Table((">#", "layer", "routine", f">margin {problem.unit}", "then"))
+    for row in layers:
+        routines, best = problem.routines(row.layer), row.alternative
+        table.add(
+            row.layer,
+            problem.layers[row.layer].name,
+            routines[row.chosen].name,
+            "" if best is None else _bounded(best),
+            "" if best is None else routines[best.routine].name,
+        )
+    table.show()
+
+
+def show_routines(problem: Problem, layers: tuple[LayerSensitivity, ...]) -> None:
+    """For each routine of each layer how much faster it must get to be chosen."""
+    table = Table((">#", "layer", "routine", f">{problem.unit}", ">too slow by"))
+    for row in layers:
+        for entry in row.routines:
+            routine = problem.routines(row.layer)[entry.routine]
+            chosen = entry.routine == row.chosen
+            name = problem.layers[row.layer].name
+            loss = "chosen" if chosen else _bounded(entry) or "cannot be used"
+            table.add(row.layer, name, routine.name, number(routine.cost), loss, dim=not chosen)
+    table.show()
+
+
+def _bounded(entry: RoutineSensitivity) -> str:
+    """A loss; with a sign where only a bound is known."""
+    text = number(max(0.0, entry.loss))
+    return text if entry.exact or not text else f">= {text}"
+
+
+def show_ranking(problem: Problem, ranking: Ranking, as_json: bool) -> None:
+    """The best plans in order."""
+    plans = ranking.solutions
+    if as_json:
+        data = {"schema": "selection-ranking/1", "problem": problem.name, "unit": problem.unit}
+        rows = [{"cost": s.cost, "choice": s.choice, "conversions": s.conversions} for s in plans]
+        print_json({**data, "proven": ranking.proven, "complete": ranking.complete, "plans": rows})
+        return
+    table = Table((">#", f">cost {problem.unit}", ">more", "unlike the best in"))
+    for place, plan in enumerate(plans, 1):
+        more = 100 * (plan.cost / plans[0].cost - 1) if plans[0].cost else 0.0
+        pairs = zip(plans[0].choice, plan.choice, strict=True)
+        names = [problem.layers[i].name for i, (a, b) in enumerate(pairs) if a != b]
+        table.add(place, number(plan.cost), f"{more:.3g} %", join_names(names))
+    table.show()
+    if not ranking.proven:
+        note("not proven: there may be better plans than these")
+    elif ranking.complete:
+        note("there are no other plans")
 
 
 def show_choices(problem: Problem, solution: Solution) -> None:

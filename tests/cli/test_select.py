@@ -174,6 +174,45 @@ def test_the_problem_of_a_model(plait: Plait, tiny: Path) -> None:
     assert direct["cost"] == json.loads(plait("select", "tiny.json", "--json").out)["cost"]
 
 
+def test_sensitivity(plait: Plait, problem: Path) -> None:
+    rows = [line.split() for line in plait("select", problem, "--sensitivity").out.splitlines()]
+    assert rows[0] == ["#", "layer", "routine", "margin", "us", "then"]
+    assert rows[2] == ["1", "conv", "cpu/f32/nhwc/gemm", "11", "cpu/f32/nchw/naive"]
+    rows = [line.split() for line in plait("select", problem, "--sensitivity", "-v").out.splitlines()]
+    assert rows[2:4] == [
+        ["1", "conv", "cpu/f32/nchw/naive", "20", "11"],
+        ["1", "conv", "cpu/f32/nhwc/gemm", "4", "chosen"],
+    ]
+    data = json.loads(plait("select", problem, "--sensitivity", "--json").out)
+    assert data["sensitivity"]["layers"][1]["margin"] == 11
+    assert plait("select", problem, "--sensitivity", "--best", "2").code == 2
+    outcome = plait("select", problem, "--sensitivity", "--solver", "fastest")
+    assert outcome.code == 5 and "sensitivity is defined for an optimal plan, this one is feasible" in outcome.err
+
+
+def test_the_best_plans(plait: Plait, problem: Path) -> None:
+    outcome = plait("select", problem, "--best", "3", "-o", "solution.json")
+    assert [line.split() for line in outcome.out.splitlines()] == [
+        ["#", "cost", "us", "more", "unlike", "the", "best", "in"],
+        ["1", "9", "0", "%"],
+        ["2", "20", "122", "%", "conv"],
+    ]
+    assert outcome.err == "note: there are no other plans\n"
+    assert json.loads(Path("solution.json").read_text())["cost"] == 9
+    data = json.loads(plait("select", problem, "--best", "1", "--json").out)
+    assert [p["cost"] for p in data["plans"]] == [9] and data["proven"]
+
+
+def test_other_formats(plait: Plait, problem: Path) -> None:
+    assert plait("select", problem, "--export", "small.cfn").err == "note: wrote small.cfn\n"
+    assert json.loads(Path("small.cfn").read_text())["problem"]
+    text = plait("select", problem, "--export", "-", "--to", "mps").out
+    assert text.splitlines()[-1] == "ENDATA"
+    assert plait("select", problem, "--export", "x.txt", "--to", "json").code == 0
+    assert json.loads(Path("x.txt").read_text())["schema"] == "routine-selection/1"
+    assert plait("select", problem, "--to", "mps").code == 2
+
+
 def test_budgets(plait: Plait, problem: Path) -> None:
     outcome = plait("select", problem, "--budget", "energy=5", "-o", "solution.json")
     assert outcome.code == 0
