@@ -11,9 +11,9 @@ import attrs
 from plait.passes.selection.build import build_problem
 from plait.passes.selection.build_graph import build_graph
 from plait.passes.selection.elimination import TooWideError
+from plait.passes.selection.marginals import min_marginals
 from plait.passes.selection.problem import Adapts, Problem, RoutineTable, TooManyFormatsError
 from plait.passes.selection.reductions import reduce
-from plait.passes.selection.sensitivity import min_marginals
 from plait.passes.selection.solution import Solution
 from plait.tuning.costs import Slot, SlotCosts
 from plait.tuning.entries import Entries

@@ -27,7 +27,7 @@ Step: TypeAlias = tuple[int, int]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 SHARING_MODES: tuple[Sharing, ...] = ("none", "star", "tree")
-MAX_TERMINALS = 12
+MAX_TERMINALS = 15
 """Most formats of one value a tree may have to make: the recursion takes ``3**12 * F`` steps there."""
 
 
@@ -115,6 +115,8 @@ class ConversionPlanner:
     def plan(self, source: int, wanted: Iterable[int], sharing: Sharing) -> tuple[Step, ...] | None:
         """Cheapest conversions in executable order, or None when a wanted format is out of reach.
 
+        For more than ``MAX_TERMINALS`` formats of a tree they may not be the cheapest.
+
         ``wanted`` has one entry per use; under ``none`` the chains follow the order of the uses,
         otherwise each format counts once and they follow the order of the formats.
         """
@@ -129,12 +131,28 @@ class ConversionPlanner:
     def _plan(self, source: int, goal: tuple[int, ...], sharing: Sharing) -> tuple[Step, ...] | None:
         if not all(np.isfinite(self.distance[source, g]) for g in goal):
             return None
+        if sharing == "tree" and len(goal) > MAX_TERMINALS:
+            return self._nearest_first(source, goal)
         if sharing == "tree" and len(goal) > 1:
             steps: list[Step] = []
             table = self._tree(goal)
             self._grow(table, len(table.cost) - 1, source, steps, {source})
             return tuple(steps)
         return tuple(step for g in goal for step in self.path(source, g))
+
+    def _nearest_first(self, source: int, goal: tuple[int, ...]) -> tuple[Step, ...]:
+        """A good tree to more formats than the recursion takes on: the one nearest to a copy is made next."""
+        steps: list[Step] = []
+        have, left = [source], list(goal)
+        while left:
+            grid = self.distance[np.ix_(have, left)]
+            start, target = divmod(int(np.argmin(grid)), len(left))
+            for step in self.path(have[start], left[target]):
+                if step[1] not in have:
+                    have.append(step[1])
+                    steps.append(step)
+            left = [g for g in left if g not in have]
+        return tuple(steps)
 
     def _tree(self, terminals: Sequence[int]) -> _TreeTable:
         key = tuple(terminals)

@@ -9,6 +9,7 @@ of tables over two variables each.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -111,6 +112,13 @@ class FactorGraph:
             else:
                 pairs[i, j] = table
         return FactorGraph.of(unary, pairs)
+
+    def objective(self, states: Sequence[int]) -> float:
+        """Sum of the entries of an assignment."""
+        picked = np.asarray(states, dtype=np.int64)
+        first, second = picked[self.ends[:, 0]], picked[self.ends[:, 1]]
+        at = self.table_at + first * self.sizes[self.ends[:, 1]] + second
+        return math.fsum(self.entries[self.cost_at + picked].tolist()) + math.fsum(self.entries[at].tolist())
 
     def ties(self) -> Indices:
         """The pairs of which neither variable is fixed: those that matter for elimination orders."""

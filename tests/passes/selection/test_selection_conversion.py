@@ -99,7 +99,13 @@ def test_zero_cost_circles_do_not_trap_paths() -> None:
     assert sorted(target for _, target in steps) == [0, 1, 2, 4]
 
 
-def test_too_many_formats_are_refused() -> None:
-    planner = ConversionPlanner([[float(f != g) for g in range(14)] for f in range(14)])
-    with pytest.raises(TooManyFormatsError, match="wanted in 13 formats"):
-        planner.plan(0, range(14), "tree")
+def test_tables_of_too_many_formats_are_refused() -> None:
+    planner = ConversionPlanner([[float(f != g) for g in range(17)] for f in range(17)])
+    with pytest.raises(TooManyFormatsError, match="wanted in 16 formats"):
+        planner.cost_table(range(1, 17), "tree")
+
+
+def test_plans_of_too_many_formats_are_trees() -> None:
+    """A chain is found, in which every copy is made from the one before."""
+    planner = ConversionPlanner([[0.0 if f == g else 1.0 if g == f + 1 else 9.0 for g in range(18)] for f in range(18)])
+    assert planner.plan(0, range(18), "tree") == tuple((f, f + 1) for f in range(17))

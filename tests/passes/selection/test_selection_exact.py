@@ -229,15 +229,52 @@ def test_more_neighbours_than_numpy_has_axes() -> None:
     assert solver("exact")(build.build()).status == "optimal"
 
 
-def test_too_many_formats_on_one_value_is_said() -> None:
-    names = [f"f{n}" for n in range(14)]
-    build = ProblemBuilder(names)
-    size = build.adapts({("f0", n): 1.0 for n in names[1:]})
+def many_formats(count: int, sharing: Sharing) -> Problem:
+    """One value that each of as many uses as formats may want in any of them, all but the source's."""
+    names = [f"f{n}" for n in range(count)]
+    build = ProblemBuilder(names, sharing=sharing)
+    size = build.adapts(
+        {(a, b): 1.0 + abs(i - j) / 8 for i, a in enumerate(names) for j, b in enumerate(names) if i != j}
+    )
     x = build.input("x", "f0", size)
-    for n in names[1:]:
-        build.output(n, x, n)
-    with pytest.raises(ProblemError, match=r"value 0, made by layer 0 \('x'\), may be wanted in 13 formats"):
-        solver("exact")(build.build())
+    for use in range(1, count):
+        routines = [build.routine(n, [n], [n], 2.0 * (i != use)) for i, n in enumerate(names[1:], 1)]
+        build.layer(f"use{use}", build.table(f"t{use}", routines), [x], [size])
+    return build.build()
+
+
+@pytest.mark.parametrize("sharing", ["tree", "star"])
+def test_a_value_wanted_in_very_many_formats_gets_a_plan_and_a_bound(sharing: Sharing) -> None:
+    problem = many_formats(18, sharing)
+    answer = solver("exact")(problem, SolveOptions(dominance=False))
+    assert answer.status == "feasible"
+    assert check(problem, answer) == ()
+    assert answer.bound is not None
+    # Every use alone pays at least a share of the cheapest conversion.
+    assert 1.0 <= answer.bound < answer.cost
+    # No plan is better than one conversion per use, which is what the routines that cost nothing ask for.
+    assert answer.cost <= evaluate(problem, (0, *range(17)))[0]
+
+
+def test_fewer_formats_are_exact() -> None:
+    problem = many_formats(11, "tree")
+    plain = solver("exact")(problem, SolveOptions(dominance=False))
+    assert plain.status == "optimal"
+    assert plain.cost == solver("exact")(problem).cost
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_the_relaxation_of_wanted_sets_is_a_bound(
+    seed: int, make_random: MakeProblem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = make_random(seed)
+    best = solver("brute_force")(problem)
+    monkeypatch.setattr("plait.passes.selection.build_graph.MAX_SETS", 0)
+    answer = solver("exact")(problem)
+    assert check(problem, answer) == ()
+    assert answer.bound is not None
+    assert answer.bound <= best.cost <= answer.cost
+    assert (answer.status == "infeasible") == (best.status == "infeasible")
 
 
 def test_registry() -> None:
