@@ -102,10 +102,11 @@ class SlotCosts:
         self.jobs = list(dict.fromkeys(entries.jobs()))
         self._numbers = {job: i for i, job in enumerate(self.jobs)}
         self.slots: dict[Slot, int] = {Slot(-1, 0.0): 0}
+        self._options = entries.options
 
     def candidates(self, layer: Layer, index: int) -> Sequence[Candidate]:
         found = []
-        for option in self.entries.options[layer]:
+        for option in self._options[layer]:
             operands, results = self.entries.formats(layer, option)
             cost = self._slot(option.job, option.moved)
             found.append(Candidate(option.job.routine, operands, results, cost, context=option.context))
@@ -115,7 +116,15 @@ class SlotCosts:
         if is_free(source, target):
             return Candidate("", (source,), (target,), 0.0)
         movement = self.entries.conversion(type, source, target)
-        return None if movement is None else Candidate("", (source,), (target,), self._slot(movement.job, 1.0))
+        if movement is None:
+            return None
+        return Candidate(movement.job.routine, (source,), (target,), self._slot(movement.job, 1.0))
+
+    def for_copy(self, function: Function) -> SlotCosts:
+        """The same source for a clone of the function."""
+        twin = copy.copy(self)
+        twin._options = dict(zip(function, self._options.values(), strict=True))
+        return twin
 
     def _slot(self, job: Job, share: float) -> float:
         if not share:

@@ -37,10 +37,10 @@ class Ledger:
     trust: float = 1.0
     """What bounds are multiplied by: less than 1 once a measurement was below its bound."""
     done: int = 0
-    _numbers: dict[Job, int] = attrs.field(factory=dict)
+    numbers: dict[Job, int] = attrs.field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self._numbers = {job: i for i, job in enumerate(self.jobs)}
+        self.numbers = {job: i for i, job in enumerate(self.jobs)}
         for job, result in list(self.results.items()):
             self._learn(job, result)
 
@@ -48,7 +48,7 @@ class Ledger:
         return [self.trust * b for b in self.raw]
 
     def costs(self) -> Mapping[int, float]:
-        return {self._numbers[job]: r.cost_us if r.ok else math.inf for job, r in self.results.items()}
+        return {self.numbers[job]: r.cost_us if r.ok else math.inf for job, r in self.results.items()}
 
     def noise(self, entry: int) -> float:
         result = self.results[self.jobs[entry]]
@@ -57,15 +57,38 @@ class Ledger:
         return max(2 * result.spread_us / math.sqrt(len(result.samples)), LEAST_NOISE * result.cost_us)
 
     def measure(self, entries: Sequence[int], limits_us: Mapping[int, float]) -> None:
-        for place, entry in enumerate(entries):
-            if time.monotonic() > self.deadline:
-                raise OutOfTime
-            job = self.jobs[entry]
+        jobs = [self.jobs[entry] for entry in entries]
+        limits = {self.jobs[entry]: limit for entry, limit in limits_us.items()}
+
+        def step(done: int, total: int, job: Job) -> None:
+            self.check_time()
             if self.progress is not None:
-                self.progress(self.done, self.done + len(entries) - place, job)
-            limits = {job: limits_us[entry]} if entry in limits_us else {}
-            self._learn(job, self.profiler.sample([job], limits)[job])
-            self.done += 1
+                self.progress(self.done + done, self.done + total, job)
+
+        try:
+            found = self.profiler.sample(jobs, limits, step)
+        except (OutOfTime, KeyboardInterrupt):
+            for job, result in self.profiler.known(jobs).items():
+                self._learn(job, result)
+            raise
+        for job, result in found.items():
+            self._learn(job, result)
+        self.done += len(jobs)
+
+    def check_time(self) -> None:
+        """Raise OutOfTime after the deadline."""
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+
+    def report_progress(self, entry: int, left: int) -> None:
+        """Tell that an entry is measured now, and how many are to follow at least, itself included."""
+        if self.progress is not None:
+            self.progress(self.done, self.done + left, self.jobs[entry])
+
+    def keep(self, job: Job, result: Result) -> None:
+        """A result from elsewhere, joined to what is known."""
+        self._learn(job, self.profiler.keep(job, result))
+        self.done += 1
 
     def bound_of(self) -> dict[Job, float]:
         """The bounds of jobs that are not measured."""
@@ -73,7 +96,7 @@ class Ledger:
 
     def _learn(self, job: Job, result: Result) -> None:
         self.results[job] = result
-        bound = self.raw[self._numbers[job]]
+        bound = self.raw[self.numbers[job]]
         if result.ok and result.cost_us < self.trust * bound:
             # The limits were taken when the machine was slower than it is: all that follows from them is too high.
             self.trust = _MARGIN * result.cost_us / bound

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from plait.backends.profiling.job import Job
+from plait.backends.profiling.job import IN_PLACE, Job
 from plait.backends.profiling.profiler import Profiler, Progress
+from plait.ir.module import Module
 from plait.tuning.bounds import Roof, entry_bounds
 from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries
+from plait.tuning.in_place import InPlaceLedger
 from plait.tuning.lazy import LazySearch, Outcome, Watch
 from plait.tuning.ledger import Ledger
 from plait.tuning.report import Certificate
@@ -56,13 +58,43 @@ def measure_all(entries: Entries, profiler: Profiler, progress: Progress | None)
     return Found(MeasuredCosts(entries, profiler.measure(entries.jobs(), progress)))
 
 
-def measure_lazily(entries: Entries, profiler: Profiler, progress: Progress | None, how: Lazily) -> Found:
-    """Measure what the optimum depends on, until it is proven or the search is stopped."""
+def measure_all_in_place(module: Module, entries: Entries, profiler: Profiler, progress: Progress | None) -> Found:
+    """Measure every entry in plans of the network."""
     template, source = Template.of(entries)
     known = profiler.known(source.jobs)
-    bounds = how.bounds(entries) if len(known) < len(source.jobs) else {}
-    ledger = Ledger(
-        source.jobs, profiler, [bounds.get(job, 0.0) for job in source.jobs], progress, how.deadline, dict(known)
+    bounds = [0.0] * len(source.jobs)
+    ledger = InPlaceLedger(
+        source.jobs, profiler, bounds, progress, results=dict(known), module=module, template=template, source=source
+    )
+    ledger.measure([e for e, job in enumerate(source.jobs) if job not in known], {})
+    return Found(MeasuredCosts(entries, ledger.results))
+
+
+def measure_lazily(
+    module: Module, entries: Entries, profiler: Profiler, progress: Progress | None, how: Lazily
+) -> Found:
+    """Measure what the optimum depends on, until it is proven or the search is stopped.
+
+    `module` is the one whose function the entries are of.
+    """
+    template, source = Template.of(entries)
+    known = dict(profiler.known(source.jobs))
+    lower = how.bounds(entries) if len(known) < len(source.jobs) else {}
+    bounds = [lower.get(job, 0.0) for job in source.jobs]
+    ledger = (
+        InPlaceLedger(
+            source.jobs,
+            profiler,
+            bounds,
+            progress,
+            how.deadline,
+            known,
+            module=module,
+            template=template,
+            source=source,
+        )
+        if entries.state == IN_PLACE
+        else Ledger(source.jobs, profiler, bounds, progress, how.deadline, known)
     )
     outcome = LazySearch(template, ledger, how.watch, how.interruptible).run()
     certificate = _certificate(ledger, outcome)

@@ -10,8 +10,7 @@ import attrs
 
 from plait.passes.selection.build import build_problem
 from plait.passes.selection.build_graph import build_graph
-from plait.passes.selection.elimination import TooWideError
-from plait.passes.selection.marginals import min_marginals
+from plait.passes.selection.marginals import state_costs
 from plait.passes.selection.problem import Adapts, Problem, RoutineTable, TooManyFormatsError
 from plait.passes.selection.reductions import reduce
 from plait.passes.selection.solution import Solution
@@ -90,8 +89,8 @@ class Template:
         problem = priced.problem
         kept = reduce(problem, dominance=False)
         try:
-            marginals = min_marginals(build_graph(problem, kept))
-        except (TooWideError, TooManyFormatsError):
+            marginals = state_costs(build_graph(problem, kept), len(problem.layers)).costs
+        except TooManyFormatsError:
             return {}
         found: dict[int, float] = {}
         for i, layer in enumerate(problem.layers):

@@ -9,7 +9,7 @@ import attrs
 
 from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
-from plait.backends.profiling.job import STREAMED
+from plait.backends.profiling.job import IN_PLACE, STREAMED
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Profiler, Progress
 from plait.backends.routine import applicable, refuse_value
@@ -23,7 +23,7 @@ from plait.passes.selection.solution import Solution
 from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries
 from plait.tuning.report import Certificate, LayerRow, TuningReport
-from plait.tuning.select import Lazily, measure_all, measure_lazily
+from plait.tuning.select import Lazily, measure_all, measure_all_in_place, measure_lazily
 
 
 @attrs.frozen(eq=False)
@@ -72,11 +72,12 @@ def tune(
     measured_before = getattr(profiler, "measured", 0)
     entries = Entries(work.main, threads=threads, patterns=patterns, state=state)
     count = len(set(entries.jobs()))
-    found = (
-        measure_all(entries, profiler, progress)
-        if lazily is None
-        else measure_lazily(entries, profiler, progress, lazily)
-    )
+    if lazily is not None:
+        found = measure_lazily(work, entries, profiler, progress, lazily)
+    elif state == IN_PLACE:
+        found = measure_all_in_place(work, entries, profiler, progress)
+    else:
+        found = measure_all(entries, profiler, progress)
     costs = found.costs
     profiled = time.perf_counter()
     _check_candidates(work, costs)

@@ -76,6 +76,10 @@ class FixedCosts:
             return found[-1]
         return self.default if self.default is not None else hashed_cost(job)
 
+    def keep(self, job: Job, result: Result) -> Result:
+        """Counted as measured; what it costs is fixed."""
+        return self.measure([job])[job]
+
     def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
         """There are no other machines."""
         return {}

@@ -165,12 +165,24 @@ class FleetProfiler:
         Raises:
             WorkerError: P510.
         """
+        return self._profiler_for(job).run(job, limit_us)
+
+    def keep(self, job: Job, result: Result) -> Result:
+        """Keep a result that was found in another way, joined to what is known.
+
+        Raises:
+            WorkerError: P510.
+        """
+        return self._profiler_for(job).keep(job, result)
+
+    def _profiler_for(self, job: Job) -> WorkerProfiler:
+        """The machine where a job was measured before, else the first."""
         home = self._homes.get((self.kind, job.signature))
         seats = self._seats_of(self.kind)
         if not seats:
             raise self.lost[-1]
         seat = next((s for s in seats if s.machine.instance == home), seats[0])
-        return WorkerProfiler(self.database, timeout_s=self.timeout_s, worker=seat.worker).run(job, limit_us)
+        return WorkerProfiler(self.database, timeout_s=self.timeout_s, worker=seat.worker)
 
     def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
         """The least microseconds that jobs took on other machines of the class, of those that any knows."""

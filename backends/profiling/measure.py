@@ -35,10 +35,11 @@ def measure(job: Job, limit_ns: int | None = None) -> Result:
             end.
     """
     module = parse_module(job.module, "job", check=False)
+    first_layer, *others = module.main
+    if not others and is_resplit(first_layer):
+        return measure_resplit(first_layer, job.threads)
     if job.state == IN_PLACE:
         return _measure_network(module, job.threads)
-    if is_resplit(first_layer := next(iter(module.main))):
-        return measure_resplit(first_layer, job.threads)
     fill_constants(module)
     program = Program(module, job.threads)
     inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]

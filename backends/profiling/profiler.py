@@ -55,6 +55,10 @@ class Profiler(Protocol):
         """Measure a job without keeping its result."""
         ...
 
+    def keep(self, job: Job, result: Result) -> Result:
+        """Keep a result that was found in another way, joined to what is known."""
+        ...
+
     def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
         """The least microseconds that jobs took on other machines of this kind, of those that any knows."""
         ...
@@ -161,13 +165,7 @@ class WorkerProfiler:
         for done, job in enumerate(wanted):
             if progress is not None:
                 progress(done, len(wanted), job)
-            result = self.run(job, limits_us.get(job))
-            if job not in before:
-                self.measured += 1
-            elif before[job].ok:
-                result = before[job].joined(result)
-            self.database.add(job, self.machine, result)
-            self._own[job] = found[job] = result
+            found[job] = self._keep(job, self.run(job, limits_us.get(job)), before.get(job))
         return found
 
     def run(self, job: Job, limit_us: float | None = None) -> Result:
@@ -178,6 +176,18 @@ class WorkerProfiler:
             # Interrupted: an answer may be on its way, and would be taken for that to the next job.
             self.close()
             raise
+
+    def keep(self, job: Job, result: Result) -> Result:
+        return self._keep(job, result, self.known([job]).get(job))
+
+    def _keep(self, job: Job, result: Result, before: Result | None) -> Result:
+        if before is None:
+            self.measured += 1
+        elif before.ok:
+            result = before.joined(result)
+        self.database.add(job, self.machine, result)
+        self._own[job] = result
+        return result
 
     def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
         others = self.database.others(dict.fromkeys(jobs), this_machine())
