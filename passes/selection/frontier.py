@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 import numpy as np
@@ -26,6 +26,8 @@ from plait.passes.selection.reductions import Kept
 from plait.passes.selection.solution import Conversion
 
 Ints: TypeAlias = npt.NDArray[np.int64]
+Beam: TypeAlias = Literal["cost", "memory"]
+"""What the states have least of that are kept when there are too many."""
 
 
 class TooManyStatesError(Exception):
@@ -71,7 +73,7 @@ class Frontier:
     """The dynamic program of a problem over some routines and ways (``copies.py``)."""
 
     def __init__(
-        self, problem: Problem, kept: Kept, ways: Sequence[list[Way]], *, limit: int, beam: bool = False
+        self, problem: Problem, kept: Kept, ways: Sequence[list[Way]], *, limit: int, beam: Beam | None = None
     ) -> None:
         self.problem, self.kept, self.ways = problem, kept, ways
         self.limit, self.beam = limit, beam
@@ -171,11 +173,19 @@ class Frontier:
         first[1:] = keys[order[1:]] != keys[order[:-1]]
         rows = order[first].astype(np.int64)
         if len(rows) > self.limit:
-            if not self.beam:
+            if self.beam is None:
                 raise TooManyStatesError(f"{len(rows)} states are alive at once")
             self.complete = False
-            rows = rows[np.argsort(cost[rows], kind="stable")[: self.limit]]
+            rank = cost if self.beam == "cost" else self._held(columns, len(cost))
+            rows = rows[np.argsort(rank[rows], kind="stable")[: self.limit]]
         return rows
+
+    def _held(self, columns: dict[int, Ints], count: int) -> FloatArray:
+        """Memory of the live values of each state."""
+        held: FloatArray = np.zeros(count)
+        for v, column in columns.items():
+            held += self.sizes[v][column]
+        return held
 
     def _trace(self, history: list[_Layer], state: int, cost: float) -> FrontierResult:
         choice: list[int] = []

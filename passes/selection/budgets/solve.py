@@ -12,7 +12,7 @@ from plait.passes.selection.budgets.improve import improve
 from plait.passes.selection.budgets.lagrange import Searched, search
 from plait.passes.selection.budgets.relaxation import Plan, Relaxation
 from plait.passes.selection.copies import Way, pareto_routines, summed_resources, ways_of_values
-from plait.passes.selection.frontier import Frontier, TooManyStatesError
+from plait.passes.selection.frontier import Beam, Frontier, TooManyStatesError
 from plait.passes.selection.ilp import IlpResult, available, solve_ilp
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, ProblemError, TooManyFormatsError
@@ -109,10 +109,16 @@ class _Search:
             if found.infeasible:
                 return self._infeasible(found)
             bound = max(bound, found.bound)
+        if self.relaxation.best is None:
+            # The plan that uses least in all steps together often keeps the limit in each.
+            self.relaxation.at([1.0 / max(limit, 1e-12) for limit in self.relaxation.limits.tolist()], cost=0.0)
         if ways and self.relaxation.peak:
-            rough = Frontier(self.problem, kept, ways, limit=_BEAM, beam=True).run()
-            if rough.choice is not None:
-                self.relaxation.plan(rough.choice, rough.conversions)
+            beams: tuple[Beam, ...] = ("cost", "memory")
+            for beam in beams:
+                if self.relaxation.best is None or beam == "cost":
+                    rough = Frontier(self.problem, kept, ways, limit=_BEAM, beam=beam).run()
+                    if rough.choice is not None:
+                        self.relaxation.plan(rough.choice, rough.conversions)
         return self._answer(improve(self.relaxation), bound)
 
     def _program(self, kept: Kept, ways: list[list[Way]]) -> IlpResult:

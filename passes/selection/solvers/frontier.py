@@ -32,7 +32,7 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     try:
         found = Frontier(stated, kept, ways, limit=options.state_limit).run()
     except TooManyStatesError:
-        found = Frontier(stated, kept, ways, limit=min(_BEAM, options.state_limit), beam=True).run()
+        found = Frontier(stated, kept, ways, limit=min(_BEAM, options.state_limit), beam="cost").run()
     if found.choice is None:
         if not found.complete:
             # The beam kept copies that later layers had no use for.
