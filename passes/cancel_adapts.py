@@ -22,6 +22,7 @@ from plait.passes.base import Pass, PassContext, Refusal
 from plait.passes.registry import register_pass
 from plait.passes.rewriting import No, rewrite, rewrite_module
 from plait.passes.support.locations import merge_locations
+from plait.passes.support.splice import replace_by_equal
 
 
 @rewrite(Adapt)
@@ -102,8 +103,6 @@ def _share(region: Region) -> int:
         kept = first.setdefault((layer.x, layer.result.type), layer)
         if kept is layer:
             continue
-        region.replace_uses(layer.result, kept.result)
-        region.remove(layer)
-        merge_locations(kept, layer)
+        replace_by_equal(layer, kept)
         removed += 1
     return removed

@@ -20,7 +20,7 @@ from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
 from plait.passes.support.constants import constant_content
-from plait.passes.support.locations import merge_locations
+from plait.passes.support.splice import replace_by_equal
 
 _COMMUTE = (Add, Mul, Minimum, Maximum)
 
@@ -78,10 +78,7 @@ def merge_layers(region: Region, around: ChainMap[Hashable, Layer] | None = None
         kept = layer if isinstance(layer, OpaqueLayer) else first.setdefault(_key(layer), layer)
         if kept is layer:
             continue
-        for old, new in zip(layer.results, kept.results, strict=True):
-            region.replace_uses(old, new)
-        merge_locations(kept, layer)
-        region.remove(layer)
+        replace_by_equal(layer, kept)
         removed += 1
     return removed
 

@@ -14,13 +14,12 @@ import numpy as np
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Binary
-from plait.ir.layers.linear import FullyConnected
 from plait.ir.layers.normalization import BatchNorm, ScaleShift
 from plait.ir.module import Module
 from plait.ir.values import Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.folding.affine import affine_of, channel_axis
-from plait.passes.folding.weights import fold, scale_shift
+from plait.passes.folding.weights import fold, scale_shift, weighted
 from plait.passes.registry import register_pass
 from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_module
 
@@ -33,13 +32,9 @@ def affine_into_weights(layer: Layer, builder: Builder) -> Layer | No:
         return affine
     if np.all(affine.scale == 1) and isinstance(layer, Binary):
         return No("only adds; see fold-bias")
-    target = affine.x.owner
-    if not isinstance(target, (Conv2d, FullyConnected)):
-        return No("the operand is not made by conv2d or fully_connected")
-    if not has_one_use(affine.x):
-        return No(f"%{affine.x.name} has other uses")
-    if target.act:
-        return No(f"{target.op} applies {target.act} first")
+    target = weighted(affine.x)
+    if isinstance(target, No):
+        return target
     if isinstance(target, Conv2d) and target.residual is not None:
         return No("the residual would be scaled too")
     return fold(target, affine, builder)

@@ -9,15 +9,13 @@ import attrs
 import numpy as np
 
 from plait.ir.layer import Layer
-from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Add, Binary, Sub
-from plait.ir.layers.linear import FullyConnected
 from plait.ir.module import Module
 from plait.passes.base import Pass, PassContext
 from plait.passes.folding.affine import affine_of, channel_axis
-from plait.passes.folding.weights import fold
+from plait.passes.folding.weights import fold, weighted
 from plait.passes.registry import register_pass
-from plait.passes.rewriting import Builder, No, has_one_use, rewrite, rewrite_module
+from plait.passes.rewriting import Builder, No, rewrite, rewrite_module
 
 
 @rewrite(Add, Sub)
@@ -28,13 +26,9 @@ def add_into_bias(layer: Binary, builder: Builder) -> Layer | No:
         return affine
     if np.any(affine.scale != 1):
         return No("the operand is subtracted, not added to")
-    target = affine.x.owner
-    if not isinstance(target, (Conv2d, FullyConnected)):
-        return No("the operand is not made by conv2d or fully_connected")
-    if not has_one_use(affine.x):
-        return No(f"%{affine.x.name} has other uses")
-    if target.act:
-        return No(f"{target.op} applies {target.act} first")
+    target = weighted(affine.x)
+    if isinstance(target, No):
+        return target
     return fold(target, affine, builder)
 
 

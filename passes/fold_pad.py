@@ -29,22 +29,18 @@ _Quad = tuple[int, int, int, int]
 @rewrite(Conv2d)
 def pad_into_conv(layer: Conv2d) -> Layer | No:
     """conv2d(pad(x, p)) {pad = q} -> conv2d(x) {pad = p + q}"""
-    pad = _spatial_pad(layer.x)
+    pad = _zero_pad(layer.x)
     if isinstance(pad, No):
         return pad
-    if pad.value != 0:
-        return No(f"the padding is {pad.value}, not 0")
     return attrs.evolve(layer, x=pad.x, pad=_sum(pad, layer.pad))
 
 
 @rewrite(AvgPool2d)
 def pad_into_avg_pool(layer: AvgPool2d) -> Layer | No:
     """avg_pool2d(pad(x, p)) {pad = q} -> avg_pool2d(x) {pad = p + q, count_pad = true}"""
-    pad = _spatial_pad(layer.x)
+    pad = _zero_pad(layer.x)
     if isinstance(pad, No):
         return pad
-    if pad.value != 0:
-        return No(f"the padding is {pad.value}, not 0")
     if layer.ceil:
         return No("with ceil a window may start in the padding layer's part")
     if any(layer.pad) and not layer.count_pad:
@@ -75,6 +71,13 @@ def never_negative(value: Value) -> bool:
     if not isinstance(act, Activation):
         return False
     return act.kind in ("relu", "sigmoid", "hard_sigmoid") or (act.kind == "clip" and act.params[0] >= 0)
+
+
+def _zero_pad(value: Value) -> Pad | No:
+    pad = _spatial_pad(value)
+    if isinstance(pad, Pad) and pad.value != 0:
+        return No(f"the padding is {pad.value}, not 0")
+    return pad
 
 
 def _spatial_pad(value: Value) -> Pad | No:

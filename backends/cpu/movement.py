@@ -97,18 +97,15 @@ def _view(layer: Layer, lowering: Lowering, variant: str) -> None:
 # --- strided copies ---
 
 
+def _copy_by(steps: tuple[int, ...], layer: Transpose | Expand, lowering: Lowering) -> None:
+    """Fill the result in its order; `steps` lie between the elements of `x` along its axes."""
+    x, y, shape = lowering.place(layer.x), lowering.place(layer.result), layer.result.type.static_shape
+    copy(lowering, x, y, layer.x.type.dtype.size, shape, steps, steps_of(shape))
+
+
 def _transpose(layer: Transpose, lowering: Lowering, variant: str) -> None:
     source = steps_of(layer.x.type.static_shape)
-    shape = layer.result.type.static_shape
-    copy(
-        lowering,
-        lowering.place(layer.x),
-        lowering.place(layer.result),
-        layer.x.type.dtype.size,
-        shape,
-        tuple(source[p] for p in layer.perm),
-        steps_of(shape),
-    )
+    _copy_by(tuple(source[p] for p in layer.perm), layer, lowering)
 
 
 def _slice(layer: Slice, lowering: Lowering, variant: str) -> None:
@@ -132,16 +129,7 @@ def _slice(layer: Slice, lowering: Lowering, variant: str) -> None:
 def _expand(layer: Expand, lowering: Lowering, variant: str) -> None:
     shape = layer.result.type.static_shape
     own = (1,) * (len(shape) - layer.x.type.rank) + layer.x.type.static_shape
-    source = tuple(0 if d == 1 else s for d, s in zip(own, steps_of(own), strict=True))
-    copy(
-        lowering,
-        lowering.place(layer.x),
-        lowering.place(layer.result),
-        layer.x.type.dtype.size,
-        shape,
-        source,
-        steps_of(shape),
-    )
+    _copy_by(tuple(0 if d == 1 else s for d, s in zip(own, steps_of(own), strict=True)), layer, lowering)
 
 
 def _pad(layer: Pad, lowering: Lowering, variant: str) -> None:

@@ -18,8 +18,18 @@ from plait.ir.layers.linear import FullyConnected
 from plait.ir.layers.normalization import ScaleShift
 from plait.ir.values import Value
 from plait.passes.folding.affine import Affine
-from plait.passes.rewriting import Builder, No
+from plait.passes.rewriting import Builder, No, has_one_use
 from plait.passes.support.constants import constant_data
+
+
+def weighted(value: Value) -> Conv2d | FullyConnected | No:
+    """The layer with weights that makes `value`, for one reader and without activation; or why there is none."""
+    target = value.owner
+    if not isinstance(target, (Conv2d, FullyConnected)):
+        return No("the operand is not made by conv2d or fully_connected")
+    if not has_one_use(value):
+        return No(f"%{value.name} has other uses")
+    return No(f"{target.op} applies {target.act} first") if target.act else target
 
 
 def fold(target: Conv2d | FullyConnected, affine: Affine, builder: Builder) -> Layer | No:

@@ -11,6 +11,7 @@ from plait.ir.region import Region
 from plait.ir.values import Constant, Value
 from plait.passes.layout.turned import Perm, inverse, result_turns, transposes, turned, turned_data
 from plait.passes.support.locations import merge_locations
+from plait.passes.support.splice import replace_by_equal
 
 
 def turn_layers(region: Region, module: Module, perm: Perm, layers: Sequence[Layer]) -> None:
@@ -114,8 +115,6 @@ def share_transposes(region: Region) -> int:
         kept = first.setdefault((layer.x, layer.perm), layer)
         if kept is layer or kept.result.type != layer.result.type:
             continue
-        region.replace_uses(layer.result, kept.result)
-        region.remove(layer)
-        merge_locations(kept, layer)
+        replace_by_equal(layer, kept)
         removed += 1
     return removed

@@ -21,6 +21,15 @@ def splice(region: Region, before: Layer, arguments: Sequence[Value] = ()) -> tu
     return tuple(mapping.get(v, v) for v in region.outputs)
 
 
+def replace_by_equal(layer: Layer, kept: Layer) -> None:
+    """Let readers of a layer read the equal results of `kept`, and remove it. Its locations go to `kept`."""
+    assert layer.region is not None
+    for result, equal in zip(layer.results, kept.results, strict=True):
+        layer.region.replace_uses(result, equal)
+    layer.region.remove(layer)
+    merge_locations(kept, layer)
+
+
 def replace_by_values(layer: Layer, values: Sequence[Value]) -> None:
     """Let readers of a layer's results read `values`, and remove it. Its locations go to the makers of the values."""
     assert layer.region is not None

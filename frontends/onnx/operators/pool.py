@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from plait.frontends.onnx.context import Context
 from plait.frontends.onnx.operators._windows import from_image, spatial_rank, to_image, window
 from plait.frontends.onnx.registry import converter
 from plait.ir.diagnostics import ShapeError
+from plait.ir.layer import Layer
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
 from plait.ir.layers.reduce import Reduce
 from plait.ir.values import Value
@@ -14,35 +18,27 @@ from plait.ir.values import Value
 @converter("MaxPool")
 def max_pool(ctx: Context) -> Value:
     # Output 1, the indices, is refused by the importer if anything reads it.
-    x = ctx.value()
-    rank = spatial_rank(x, "MaxPool")
-    w = window(ctx, x, ctx.ints_attr("kernel_shape"))
-    layer = MaxPool2d(
-        to_image(ctx, x),
-        kernel=w.kernel,
-        stride=w.stride,
-        pad=w.pad,
-        dilation=w.dilation,
-        ceil=bool(ctx.int_attr("ceil_mode", 0)),
-    )
-    return from_image(ctx, ctx.emit(layer), rank)
+    return _pool(ctx, MaxPool2d)
 
 
 @converter("AveragePool")
 def average_pool(ctx: Context) -> Value:
+    return _pool(ctx, functools.partial(AvgPool2d, count_pad=bool(ctx.int_attr("count_include_pad", 0))))
+
+
+def _pool(ctx: Context, layer: Callable[..., Layer]) -> Value:
     x = ctx.value()
-    rank = spatial_rank(x, "AveragePool")
+    rank = spatial_rank(x, ctx.node.op)
     w = window(ctx, x, ctx.ints_attr("kernel_shape"))
-    layer = AvgPool2d(
+    made = layer(
         to_image(ctx, x),
         kernel=w.kernel,
         stride=w.stride,
         pad=w.pad,
         dilation=w.dilation,
         ceil=bool(ctx.int_attr("ceil_mode", 0)),
-        count_pad=bool(ctx.int_attr("count_include_pad", 0)),
     )
-    return from_image(ctx, ctx.emit(layer), rank)
+    return from_image(ctx, ctx.emit(made), rank)
 
 
 @converter("GlobalAveragePool")
