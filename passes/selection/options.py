@@ -19,6 +19,7 @@ class SolveOptions:
     ``order_tries``   elimination orders tried when the first one is not small
     ``dominance``     drop routines that another one plus conversions imitates
     ``dual_sweeps``   most sweeps of the dual bound where elimination is too wide
+    ``bound_sweeps``  sweeps of the dual bound for heuristics; 0: their bound is the sum of the cheapest routines
     ``brute_limit``   assignments brute force agrees to try
     ``time_limit``    seconds that solvers may take which improve on a plan, or prove it, for long
     ``state_limit``   states that are alive at once in a search in schedule order
@@ -28,6 +29,7 @@ class SolveOptions:
     order_tries: int = 12
     dominance: bool = True
     dual_sweeps: int = 200
+    bound_sweeps: int = 0
     brute_limit: int = 200_000
     time_limit: float = 60.0
     state_limit: int = 200_000

@@ -21,7 +21,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, no_plan, nothing_found, priced, proven
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import no_plan, nothing_found, priced, proven
 from plait.passes.selection.solvers.option_values import whole
 from plait.passes.selection.solvers.value_prices import value_prices
 
@@ -51,10 +52,10 @@ class Beam:
         if not sweep.states:
             if complete:
                 return no_plan(problem, kept, options, solver=NAME, started=started)
-            return nothing_found(solver=NAME, started=started, bound=max(cheap_bound(problem), sweep.dropped))
+            return nothing_found(solver=NAME, started=started, bound=max(lower_bound(problem, options), sweep.dropped))
         if complete:
             return proven(problem, sweep.choice(), solver=NAME, started=started)
-        bound = max(cheap_bound(problem), min(sweep.dropped, min(sweep.states.values())[0]))
+        bound = max(lower_bound(problem, options), min(sweep.dropped, min(sweep.states.values())[0]))
         return priced(problem, sweep.choice(), solver=NAME, started=started, bound=bound)
 
 

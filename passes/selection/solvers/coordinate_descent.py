@@ -10,7 +10,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, nothing_found, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import nothing_found, priced
 from plait.passes.selection.solvers.local_plan import LocalPlan
 from plait.passes.selection.solvers.option_values import whole
 from plait.passes.selection.solvers.starts import start_plan
@@ -30,7 +31,7 @@ class CoordinateDescent:
     def __call__(self, problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
         """A plan that no change of one layer improves; "unknown" when there is no plan to start from."""
         refuse_budgets(problem, NAME)
-        started, bound = time.perf_counter(), cheap_bound(problem)
+        started, bound = time.perf_counter(), lower_bound(problem, options)
         choice = start_plan(problem, options)
         if choice is None:
             return nothing_found(solver=NAME, started=started, bound=bound)

@@ -34,7 +34,8 @@ from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.problem_io import problem_to_json
 from plait.passes.selection.solution import Solution, check, objective
 from plait.passes.selection.solution_io import solution_from_json
-from plait.passes.selection.solvers.common import cheap_bound, nothing_found, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import nothing_found, priced
 from plait.passes.selection.solvers.option_values import text, whole
 
 NAME = "exec"
@@ -74,9 +75,9 @@ class External:
             answer = self._run(problem, Path(folder), options.time_limit)
         claimed = self._read(problem, answer)
         if not claimed.found:
-            return nothing_found(solver=NAME, started=started, bound=cheap_bound(problem))
+            return nothing_found(solver=NAME, started=started, bound=lower_bound(problem, options))
         self._check(problem, claimed)
-        return priced(problem, claimed.choice, solver=NAME, started=started, bound=cheap_bound(problem))
+        return priced(problem, claimed.choice, solver=NAME, started=started, bound=lower_bound(problem, options))
 
     def _run(self, problem: Problem, folder: Path, seconds: float) -> bytes:
         """What the program answers."""

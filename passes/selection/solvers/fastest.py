@@ -7,7 +7,8 @@ import time
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import priced
 
 NAME = "fastest"
 
@@ -20,4 +21,4 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
         min(range(len(problem.routines(i))), key=lambda k: problem.routines(i)[k].cost)
         for i in range(len(problem.layers))
     ]
-    return priced(problem, choice, solver=NAME, started=started, bound=cheap_bound(problem))
+    return priced(problem, choice, solver=NAME, started=started, bound=lower_bound(problem, options))

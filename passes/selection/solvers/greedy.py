@@ -8,7 +8,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import collapse
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import priced
 from plait.passes.selection.solvers.partial import PartialPlan
 
 NAME = "greedy"
@@ -22,4 +23,4 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     for i, candidates in enumerate(collapse(problem)):
         routines = problem.routines(i)
         plan.choose(min(candidates, key=lambda k: plan.extra(routines[k])))
-    return priced(problem, plan.choice, solver=NAME, started=started, bound=cheap_bound(problem))
+    return priced(problem, plan.choice, solver=NAME, started=started, bound=lower_bound(problem, options))

@@ -17,7 +17,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import Kept, reduce
 from plait.passes.selection.solution import Solution, evaluate
-from plait.passes.selection.solvers.common import cheap_bound, no_plan, nothing_found, priced, proven
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import no_plan, nothing_found, priced, proven
 from plait.passes.selection.solvers.coordinate_descent import with_choice
 from plait.passes.selection.solvers.exact import chosen
 from plait.passes.selection.solvers.option_values import whole
@@ -53,9 +54,9 @@ class Lns:
                 return proven(problem, choice, solver=NAME, started=started, width=found.order.width)
         start = start_plan(problem, options)
         if start is None:
-            return nothing_found(solver=NAME, started=started, bound=cheap_bound(problem))
+            return nothing_found(solver=NAME, started=started, bound=lower_bound(problem, options))
         best = self._search(problem, with_choice(kept, start), start, options)
-        return priced(problem, best, solver=NAME, started=started, bound=cheap_bound(problem))
+        return priced(problem, best, solver=NAME, started=started, bound=lower_bound(problem, options))
 
     def _search(self, problem: Problem, kept: Kept, start: tuple[int, ...], options: SolveOptions) -> tuple[int, ...]:
         """The plan after all passes, or after the first that improved nothing."""

@@ -22,7 +22,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import reduce
 from plait.passes.selection.solution import Solution, evaluate
-from plait.passes.selection.solvers.common import cheap_bound, nothing_found, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import nothing_found, priced
 from plait.passes.selection.solvers.exact import chosen
 from plait.passes.selection.solvers.option_values import number, whole
 
@@ -42,7 +43,7 @@ class MinSum:
     def __call__(self, problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
         """The best plan of all rounds; "unknown" when none of them could be run."""
         refuse_budgets(problem, NAME)
-        started, bound = time.perf_counter(), cheap_bound(problem)
+        started, bound = time.perf_counter(), lower_bound(problem, options)
         kept = reduce(problem, dominance=options.dominance)
         messages = _Messages(build_graph(problem, kept))
         best, cost = None, math.inf

@@ -21,7 +21,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
 from plait.passes.selection.reductions import collapse, reduce
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, no_plan, nothing_found, priced, proven
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import no_plan, nothing_found, priced, proven
 from plait.passes.selection.solvers.option_values import one_of
 
 NAME = "pbqp"
@@ -45,12 +46,12 @@ class Pbqp:
         if states is None:
             if reduction.guesses == 0:  # whether there is a plan does not depend on how conversions are shared
                 return no_plan(problem, kept, options, solver=NAME, started=started)
-            return nothing_found(solver=NAME, started=started, bound=cheap_bound(problem))
+            return nothing_found(solver=NAME, started=started, bound=lower_bound(problem, options))
         choice = [candidates[s] for candidates, s in zip(kept, states, strict=False)]
         unshared = problem.sharing == "none" or all(len(uses) < 2 for uses in problem.uses)
         if reduction.guesses == 0 and (star or unshared):
             return proven(problem, choice, solver=NAME, started=started)
-        return priced(problem, choice, solver=NAME, started=started, bound=cheap_bound(problem))
+        return priced(problem, choice, solver=NAME, started=started, bound=lower_bound(problem, options))
 
 
 class Reduction:

@@ -17,7 +17,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem
 from plait.passes.selection.reductions import collapse
 from plait.passes.selection.solution import Solution
-from plait.passes.selection.solvers.common import cheap_bound, no_plan, nothing_found, priced, proven
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import no_plan, nothing_found, priced, proven
 
 
 def solve_by_recursion(
@@ -35,11 +36,11 @@ def solve_by_recursion(
     if states is None:
         if exact:
             return no_plan(problem, kept, options, solver=name, started=started)
-        return nothing_found(solver=name, started=started, bound=cheap_bound(problem))
+        return nothing_found(solver=name, started=started, bound=lower_bound(problem, options))
     choice = [candidates[s] for candidates, s in zip(kept, states, strict=True)]
     if exact:
         return proven(problem, choice, solver=name, started=started)
-    return priced(problem, choice, solver=name, started=started, bound=cheap_bound(problem))
+    return priced(problem, choice, solver=name, started=started, bound=lower_bound(problem, options))
 
 
 def trace(graph: FactorGraph, sources: list[list[int]]) -> list[int] | None:

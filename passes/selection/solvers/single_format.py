@@ -15,7 +15,8 @@ from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, Routine, refuse_budgets
 from plait.passes.selection.reductions import collapse
 from plait.passes.selection.solution import Solution, evaluate
-from plait.passes.selection.solvers.common import cheap_bound, priced
+from plait.passes.selection.solvers.bounds import lower_bound
+from plait.passes.selection.solvers.common import priced
 from plait.passes.selection.solvers.partial import PartialPlan
 
 NAME = "single_format"
@@ -27,7 +28,7 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     started = time.perf_counter()
     plans = [uniform_choice(problem, f) for f in range(len(problem.formats))]
     choice = min(plans, key=lambda plan: evaluate(problem, plan)[0])
-    return priced(problem, choice, solver=NAME, started=started, bound=cheap_bound(problem))
+    return priced(problem, choice, solver=NAME, started=started, bound=lower_bound(problem, options))
 
 
 def uniform_choice(problem: Problem, format: int) -> Sequence[int]:

@@ -39,6 +39,9 @@ VARIANTS = (
     "lns{size=2}",
     "lns{size=3,passes=1,seed=5}",
     "min_sum{damping=0}",
+    "greedy{bound_sweeps=20}",
+    "min_sum{bound_sweeps=5}",
+    "beam{width=2,bound_sweeps=20}",
     "min_sum{rounds=1,damping=0.9}",
 )
 BUILT_IN = (
@@ -140,6 +143,16 @@ def test_local_searches_improve_on_their_start(make_chain: MakeProblem) -> None:
     assert descent < start
     assert solver("annealing{moves=3000}")(problem).cost <= descent
     assert solver("lns{size=10}")(problem).cost < descent
+
+
+def test_the_dual_bound_proves_plans(make_chain: MakeProblem) -> None:
+    problem = make_chain(60, block=3, formats=6)
+    best, plain = solver("exact")(problem), solver("lns{size=20}")(problem)
+    proven = solver("lns{size=20,bound_sweeps=50}")(problem)
+    assert (plain.status, plain.choice) == ("feasible", proven.choice)
+    assert plain.bound is not None and proven.bound is not None
+    assert plain.bound < 0.9 * best.cost
+    assert best.cost * (1 - 1e-6) <= proven.bound <= best.cost
 
 
 def test_annealing_depends_on_the_seed_alone(make_chain: MakeProblem) -> None:
