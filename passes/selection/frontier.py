@@ -11,6 +11,7 @@ Memory along the schedule is known in every state, so a limit on its peak is exa
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -31,7 +32,7 @@ Beam: TypeAlias = Literal["cost", "memory"]
 
 
 class TooManyStatesError(Exception):
-    """More states than allowed are alive at once."""
+    """More states than allowed are alive at once, or the time is over."""
 
 
 @attrs.frozen
@@ -73,10 +74,17 @@ class Frontier:
     """The dynamic program of a problem over some routines and ways (``copies.py``)."""
 
     def __init__(
-        self, problem: Problem, kept: Kept, ways: Sequence[list[Way]], *, limit: int, beam: Beam | None = None
+        self,
+        problem: Problem,
+        kept: Kept,
+        ways: Sequence[list[Way]],
+        *,
+        limit: int,
+        beam: Beam | None = None,
+        deadline: float = math.inf,
     ) -> None:
         self.problem, self.kept, self.ways = problem, kept, ways
-        self.limit, self.beam = limit, beam
+        self.limit, self.beam, self.deadline = limit, beam, deadline
         peaks = [allowed(b) for b in problem.budgets if b.kind == "peak"]
         self.memory = min(peaks, default=math.inf)
         self.costs = [np.array([w.cost for w in row]) for row in ways]
@@ -141,7 +149,7 @@ class Frontier:
                 used += self.sizes[v][column]
             keep = np.flatnonzero(used <= self.memory)
             rows, cost, made = rows[keep], cost[keep], [m[keep] for m in made]
-        if len(rows) > 64 * self.limit:
+        if len(rows) > 64 * self.limit or (self.beam is None and time.perf_counter() > self.deadline):
             raise TooManyStatesError(f"layer {i} has {len(rows)} states with one routine")
         return rows, np.full(len(rows), k, dtype=np.int64), cost, tuple(made)
 

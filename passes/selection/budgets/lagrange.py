@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import attrs
 import numpy as np
@@ -23,12 +24,15 @@ class Searched:
     least: float | None = None
 
 
-def search(relaxation: Relaxation, rounds: int = _ROUNDS) -> Searched:
-    """Find a good bound, and plans on the way (``relaxation.best``)."""
+def search(relaxation: Relaxation, deadline: float = math.inf) -> Searched:
+    """Find a good bound, and plans on the way (``relaxation.best``).
+
+    At ``deadline`` (of ``time.perf_counter``) the search over several prices ends with what it has.
+    """
     if len(relaxation.rows) == 1:
         bound, _, least = curve(relaxation)
         return Searched(bound, bound == math.inf, least)
-    return _subgradient(relaxation, rounds)
+    return _subgradient(relaxation, deadline)
 
 
 def curve(relaxation: Relaxation) -> tuple[float, list[Plan], float | None]:
@@ -67,12 +71,14 @@ def curve(relaxation: Relaxation) -> tuple[float, list[Plan], float | None]:
     return bound, met, None
 
 
-def _subgradient(relaxation: Relaxation, rounds: int) -> Searched:
+def _subgradient(relaxation: Relaxation, deadline: float) -> Searched:
     """Prices rise where a limit is broken and fall where there is room (Held, Wolfe and Crowder 1974)."""
     prices: FloatArray = np.zeros(len(relaxation.rows))
     best = prices
     bound, share, idle = -math.inf, 1.0, 0
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
+        if time.perf_counter() > deadline and bound > -math.inf:
+            break
         found = relaxation.at(prices)
         if found.plan is None:
             return Searched(found.bound, found.bound == math.inf)

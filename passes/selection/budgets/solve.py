@@ -73,7 +73,8 @@ class _Search:
         if summed_resources(self.problem):
             return None
         try:
-            done = Frontier(self.problem, kept, ways, limit=self.options.state_limit).run()
+            deadline = self.started + self.options.time_limit
+            done = Frontier(self.problem, kept, ways, limit=self.options.state_limit, deadline=deadline).run()
         except TooManyStatesError:
             return None
         if done.choice is None:
@@ -105,7 +106,7 @@ class _Search:
     def _roughly(self, bound: float, kept: Kept = (), ways: Sequence[list[Way]] = ()) -> Solution:
         """A bound and plans from prices, a beam where memory is limited, and local search."""
         if len(self.relaxation.rows) > 1:
-            found = search(self.relaxation)
+            found = search(self.relaxation, self.started + self.options.time_limit)
             if found.infeasible:
                 return self._infeasible(found)
             bound = max(bound, found.bound)

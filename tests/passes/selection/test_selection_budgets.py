@@ -19,6 +19,7 @@ from plait.passes.selection import (
     ProblemBuilder,
     ProblemError,
     Solution,
+    SolveOptions,
     check,
     objective,
     problem_from_json,
@@ -170,6 +171,14 @@ def test_without_scipy_answers_are_valid(kinds: Any, make_random: MakeProblem, m
         if len(kinds) == 1:
             # One sum, or memory alone, is always answered.
             assert found.found == (best < math.inf) and (found.found or found.status == "infeasible")
+
+
+@pytest.mark.parametrize("kinds", KINDS[:3], ids=lambda k: "+".join("-".join(x) for x in k))
+def test_without_time_answers_are_valid(kinds: Any, make_random: MakeProblem) -> None:
+    for problem in cases(make_random, kinds, 10):
+        best, found = brute_force(problem), solver("exact")(problem, SolveOptions(time_limit=0.0))
+        assert found.bound is not None and found.bound <= best * (1 + 1e-12) + 1e-12
+        assert found.cost >= best and check(problem, found) == ()
 
 
 def test_the_integer_program_alone(make_random: MakeProblem, monkeypatch: pytest.MonkeyPatch) -> None:
