@@ -9,6 +9,7 @@ import numpy as np
 
 cdef enum:
     DENSE = 48
+    LARGEST_LEFT = 14  # log2
 
 
 cdef struct Entry:
@@ -136,7 +137,9 @@ cdef class _Greedy:
         """Score a variable anew and put it on the heap; its older entries are stale."""
         cdef double table = self.table(v)
         if self.most >= 0:
-            self.score[v], self.second[v] = self.degree[v] if self.degree[v] <= self.most else INFINITY, table
+            self.score[v], self.second[v] = self.degree[v], table
+            if self.degree[v] > self.most or (self.degree[v] > 1 and table - self.size[v] > LARGEST_LEFT):
+                self.score[v] = INFINITY
         elif self.fill:
             self.score[v], self.second[v] = self.new_ties(v) * self.shake(), table
         else:
@@ -291,6 +294,6 @@ def greedy(log_sizes, starts, near, *, fill=False, noise=0, give_up=INFINITY, mo
 
     `near[starts[v]:starts[v + 1]]` are the neighbours of `v`, ascending; the score is the size of the table
     or, with `fill`, the weight of new ties; `noise` seeds a perturbation of scores, 0 for none. With `most`, variables of
-    fewest neighbours go first, and those of more neighbours stay.
+    fewest neighbours go first; those of more stay, and those of two that would leave a table of more than 2^14 entries.
     """
     return _Greedy(log_sizes, starts, near, fill, noise, most).run(give_up)

@@ -28,7 +28,7 @@ class SolveOptions:
     table_limit: int = DEFAULT_TABLE_LIMIT
     order_tries: int = 12
     dominance: bool = True
-    dual_sweeps: int = 200
+    dual_sweeps: int = 1000
     bound_sweeps: int = 0
     brute_limit: int = 200_000
     time_limit: float = 60.0

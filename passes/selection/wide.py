@@ -34,8 +34,10 @@ from plait.passes.selection.ordering import Order, find_order
 _SMALL, _EASY, _QUICK = 12.0, 19.0, 22.0
 """The first order is taken when log2 of its largest table, or of all together, is no more; no bound is worth its time
 when the best order found needs no more than the last."""
+_FIRST_EFFORT, _MORE_EFFORT, _MOST_EFFORT = 20.0, 3.0, 32.0
+"""log2 of all table entries of a core: what is searched at first, and how that grows each time the bound stalls."""
 _CORE_TRIES = 4
-_ROUND = 12
+_ROUND, _LONGEST_ROUND = 12, 96
 _STALL = 1e-5
 _FIRST_CORE = 1e-7
 _GROWTH = 16.0
@@ -75,6 +77,7 @@ class WideSearch:
         self.states: tuple[int, ...] | None = None
         self.bound = -np.inf
         self.width: int | None = None
+        self.effort = _FIRST_EFFORT
 
     def run(self, sweeps: int, tries: int = 12) -> WideResult:
         """Search until proven, until the bound stalls, or for the given number of sweeps."""
@@ -88,7 +91,7 @@ class WideSearch:
         order = find_order(smaller.graph.sizes, smaller.graph.ties(), tries=tries)
         if order.total <= _QUICK and self.eliminated(smaller, order):
             return self.proven()
-        if self.search(smaller, sweeps) or self.eliminated(smaller, order):
+        if self.search(smaller, sweeps) or (not self.late() and self.eliminated(smaller, order)):
             return self.proven()
         return WideResult(self.states, min(self.bound, self.upper), False, self.width)
 
@@ -108,21 +111,23 @@ class WideSearch:
 
     def search(self, smaller: Smaller | None, sweeps: int) -> bool:
         """Sweep, search cores, drop states; True when proven."""
-        done, before = 0, -np.inf
+        done, before, times = 0, -np.inf, _ROUND
         while smaller is not None:
             if len(smaller.graph.sizes) == 0:
                 self.offer(smaller.expand(np.zeros(0, dtype=np.intc)))
                 return True
             dual = Dual(smaller.graph)
-            dual.sweep(_ROUND)
-            done += _ROUND
+            dual.sweep(times)
+            done, times = done + times, min(2 * times, _LONGEST_ROUND)
             self.bound = max(self.bound, dual.bound() + smaller.constant)
             self.offer(smaller.expand(dual.round()))
             excess = dual.excesses()
             smaller = attrs.evolve(smaller, graph=dual.settled())
             if self.search_core(smaller, excess):
                 return True
-            if done >= sweeps or time.perf_counter() > self.deadline or self.stalled(before):
+            if self.stalled(before):
+                self.effort += _MORE_EFFORT
+            if done >= sweeps or self.late() or self.effort > _MOST_EFFORT:
                 return False
             before = self.bound
             smaller = self.tightened(smaller, excess <= self.slack())
@@ -135,6 +140,10 @@ class WideSearch:
     def stalled(self, before: float) -> bool:
         """Whether the last round of sweeps closed too little of the gap to go on."""
         return self.bound - before <= _STALL * min(self.slack(), abs(self.bound))
+
+    def late(self) -> bool:
+        """Whether the time is over."""
+        return time.perf_counter() > self.deadline
 
     def slack(self) -> float:
         """Gap between the best plan and the bound, with room for rounding."""
@@ -163,18 +172,27 @@ class WideSearch:
         return smaller if alive.all() else smaller.then(restricted(smaller.graph, alive))
 
     def search_core(self, smaller: Smaller, excess: FloatArray) -> bool:
-        """Search cores of growing excess; True when the best plan is proven optimal."""
+        """Search cores of growing excess; True when the best plan is proven optimal.
+
+        Where a core is too wide, one between it and the last is searched for a better plan.
+        """
         eps = min(self.slack(), _FIRST_CORE * abs(self.bound) + 1e-9)
-        while time.perf_counter() <= self.deadline:
+        searched, last = 0.0, False
+        while not self.late():
             try:
                 self.solve_core(smaller, excess <= eps)
             except TooWideError:
-                return False
+                if last or searched == 0.0:
+                    return False
+                eps, last = math.sqrt(searched * eps), True
+                continue
             if self.slack() <= eps:
                 return True
             if not np.isfinite(self.upper) and eps > excess.max():
                 return True  # all states were searched: there is no plan
-            eps = min(_GROWTH * eps, self.slack())
+            if last:
+                return False
+            searched, eps = eps, min(_GROWTH * eps, self.slack())
         return False
 
     def solve_core(self, smaller: Smaller, alive: BoolArray) -> None:
@@ -183,7 +201,10 @@ class WideSearch:
         if emptied(smaller.graph, alive):
             return
         core = restricted(smaller.graph, alive)
-        found = eliminate(core.graph, table_limit=self.table_limit, tries=_CORE_TRIES)
+        order = find_order(core.graph.sizes, core.graph.ties(), tries=_CORE_TRIES)
+        if order.total > self.effort:
+            raise TooWideError(order)
+        found = eliminate(core.graph, table_limit=self.table_limit, order=order)
         self.width = max(found.order.width, 2)
         if found.states is not None:
             self.offer(smaller.expand(core.expand(np.array(found.states, dtype=np.intc))))
