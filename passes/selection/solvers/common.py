@@ -12,6 +12,9 @@ from plait.passes.selection.problem import Problem
 from plait.passes.selection.reductions import Kept
 from plait.passes.selection.solution import Conversion, Solution, Status, evaluate
 
+ROUNDING = 1e-12
+"""Relative error that sums of a search may have; see ``Solution``."""
+
 
 def cheap_bound(problem: Problem) -> float:
     """A bound without search: the cheapest routine of every layer and no conversions."""
@@ -38,7 +41,7 @@ def priced(
     cost, conversions = evaluated or evaluate(problem, choice)
     if not math.isfinite(cost):
         return nothing_found(solver=solver, started=started, bound=bound)
-    if bound >= cost:
+    if bound >= cost * (1.0 - ROUNDING):
         status, bound = "optimal", cost
     seconds = time.perf_counter() - started
     return Solution(tuple(choice), conversions, cost, bound, status, solver, seconds, width)

@@ -153,6 +153,9 @@ def test_the_dual_bound_proves_plans(make_chain: MakeProblem) -> None:
     assert plain.bound is not None and proven.bound is not None
     assert plain.bound < 0.9 * best.cost
     assert best.cost * (1 - 1e-6) <= proven.bound <= best.cost
+    small = make_chain(60, block=3)
+    assert solver("lns{size=20,bound_sweeps=50}")(small).status == "optimal"
+    assert solver("greedy{bound_sweeps=1}")(make_chain(60)).bound == pytest.approx(solver("exact")(make_chain(60)).cost)
 
 
 def test_annealing_depends_on_the_seed_alone(make_chain: MakeProblem) -> None:
