@@ -43,6 +43,8 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     [
         ("planted_write", ("arena", "external", "constant"), ("ERROR: AddressSanitizer", "WRITE of size 4 ")),
         ("planted_read", ("arena", "external"), ("ERROR: AddressSanitizer", "READ of size ")),
+        ("planted_write_part", ("arena", "external", "constant"), ("ERROR: AddressSanitizer", "WRITE of size 4 ")),
+        ("planted_read_part", ("arena", "external", "constant"), ("ERROR: AddressSanitizer", "READ of size 4 ")),
         ("planted_overflow", ("external",), ("runtime error: signed integer overflow",)),
     ],
 )
