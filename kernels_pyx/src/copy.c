@@ -38,10 +38,10 @@ static struct box box_of(const struct copy *a, char *const *bases)
     struct box b = {.x = RESOLVE(const char, a->x), .y = RESOLVE(char, a->y)};
     for (int i = 0; i < AXES; i++) {
         struct axis next = {all[i].size, all[i].x_step * a->elem_size, all[i].y_step * a->elem_size};
-        struct axis *last = &b.axes[b.count - 1];
         if (next.size == 1)
             continue;
-        if (b.count && last->x_step == next.size * next.x_step && last->y_step == next.size * next.y_step)
+        struct axis *last = b.count ? &b.axes[b.count - 1] : NULL;
+        if (last && last->x_step == next.size * next.x_step && last->y_step == next.size * next.y_step)
             *last = (struct axis){last->size * next.size, next.x_step, next.y_step};
         else
             b.axes[b.count++] = next;

@@ -291,7 +291,7 @@ INLINE void copy_floats(float *to, const float *from, int64_t count)
     int64_t i = 0;
     for (; i + VF <= count; i += VF)
         vstore(to + i, vload(from + i));
-#if VF == 16
+#if MASKED(16)
     if (i < count) {
         __mmask16 part = (__mmask16)((1u << (count - i)) - 1);
         _mm512_mask_storeu_ps(to + i, part, _mm512_maskz_loadu_ps(part, from + i));
