@@ -23,7 +23,7 @@ help:
 	@echo "make check    tests, lint, types"
 	@echo "make ci       the same with coverage and fuzzing: what CI runs"
 	@echo "make pages    write docs/layers from the declarations of layers"
-	@echo "make nightly  the tests with the long ones"
+	@echo "make nightly  the tests with the long ones, with make isa and make sanitize"
 	@echo "make sanitize tests of kernels and routines on a build with AddressSanitizer and UBSan; SANITIZE_ARGS are for pytest"
 	@echo "make isa      tests of kernels and routines in processes capped at each lower instruction set"
 	@echo "make fuzz     random inputs to all that reads text, for FUZZ_SECONDS=60"
@@ -39,6 +39,7 @@ test: $(VENV)/.test
 
 nightly: $(VENV)/.test isa
 	$(PYTEST)
+	$(MAKE) sanitize
 
 # In a process of their own for each cap: what a processor without the higher levels runs.
 isa: $(VENV)/.test
