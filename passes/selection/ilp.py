@@ -69,9 +69,21 @@ class Rows:
 
 
 class Program:
-    """The integer program of a problem over some of its routines and ways."""
+    """The integer program of a problem over some of its routines and ways.
 
-    def __init__(self, problem: Problem, kept: Kept, ways: list[list[Way]], *, tighten: float = 0.0) -> None:
+    With ``largest`` the objective is not the cost but the largest use of all budgets, whose limits do not count; it is
+    known to be at most that number.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        kept: Kept,
+        ways: list[list[Way]],
+        *,
+        tighten: float = 0.0,
+        largest: float | None = None,
+    ) -> None:
         self.problem, self.kept, self.ways = problem, kept, ways
         self.lp = Rows()
         # Where nothing else than the cost counts, the ways follow from the routines.
@@ -83,7 +95,10 @@ class Program:
             self.lp.row([(c, 1.0) for c in columns.values()], 1.0, 1.0)
         for value in range(len(problem.values)):
             self._tie(value)
-        self._budgets(tighten)
+        if largest is None:
+            self._budgets(tighten)
+        else:
+            self._largest(largest)
 
     def _terms(self, port: Port, side: str, format: int, sign: float) -> list[tuple[int, float]]:
         """The routines of a layer that have the format on a port."""
@@ -126,13 +141,23 @@ class Program:
             scale = _LIMIT / budget.limit if budget.limit > 0 else 1.0
             limit = budget.limit * scale - tighten * _LIMIT
             if budget.kind == "sum":
-                terms = self._routine_use(budget.resource, range(len(self.x)), scale)
-                number = names.index(budget.resource)
-                for row, y in zip(self.ways, self.y, strict=True):
-                    terms += [(c, w.used[number] * scale) for w, c in zip(row, y, strict=True) if w.used[number]]
-                self.lp.row(terms, -math.inf, limit)
+                self.lp.row(self._sum(budget.resource, names.index(budget.resource), scale), -math.inf, limit)
             else:
                 self._peak(scale, limit)
+
+    def _sum(self, resource: str, number: int, scale: float) -> list[tuple[int, float]]:
+        """What a plan uses of a resource; ``number`` is its place among those of the ways."""
+        terms = self._routine_use(resource, range(len(self.x)), scale)
+        for row, y in zip(self.ways, self.y, strict=True):
+            terms += [(c, w.used[number] * scale) for w, c in zip(row, y, strict=True) if w.used[number]]
+        return terms
+
+    def _largest(self, most: float) -> None:
+        self.lp.cost = [0.0] * len(self.lp.cost)
+        top = self.lp.column(most, integer=False)
+        scale = _LIMIT / most if most > 0 else 1.0
+        for number, resource in enumerate(summed_resources(self.problem)):
+            self.lp.row([*self._sum(resource, number, scale), (top, -most * scale)], -math.inf, 0.0)
 
     def _routine_use(self, resource: str, layers: range, scale: float) -> list[tuple[int, float]]:
         found = []

@@ -65,7 +65,7 @@ class Solution:
             if self.reason:
                 return f"infeasible: {self.reason}"
             if not self.conflict:
-                return "infeasible: no conversions serve all layers together"
+                return "infeasible"
             return f"infeasible: no conversions serve {', '.join(self.conflict)} together"
         if not self.found:
             return f"{self.solver} found no plan and proved nothing"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import attrs
 
 from plait.passes.selection.makespan.bounds import makespan_bound
+from plait.passes.selection.makespan.program import least_load
 from plait.passes.selection.makespan.timeline import Timeline, Transfers, device_of, simulate
 from plait.passes.selection.options import SolveOptions
 from plait.passes.selection.problem import Problem, refuse_budgets
@@ -18,6 +19,7 @@ from plait.passes.selection.solution import Conversion, Solution, evaluate
 NAME = "makespan"
 _SIMULATED = 2_000
 _LONGEST_RUN = 16
+_TOLERANCE = 1e-9
 
 
 @attrs.frozen
@@ -35,7 +37,7 @@ class Scheduled:
     @property
     def optimal(self) -> bool:
         """Whether no plan can be done earlier, up to rounding."""
-        return self.timeline is not None and self.timeline.makespan <= self.bound * (1 + 1e-12)
+        return self.timeline is not None and self.timeline.makespan <= self.bound * (1 + 2 * _TOLERANCE)
 
 
 def minimize_makespan(
@@ -58,6 +60,13 @@ def minimize_makespan(
     search.offer(cheapest.choice)
     bound = makespan_bound(problem, lambda p: exact.solve(p, options), transfers, lambda s: search.offer(s.choice))
     search.climb(bound)
+    assert search.best is not None
+    spread = least_load(problem, transfers, search.best.timeline.makespan, options.time_limit)
+    if spread is not None and spread.status != "infeasible":
+        # Its bound is exact up to the program's tolerances.
+        bound = max(bound, min(spread.bound * (1 - _TOLERANCE), search.best.timeline.makespan))
+        if spread.choice and search.offer(spread.choice):
+            search.climb(bound)
     best = search.best
     assert best is not None and cheapest.bound is not None
     solution = Solution(

@@ -5,9 +5,9 @@ Rules:
 * A layer runs on the device of its first output's format; without outputs, of its first input's.
 * A conversion within a device runs there.  Between devices it is a *transfer*: ``both`` devices are busy for as long
   as it takes, or ``neither`` is, as with an engine of its own.
-* A queue takes its tasks in the order in which they are issued, which is that of the schedule.  A conversion is issued
-  right before the first layer that needs what it makes.  A task starts when its operands are there and its devices
-  have done what was issued before.
+* Tasks have the order of the schedule; a conversion stands right before the first layer that needs what it makes.  The
+  task that can start earliest is started, of equals the first in this order (list scheduling): a device that is free
+  takes the first task whose operands are there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Task:
 
 @attrs.frozen
 class Timeline:
-    """Tasks in the order in which they are issued."""
+    """Tasks in the order in which they start."""
 
     tasks: tuple[Task, ...]
     devices: tuple[int, ...]
@@ -91,7 +91,6 @@ class _Simulation:
         for value in range(len(problem.values)):
             self.jobs.append(self._jobs(value, listed.get(value, [])))
         self.tasks: list[Task] = []
-        self.free: dict[int, float] = {f.device: 0.0 for f in problem.formats} or {0: 0.0}
         self.made: dict[tuple[int, int], int] = {}
         """(value, job or -1 for the producer's copy) -> task."""
 
@@ -101,7 +100,8 @@ class _Simulation:
             needs = tuple(self._copy(v, self.job_of_use[i, p]) for p, v in enumerate(layer.inputs))
             task = self._issue(layer.name, "layer", i, (device_of(self.problem, routine),), routine.cost, needs)
             self.made.update({(v, -1): task for v in layer.outputs})
-        return Timeline(tuple(self.tasks), tuple(sorted(self.free)))
+        devices = sorted({f.device for f in self.problem.formats} | {d for t in self.tasks for d in t.devices})
+        return Timeline(tuple(_scheduled(self.tasks, devices)), tuple(devices))
 
     def _jobs(self, value: int, steps: list[tuple[int, int]]) -> list[_Job]:
         """The conversions of a value, and which of them each use waits for."""
@@ -146,12 +146,40 @@ class _Simulation:
         cost: float,
         needs: tuple[int, ...],
     ) -> int:
-        ready = [self.tasks[t].end for t in needs]
-        start = max([*ready, *(self.free[d] for d in devices)], default=0.0)
-        for device in devices:
-            self.free[device] = start + cost
-        self.tasks.append(Task(name, kind, index, devices, start, start + cost, needs))
+        self.tasks.append(Task(name, kind, index, devices, 0.0, cost, needs))
         return len(self.tasks) - 1
+
+
+def _scheduled(tasks: Sequence[Task], devices: Sequence[int]) -> list[Task]:
+    """The tasks with their times, in the order in which they start; they come as if each started at once."""
+    free = dict.fromkeys(devices, 0.0)
+    missing = [len(set(t.waits)) for t in tasks]
+    readers: list[list[int]] = [[] for _ in tasks]
+    for number, task in enumerate(tasks):
+        for before in set(task.waits):
+            readers[before].append(number)
+    place: dict[int, int] = {}
+    done: list[Task] = []
+
+    def start(number: int) -> float:
+        ready = (done[place[t]].end for t in tasks[number].waits)
+        return max(*ready, *(free[d] for d in tasks[number].devices), 0.0, 0.0)
+
+    waiting = [number for number, count in enumerate(missing) if not count]
+    while waiting:
+        at, number = min((start(n), n) for n in waiting)
+        waiting.remove(number)
+        task = tasks[number]
+        end = at + task.end
+        for device in task.devices:
+            free[device] = end
+        place[number] = len(done)
+        done.append(attrs.evolve(task, start=at, end=end, waits=tuple(place[t] for t in task.waits)))
+        for reader in readers[number]:
+            missing[reader] -= 1
+            if not missing[reader]:
+                waiting.append(reader)
+    return done
 
 
 def chrome_trace(problem: Problem, timeline: Timeline) -> dict[str, Any]:

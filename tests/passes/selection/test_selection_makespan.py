@@ -111,7 +111,7 @@ def test_against_every_plan(transfers: Transfers, make_random: MakeProblem) -> N
                 assert max(timeline.busy.values()) <= timeline.makespan <= cost
                 best = min(best, timeline.makespan)
         found = minimize_makespan(problem, transfers=transfers)
-        assert makespan_bound(problem, solver("exact"), transfers) == found.bound or best == math.inf
+        assert makespan_bound(problem, solver("exact"), transfers) <= found.bound
         assert found.bound <= best * (1 + 1e-12)
         if best == math.inf:
             assert found.timeline is None and found.solution.status == "infeasible"
@@ -121,6 +121,25 @@ def test_against_every_plan(transfers: Transfers, make_random: MakeProblem) -> N
         met += found.timeline.makespan == best
         tight += found.optimal
     assert seen > 15 and met >= 0.95 * seen and tight >= 0.5 * seen
+
+
+def test_the_integer_program_tightens_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("scipy")
+    build = ProblemBuilder([Format("big", device=0), Format("little", device=1)])
+    size = build.adapts({("big", "little"): 0.0, ("little", "big"): 0.0})
+    x = build.input("x", "big", size)
+    table = build.table(
+        "a", [build.routine("b", ["big"], ["big"], 20.0), build.routine("l", ["little"], ["little"], 26.0)]
+    )
+    for name in ("a", "b"):
+        (y,) = build.layer(name, table, [x], [size])
+        build.output(f"{name}.out", y, "big")
+    problem = build.build()
+    found = minimize_makespan(problem)
+    assert found.timeline is not None and found.timeline.makespan == 26.0 and found.optimal
+    monkeypatch.setattr("plait.passes.selection.makespan.program.available", lambda: False)
+    without = minimize_makespan(problem)
+    assert without.timeline == found.timeline and without.bound < 24.0 and not without.optimal
 
 
 def test_longer_networks_gain(make_chain: MakeProblem) -> None:
