@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plait.cli.common import DATABASE, DIMS, FILE, JSON, MODEL, ROUTINES, THREADS, Seconds, check_output, load_static
+from plait.cli.common import (
+    DATABASE,
+    DIMS,
+    FILE,
+    JSON,
+    MODEL,
+    ROUTINES,
+    THREADS,
+    Count,
+    Seconds,
+    check_output,
+    load_static,
+)
 from plait.cli.output import Table, milliseconds, note, print_json
 from plait.cli.progress import measuring
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plait.tuning import TuningReport
-    from plait.tuning.report import Certificate
+    from plait.tuning.report import Certificate, RaceRow
 
 
 @click.command("tune")
@@ -50,6 +64,14 @@ if TYPE_CHECKING:
     help="Time for measuring, such as 30s or 2m; then the best plan so far is written, with its proven gap.",
 )
 @click.option("--retry-failed", is_flag=True, help="Measure again what crashed, hung or failed before.")
+@click.option(
+    "--race",
+    type=Count(min=0),
+    default=3,
+    show_default=True,
+    help="How many of the best plans, if predictions are too close to tell, are run in turns before one is kept. "
+    "0: the plan is not even run once.",
+)
 @DIMS
 @click.option(
     "-p",
@@ -76,6 +98,7 @@ def command(
     state: str,
     exhaustive: bool,
     budget: float | None,
+    race: int,
     retry_failed: bool,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
@@ -109,6 +132,7 @@ def command(
                 exhaustive,
                 budget,
                 interruptible=True,
+                race=race,
                 watch=progress.watch,
                 retry_failed=retry_failed,
             ),
@@ -143,7 +167,7 @@ def _stopped(report: TuningReport) -> str:
     """
     certificate = report.certificate
     if certificate is None or not certificate.stopped:
-        return ""
+        return "interrupt" if report.interrupted else ""
     if certificate.guessed and certificate.stopped == "interrupt":
         note(f"{report.measured} measurements are kept; there is no plan yet")
         raise KeyboardInterrupt
@@ -183,6 +207,8 @@ def show_report(report: TuningReport) -> None:
     )
     if report.certificate is not None:
         click.echo(_proof(report.certificate, report.entries))
+    if len(report.race) > 1:
+        click.echo(_race(report.race))
     for failure in report.failures:
         note(f"not measured: {failure}")
 
@@ -197,3 +223,15 @@ def _proof(certificate: Certificate, entries: int) -> str:
     if certificate.trust < 1:
         text += f"; bounds lowered to {certificate.trust:.0%}, as a measurement was below one"
     return text
+
+
+def _race(rows: Sequence[RaceRow]) -> str:
+    """What plans took that were run in turns, in one line."""
+    times = ", ".join(
+        f"{milliseconds(row.measured_us)} ms{' (kept)' if row.won else ''}"
+        + (f" with {row.layers} other routines" if row.layers else "")
+        for row in rows
+    )
+    kept, others = next(r for r in rows if r.won), [r.measured_us for r in rows if not r.won]
+    ahead = min(others) / kept.measured_us - 1 if kept.measured_us else 0.0
+    return f"plans run in turns: {times}; the next is {ahead:+.1%}"

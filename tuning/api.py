@@ -36,6 +36,7 @@ from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
 from plait.tuning.bounds import Roof, python_step_us
 from plait.tuning.lazy import Watch
+from plait.tuning.race import Turns
 from plait.tuning.select import Lazily, roofline_bounds
 from plait.tuning.tuner import Tuned, tune
 
@@ -93,6 +94,8 @@ class TuneOptions:
         state: where data are when a sample begins, see `plait.backends.profiling.job`.
         exhaustive: measure every entry, not only what decides.
         budget_s: seconds for measuring; when they are over, the best plan so far is taken, with its proven gap.
+        race: how many of the best plans are run end to end, in turns, before one is kept; 0 runs none. Only plans whose
+            predictions differ by less than they may be off take part, so often there is just one.
         interruptible: on a KeyboardInterrupt take the best plan so far, too. Otherwise it is raised; what was measured
             is kept in any case.
         watch: told of the standing after each round.
@@ -103,6 +106,7 @@ class TuneOptions:
     exhaustive: bool = False
     budget_s: float | None = None
     interruptible: bool = False
+    race: int = 3
     watch: Watch = lambda standing: None
     retry_failed: bool = False
 
@@ -134,9 +138,10 @@ def tune_module(
     fresh = Fresh(failures=not options.retry_failed)
     path = Path(db) if db is not None else None
     with ProfileDatabase(path) as database, WorkerProfiler(database, fresh=fresh) as profiler:
+        deadline = math.inf if options.budget_s is None else time.monotonic() + options.budget_s
         lazily = Lazily(
             roofline_bounds(lambda n: Roof(known_limits(database, n), python_step_us()), profiler),
-            math.inf if options.budget_s is None else time.monotonic() + options.budget_s,
+            deadline,
             options.interruptible,
             options.watch,
         )
@@ -149,6 +154,7 @@ def tune_module(
             progress=progress,
             state=options.state,
             lazily=None if options.exhaustive or solver != "exact" else lazily,
+            race=Turns(options.race, deadline, options.interruptible) if options.race else None,
         )
     return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
 

@@ -25,6 +25,18 @@ class LayerRow:
 
 
 @attrs.frozen
+class RaceRow:
+    """One of several plans that took turns. Times in microseconds."""
+
+    predicted_us: float
+    measured_us: float
+    """Median."""
+    layers: int
+    """Layers that have another routine than in the plan that was predicted to be the best."""
+    won: bool
+
+
+@attrs.frozen
 class Certificate:
     """What a proof rests on when only some entries were measured: the others count with lower bounds."""
 
@@ -75,7 +87,11 @@ class TuningReport:
     certificate: Certificate | None = None
     """What the proof rests on, where not everything was measured."""
     measured_us: float | None = None
-    """The time of a run of the whole plan, end to end."""
+    """The median time of a run of the whole plan, end to end."""
+    race: tuple[RaceRow, ...] = ()
+    """Plans that were run end to end in turns, the predicted best first."""
+    interrupted: bool = False
+    """Whether the race was."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data, schema `tuning-report/2`."""
@@ -88,6 +104,7 @@ class TuningReport:
         fields["failures"] = tuple(data.get("failures", ()))
         if (certificate := data.get("certificate")) is not None:
             fields["certificate"] = Certificate(**certificate)
+        fields["race"] = tuple(RaceRow(**row) for row in data.get("race", ()))
         return TuningReport(**fields)
 
     def summary(self) -> str:

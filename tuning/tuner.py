@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
@@ -17,11 +17,11 @@ from plait.ir.diagnostics import Diagnostic, IRError, join_names
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.passes.selection import runners_up, solver
-from plait.passes.selection.apply import apply_solution
 from plait.passes.selection.build import BuiltProblem, build_problem
 from plait.passes.selection.solution import Solution
 from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries
+from plait.tuning.race import Plan, Race, Turns, rivals, run_race
 from plait.tuning.report import Certificate, LayerRow, TuningReport
 from plait.tuning.select import Lazily, measure_all, measure_all_in_place, measure_lazily
 
@@ -47,6 +47,7 @@ def tune(
     progress: Progress | None = None,
     state: str = STREAMED,
     lazily: Lazily | None = None,
+    race: Turns | None = None,
 ) -> Tuned:
     """Choose a routine for each layer of an optimised module. The module itself is not changed.
 
@@ -58,6 +59,7 @@ def tune(
         solver_name: one of `plait.passes.selection.known_solvers()`.
         state: where data are when a sample begins, see `plait.backends.profiling.job`.
         lazily: measure only what decides (for an exact solver); default: everything.
+        race: run the best plans end to end; default: the predicted best is taken as it is.
 
     Raises:
         IRError: P104, dimensions are symbolic.
@@ -91,41 +93,35 @@ def tune(
     alternatives = runners_up(problem.problem, solution) if solution.status == "optimal" else None
     solved = time.perf_counter()
 
-    other = module.clone()
-    single_problem = build_problem(other.main, costs.for_copy(other.main))
-    apply_solution(single_problem, single, costs)
-    adapts = apply_solution(problem, solution, costs)
-    seconds: dict[Layer, tuple[str, float, bool]] = {}
+    seconds: dict[int, tuple[str, float, bool]] = {}
     for row in alternatives or ():
         layer = problem.layers[row.layer]
         if layer is not None and row.routine is not None:
             second = problem.candidates[layer][row.routine]
-            seconds[layer] = (second.path, row.loss, second.samples != 0)
-    rows = []
-    for index, layer in enumerate(work.main):
-        rows.append(
-            LayerRow(
-                index,
-                layer.results[0].name,
-                layer.op,
-                layer.via or "",
-                layer.cost_us or 0.0,
-                *seconds.get(layer, ("", None, True)),
-            )
-        )
+            seconds[row.layer] = (second.path, row.loss, second.samples != 0)
+    measured = getattr(profiler, "measured", 0) - measured_before
+    single_plan = Plan.of(work, costs, single)
+    plan = Plan.of(work, costs, solution)
+    raced = Race(plan)
+    if race is not None and found.bound_us is None and solution.status == "optimal":
+        plans = [plan, *rivals(work, costs, race.most)[1:]]
+        raced = run_race(plans, profiler, threads, race)
+        if raced.winner is not plan:
+            plan, seconds = raced.winner, {}
+            solution = attrs.evolve(plan.solution, status="feasible", bound=solution.bound)
     report = TuningReport(
-        rows=tuple(rows),
+        rows=tuple(_rows(plan, seconds)),
         predicted_us=solution.cost,
         bound_us=solution.bound,
         status=solution.status,
         solver=solution.solver,
         width=solution.width,
-        adapts=adapts,
-        single_layout=_main_layout(other),
+        adapts=plan.adapts,
+        single_layout=_main_layout(single_plan.module),
         single_layout_us=single.cost,
         threads=threads,
         entries=count,
-        measured=getattr(profiler, "measured", 0) - measured_before,
+        measured=measured,
         profile_seconds=profiled - started,
         solve_seconds=solved - profiled,
         device=this_machine().device_key(threads),
@@ -133,13 +129,24 @@ def tune(
             f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()
         ),
         state=state,
-        certificate=_with_guesses(found.certificate, problem, solution),
+        certificate=_with_guesses(found.certificate, plan),
+        measured_us=raced.measured_us,
+        race=raced.rows,
+        interrupted=raced.interrupted,
     )
-    return Tuned(work, report, problem, solution, other)
+    return Tuned(plan.module, report, plan.problem, solution, single_plan.module)
 
 
-def _with_guesses(certificate: Certificate | None, problem: BuiltProblem, solution: Solution) -> Certificate | None:
-    chosen = [problem.candidate(i, choice) for i, choice in enumerate(solution.choice)]
+def _rows(plan: Plan, seconds: Mapping[int, tuple[str, float, bool]]) -> Iterator[LayerRow]:
+    """Rows of the layers of a plan; `seconds` has the runners-up by number of the layer in the problem."""
+    runner_up = {layer: seconds[i] for i, layer in enumerate(plan.problem.layers) if layer is not None and i in seconds}
+    for index, layer in enumerate(plan.module.main):
+        routine, cost = layer.via or "", layer.cost_us or 0.0
+        yield LayerRow(index, layer.results[0].name, layer.op, routine, cost, *runner_up.get(layer, ("", None, True)))
+
+
+def _with_guesses(certificate: Certificate | None, plan: Plan) -> Certificate | None:
+    chosen = [plan.problem.candidate(i, choice) for i, choice in enumerate(plan.solution.choice)]
     guessed = sum(c is not None and c.samples == 0 for c in chosen)
     return certificate and attrs.evolve(certificate, guessed=guessed)
 

@@ -20,6 +20,8 @@ STATES = (HOT, STREAMED, COLD, IN_PLACE)
 * `cold`: nothing in cache.
 * `in_place`: wherever a whole network leaves them.
 """
+WHOLE = "whole"
+"""Runs of a whole plan, end to end: no state of routines, but kept beside them."""
 
 
 @attrs.frozen

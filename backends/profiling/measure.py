@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from plait.backends.profiling.job import COLD, HOT, IN_PLACE, Job, Result, enough
+from plait.backends.profiling.job import COLD, HOT, IN_PLACE, WHOLE, Job, Result, enough
 from plait.backends.profiling.resplit import is_resplit, measure_resplit
 from plait.backends.program import Program
 from plait.ir.module import Module
@@ -20,6 +20,8 @@ BUDGET_NS = 40_000_000
 NETWORK_NS = 200_000_000
 """The same for a network whose layers are timed in place."""
 _NETWORK_RUNS = (3, 15)
+_WHOLE_NS = 60_000_000
+_WHOLE_RUNS = (3, 20)
 _PATTERN = 1 << 16
 """Elements after which data repeat: random numbers take longer to make than kernels to read them."""
 
@@ -27,13 +29,15 @@ _PATTERN = 1 << 16
 def measure(job: Job, limit_ns: int | None = None) -> Result:
     """Time a routine with data where the job's state has them (see `plait.backends.profiling.job`).
 
-    In state `in_place` the module is a whole network; the samples are those of all its layers of a first run, then
-    of a second, and so on.
+    In state `whole` the module is a plan, whose runs are timed end to end. In state `in_place` it is a network, too;
+    the samples are those of all its layers of a first run, then of a second, and so on.
 
     Args:
         limit_ns: a time beyond which it does not matter how long the routine takes: such a one is not measured to the
             end.
     """
+    if job.state == WHOLE:
+        return _measure_whole(job)
     module = parse_module(job.module, "job", check=False)
     first_layer, *others = module.main
     if not others and is_resplit(first_layer):
@@ -81,6 +85,23 @@ def _measure_network(module: Module, threads: int) -> Result:
         spent += int(times.sum())
         runs.append(times.tolist()[:-1])
     return Result("ok", tuple(sample for run in runs for sample in run))
+
+
+def _measure_whole(job: Job) -> Result:
+    program, inputs = _whole_program(job.module, job.threads)
+    samples: list[int] = []
+    program.time(inputs, 1)
+    while len(samples) < _WHOLE_RUNS[0] or (len(samples) < _WHOLE_RUNS[1] and sum(samples) < _WHOLE_NS):
+        samples += program.time(inputs, 1).tolist()
+    return Result("ok", tuple(samples))
+
+
+@functools.lru_cache(maxsize=3)
+def _whole_program(text: str, threads: int) -> tuple[Program, list[Array]]:
+    """Plans that take turns are lowered once."""
+    module = parse_module(text, "plan", check=False)
+    fill_network(module)
+    return Program(module, threads), [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
 
 
 def fill_constants(module: Module) -> None:
