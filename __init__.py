@@ -145,7 +145,10 @@ def tune(
             is not measured again.
         solver: one of `plait.passes.selection.known_solvers()`.
         pipeline: passes to run first; an empty text runs none.
-        progress: called as `progress(done, total, job)` before each measurement.
+        progress: called as `progress(done, total, job)` before each measurement, one call at a time. `done` counts
+            from 0 and grows by 1; `total - done` measurements are known to be needed from here on, this one included.
+            As only what decides is measured, `total` grows while tuning finds out what does. It is not called if
+            everything is known. What it raises ends the tuning; all that was measured is kept.
         dims: sizes of symbolic dimensions.
         options: `plait.TuneOptions`: what is measured, in which state, and for how long.
 

@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether to store packed weights beside the original ones: a larger package that opens in milliseconds.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @JSON
 def command(
     model: Path,
@@ -103,6 +104,7 @@ def command(
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
     packed: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Choose a routine for every layer of MODEL from measured times, and write a package.
@@ -118,7 +120,7 @@ def command(
     selection.solver(solver)  # a wrong one is said before the model is read
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
-    with measuring() as progress:
+    with measuring(not quiet and not as_json) as progress:
         tuned = plait.tune(
             module,
             threads=threads,

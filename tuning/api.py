@@ -98,7 +98,7 @@ class TuneOptions:
             predictions differ by less than they may be off take part, so often there is just one.
         interruptible: on a KeyboardInterrupt take the best plan so far, too. Otherwise it is raised; what was measured
             is kept in any case.
-        watch: told of the standing after each round.
+        watch: told of the standing before each round of measurements, and at the end.
         retry_failed: measure again what crashed, hung or failed before.
     """
 

@@ -64,6 +64,10 @@ class Standing:
     """The best plan of measured entries; infinite before there is one."""
     bound_us: float
     """No plan costs less."""
+    wanted: int = 0
+    """Entries that are measured next."""
+    open: int = 0
+    """Entries of layers without a result that may still be part of a better plan; the wanted ones are among them."""
 
     @property
     def gap(self) -> float:
@@ -95,6 +99,7 @@ class LazySearch:
     interruptible: bool = True
     rounds: int = 0
     bound: float = 0.0
+    best_us: float = math.inf
     repeated: dict[int, int] = attrs.field(factory=dict)
     asked: set[int] = attrs.field(factory=set)
 
@@ -106,7 +111,7 @@ class LazySearch:
         stopped = ""
         try:
             while self.round():
-                self.watch(self.standing())
+                pass
         except OutOfTime:
             stopped = "time"
         except KeyboardInterrupt:
@@ -115,7 +120,10 @@ class LazySearch:
             stopped = "interrupt"
         if stopped:
             self.solve_bounds()
-        return Outcome(self.standing(), sum(self.repeated.values()), stopped)
+        self.best_us = self.best()
+        standing = self.standing()
+        self.watch(standing)
+        return Outcome(standing, sum(self.repeated.values()), stopped)
 
     def round(self) -> bool:
         """One round; False when there is nothing left to measure."""
@@ -130,11 +138,13 @@ class LazySearch:
         margins = self.template.margins(priced, optimum.cost)
         if not missing:
             return self.look_again(priced, optimum, margins)
-        gap = self.best() - optimum.cost
+        self.best_us = self.best()
+        gap = self.best_us - optimum.cost
         if math.isfinite(gap):
             near = [e for e, margin in margins.items() if e not in known and margin <= SURE * gap]
             missing = list(dict.fromkeys(missing + near))
         self.asked |= set(missing)
+        self.watch(self.standing(len(missing), self.still_open(missing, gap, margins)))
         self.oracle.measure(missing, self.limits(missing, gap, margins))
         return True
 
@@ -185,6 +195,8 @@ class LazySearch:
             return False
         for entry in again:
             self.repeated[entry] = self.repeated.get(entry, 0) + 1
+        self.best_us = optimum.cost
+        self.watch(self.standing(len(again)))
         self.oracle.measure(again, {})
         return True
 
@@ -197,7 +209,17 @@ class LazySearch:
                 found |= dict.fromkeys(sorted(entries & chosen))
         return list(found)
 
-    def standing(self) -> Standing:
+    def still_open(self, missing: Sequence[int], gap: float, margins: Mapping[int, float]) -> int:
+        """How many entries may still be measured: those of the round, and those of layers that a better plan may use.
+
+        A margin that is beyond the gap stays there: what is measured raises bounds, and lowers the best plan.
+        """
+        known = self.oracle.costs()
+        if not margins:
+            return len(self.oracle.bounds()) - len(known)
+        return len({e for e, margin in margins.items() if e not in known and margin < gap}.union(missing))
+
+    def standing(self, wanted: int = 0, still_open: int = 0) -> Standing:
         """Where the search is."""
-        best = self.best()
-        return Standing(self.rounds, len(self.oracle.costs()), best, min(self.bound, best))
+        bound = min(self.bound, self.best_us)
+        return Standing(self.rounds, len(self.oracle.costs()), self.best_us, bound, wanted, still_open)

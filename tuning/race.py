@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import attrs
 
 from plait.backends.profiling.job import WHOLE, Job, Result
-from plait.backends.profiling.profiler import Profiler
+from plait.backends.profiling.profiler import Profiler, Progress
 from plait.ir.module import Module
 from plait.ir.text.printer import print_module
 from plait.passes.selection.apply import apply_solution
@@ -92,17 +92,20 @@ def rivals(module: Module, costs: MeasuredCosts, count: int) -> list[Plan]:
     return [Plan.of(module, measured, s) for s in solutions if s.cost <= solutions[0].cost * (1 + WITHIN)]
 
 
-def run_race(plans: Sequence[Plan], profiler: Profiler, threads: int, how: Turns) -> Race:
+def run_race(
+    plans: Sequence[Plan], profiler: Profiler, threads: int, how: Turns, progress: Progress | None = None
+) -> Race:
     """Let plans take turns, unless it is known how long they take. The first is kept unless another is clearly
     faster."""
     jobs = [plan.job(threads) for plan in plans]
     known = profiler.known(jobs)
     interrupted = False
     try:
-        for _ in range(0 if len(known) == len(jobs) else TURNS):
+        for turn in range(0 if len(known) == len(jobs) else TURNS):
             if time.monotonic() > how.deadline:
                 break
-            known |= profiler.sample(jobs, {})
+            later = (TURNS - 1 - turn) * len(jobs)
+            known |= profiler.sample(jobs, {}, progress and _followed(progress, later))
     except KeyboardInterrupt:
         if not how.interruptible:
             raise
@@ -110,6 +113,11 @@ def run_race(plans: Sequence[Plan], profiler: Profiler, threads: int, how: Turns
     if not all(job in known and known[job].ok for job in jobs):
         return Race(plans[0], (), interrupted)
     return _judge(plans, [known[job] for job in jobs], interrupted)
+
+
+def _followed(progress: Progress, later: int) -> Progress:
+    """Progress of measurements that so many will follow."""
+    return lambda done, total, job: progress(done, total + later, job)
 
 
 def _judge(plans: Sequence[Plan], results: Sequence[Result], interrupted: bool) -> Race:

@@ -30,7 +30,7 @@ class Lazily:
     Args:
         deadline: of `time.monotonic`: no measurement starts after it.
         interruptible: whether a KeyboardInterrupt ends the search with the best plan so far, rather than be raised.
-        watch: told of the standing after each round.
+        watch: told of the standing before each round of measurements, and at the end.
     """
 
     bounds: Bounds

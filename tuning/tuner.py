@@ -9,7 +9,7 @@ import attrs
 
 from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
-from plait.backends.profiling.job import IN_PLACE, STREAMED
+from plait.backends.profiling.job import IN_PLACE, STREAMED, Job
 from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Profiler, Progress
 from plait.backends.routine import applicable, refuse_value
@@ -54,6 +54,7 @@ def tune(
     Args:
         module: static shapes, no routines yet (those that are there are chosen anew).
         profiler: where times come from.
+        progress: called before each measurement, see `plait.tune`.
         threads: number of threads that each layer may use; part of every measurement.
         routines: descriptor patterns that restrict the choice; the last that names a layer decides for it.
         solver_name: one of `plait.passes.selection.known_solvers()`.
@@ -70,6 +71,7 @@ def tune(
     _check_values(module)
     patterns = [RoutinePattern.parse(text) for text in routines]
     work = module.clone()
+    progress = None if progress is None else _Counting(progress)
     started = time.perf_counter()
     measured_before = getattr(profiler, "measured", 0)
     entries = Entries(work.main, threads=threads, patterns=patterns, state=state)
@@ -105,7 +107,7 @@ def tune(
     raced = Race(plan)
     if race is not None and found.bound_us is None and solution.status == "optimal":
         plans = [plan, *rivals(work, costs, race.most)[1:]]
-        raced = run_race(plans, profiler, threads, race)
+        raced = run_race(plans, profiler, threads, race, progress)
         if raced.winner is not plan:
             plan, seconds = raced.winner, {}
             solution = attrs.evolve(plan.solution, status="feasible", bound=solution.bound)
@@ -135,6 +137,18 @@ def tune(
         interrupted=raced.interrupted,
     )
     return Tuned(plan.module, report, plan.problem, solution, single_plan.module)
+
+
+@attrs.define
+class _Counting:
+    """Progress of several stages as that of one: measurements are counted on from stage to stage."""
+
+    progress: Progress
+    begun: int = 0
+
+    def __call__(self, done: int, total: int, job: Job) -> None:
+        self.begun += 1
+        self.progress(self.begun - 1, self.begun - 1 + total - done, job)
 
 
 def _rows(plan: Plan, seconds: Mapping[int, tuple[str, float, bool]]) -> Iterator[LayerRow]:

@@ -22,7 +22,8 @@ NEAR_TIE = 1.1
 HOPELESS = 3.0
 """A routine whose first runs take this many times the best known time of its layer gets no more samples."""
 Progress = Callable[[int, int, Job], None]
-"""(done, total, job) before each measurement."""
+"""(done, total, job) before each measurement: `total - done` are to come in this call, this one included. A second
+look at near ties counts anew."""
 
 
 class Profiler(Protocol):
@@ -148,7 +149,7 @@ class WorkerProfiler:
                 best.add({job: results[job]})
             # Some time later: what disturbed the first measurement has gone by, or the second shows it.
             near = _near_ties(missing, results)
-            results |= self.sample(near, best.limits(near))
+            results |= self.sample(near, best.limits(near), progress)
             self.end_session()
             return results
         finally:
