@@ -92,6 +92,9 @@ class TuningReport:
     """Plans that were run end to end in turns, the predicted best first."""
     interrupted: bool = False
     """Whether the race was."""
+    race_seconds: float = 0.0
+    measure_seconds: float = 0.0
+    """How much of `profile_seconds` and `race_seconds` went by while something was measured."""
 
     def to_json(self) -> dict[str, Any]:
         """As JSON data, schema `tuning-report/2`."""

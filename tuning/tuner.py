@@ -73,7 +73,7 @@ def tune(
     work = module.clone()
     progress = None if progress is None else _Counting(progress)
     started = time.perf_counter()
-    measured_before = getattr(profiler, "measured", 0)
+    measured_before, seconds_before = getattr(profiler, "measured", 0), getattr(profiler, "seconds", 0.0)
     entries = Entries(work.main, threads=threads, patterns=patterns, state=state)
     count = len(set(entries.jobs()))
     if lazily is not None:
@@ -111,6 +111,7 @@ def tune(
         if raced.winner is not plan:
             plan, seconds = raced.winner, {}
             solution = attrs.evolve(plan.solution, status="feasible", bound=solution.bound)
+    ended = time.perf_counter()
     report = TuningReport(
         rows=tuple(_rows(plan, seconds)),
         predicted_us=solution.cost,
@@ -135,6 +136,8 @@ def tune(
         measured_us=raced.measured_us,
         race=raced.rows,
         interrupted=raced.interrupted,
+        race_seconds=ended - solved,
+        measure_seconds=getattr(profiler, "seconds", 0.0) - seconds_before,
     )
     return Tuned(plan.module, report, plan.problem, solution, single_plan.module)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -92,6 +93,8 @@ class WorkerProfiler:
         self.database = database
         self.timeout_s = timeout_s
         self.measured = 0
+        self.seconds = 0.0
+        """Spent on waiting for the worker, its start included."""
         self._elsewhere = worker
         self._worker: Worker = worker or WorkerProcess(command)
         self._fresh = fresh or Fresh()
@@ -171,12 +174,15 @@ class WorkerProfiler:
 
     def run(self, job: Job, limit_us: float | None = None) -> Result:
         limit_ns = None if limit_us is None or not math.isfinite(limit_us) else round(limit_us * 1e3)
+        begin = time.perf_counter()
         try:
             return self._worker.run(job, limit_ns, self.timeout_s)
         except BaseException:
             # Interrupted: an answer may be on its way, and would be taken for that to the next job.
             self.close()
             raise
+        finally:
+            self.seconds += time.perf_counter() - begin
 
     def keep(self, job: Job, result: Result) -> Result:
         return self._keep(job, result, self.known([job]).get(job))

@@ -157,9 +157,12 @@ def test_what_is_measured_is_never_measured_again(database: ProfileDatabase, log
     profiler = fake(database, log)
     first = profiler.measure(jobs)
     assert (profiler.measured, database.count(), len(asked(log))) == (3, 3, 3)
+    seconds = profiler.seconds
+    assert seconds > 0
     # Failures too; by this profiler and by any other on the same database.
     assert profiler.measure(jobs) == first == fake(database, log).measure(jobs)
     assert (profiler.measured, database.count(), len(asked(log))) == (3, 3, 3)
+    assert profiler.seconds == seconds, "nobody has waited for the worker"
 
 
 def test_no_worker_is_started_when_all_is_known(database: ProfileDatabase, log: Path) -> None:
