@@ -14,12 +14,12 @@ from benchmarks.layers.shapes import PRODUCTS, Shape, distinct, load_networks, m
 from benchmarks.support.arguments import numbers, words
 from benchmarks.support.environments import Environments
 from benchmarks.support.limits import read_limits
+from benchmarks.support.networks import onnx_file
 from benchmarks.support.results import about, write_results
 from benchmarks.support.serving import Server
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.limits import Limits
 from plait.backends.profiling.profiler import WorkerProfiler
-from plait.testing import networks
 
 NETWORKS = ("vgg16", "resnet50", "mobilenetv2", "mobilenetv3")
 
@@ -28,8 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, then print and write the results."""
     options = _parser().parse_args(arguments)
     for name in options.networks:
-        if not (options.folder / f"{name}.onnx").exists():
-            networks.save(name, options.folder, options.image, options.width)
+        onnx_file(name, options.folder, options.image, options.width)
     modules = load_networks(options.networks, options.folder)
     shapes = sorted(
         [*distinct(modules), *movement(modules.values(), options.images)],

@@ -13,14 +13,13 @@ from benchmarks.peers.engines.base import Engine, ModelFiles
 from benchmarks.peers.engines.onnxruntime import OnnxRuntime
 from benchmarks.peers.runner import note, work
 from benchmarks.support.environments import Environments
-from plait.testing import networks
+from benchmarks.support.networks import onnx_file
 
 
 def write_network(files: ModelFiles, image: int, width: float) -> None:
     """The ONNX file and the image, unless they are there."""
     files.folder.mkdir(parents=True, exist_ok=True)
-    if not files.onnx.exists():
-        networks.save(files.network, files.folder, image, width)
+    onnx_file(files.network, files.folder, image, width)
     if not files.image.exists():
         np.save(files.image, np.random.default_rng(0).standard_normal((1, 3, image, image)).astype(np.float32))
 

@@ -67,7 +67,8 @@ def environment(python: Path, threads: int = 1) -> dict[str, str]:
     if python != Path(sys.executable):
         variables.pop("PYTHONPATH", None)
         variables.pop("PYTHONHOME", None)
-    variables |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    libraries = ("OMP", "MKL", "OPENBLAS", "TVM")
+    variables |= dict.fromkeys((f"{library}_NUM_THREADS" for library in libraries), str(threads))
     return variables | {
         "OMP_WAIT_POLICY": "ACTIVE",
         "PYTHONWARNINGS": "ignore",
