@@ -32,7 +32,7 @@ Beam: TypeAlias = Literal["cost", "memory"]
 
 
 class TooManyStatesError(Exception):
-    """More states than allowed are alive at once, or the time is over."""
+    """More states than allowed are alive at once, or the time is over; never with a beam, which leaves some out."""
 
 
 @attrs.frozen
@@ -137,6 +137,9 @@ class Frontier:
             options = np.flatnonzero(self.sources[v] == f)
             if not len(options):
                 return None
+            if len(rows) * len(options) > 64 * self.limit:
+                kept = self._fewer(i, cost, max(1, 64 * self.limit // len(options)))
+                rows, cost, made = rows[kept], cost[kept], [m[kept] for m in made]
             count = len(rows)
             rows, made = np.repeat(rows, len(options)), [np.repeat(m, len(options)) for m in made]
             made.append(np.tile(options, count))
@@ -149,9 +152,17 @@ class Frontier:
                 used += self.sizes[v][column]
             keep = np.flatnonzero(used <= self.memory)
             rows, cost, made = rows[keep], cost[keep], [m[keep] for m in made]
-        if len(rows) > 64 * self.limit or (self.beam is None and time.perf_counter() > self.deadline):
-            raise TooManyStatesError(f"layer {i} has {len(rows)} states with one routine")
+        if self.beam is None and time.perf_counter() > self.deadline:
+            raise TooManyStatesError("the time is over")
         return rows, np.full(len(rows), k, dtype=np.int64), cost, tuple(made)
+
+    def _fewer(self, i: int, cost: FloatArray, limit: int) -> Ints:
+        """The cheapest states in their order, where all of them with all ways of a value would be too many."""
+        if self.beam is None:
+            raise TooManyStatesError(f"layer {i} has too many states with one routine")
+        self.complete = False
+        kept: Ints = np.sort(np.argsort(cost, kind="stable")[:limit])
+        return kept
 
     def _merged(self, v: int, column: Ints) -> Ints:
         """States of a value that its remaining readers cannot tell apart become the first of them."""

@@ -22,7 +22,7 @@ _BEAM = 10_000
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """The optimum; above ``options.state_limit`` states the best of a beam, with a weak bound."""
+    """The optimum; above ``options.state_limit`` states or the time limit, the best of a beam, with a weak bound."""
     if problem.budgets:
         return solve_budgeted(problem, options)
     started = time.perf_counter()
@@ -30,7 +30,8 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     stated = unshared(problem) if problem.sharing == "none" else problem
     ways = cheapest_ways(stated, kept)
     try:
-        found = Frontier(stated, kept, ways, limit=options.state_limit).run()
+        deadline = started + options.time_limit
+        found = Frontier(stated, kept, ways, limit=options.state_limit, deadline=deadline).run()
     except TooManyStatesError:
         found = Frontier(stated, kept, ways, limit=min(_BEAM, options.state_limit), beam="cost").run()
     if found.choice is None:

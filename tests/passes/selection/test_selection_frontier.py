@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from plait.passes.selection import Problem, ProblemError, SolveOptions, check, solver
+from plait.passes.selection import Problem, ProblemBuilder, ProblemError, SolveOptions, check, solver
 
 MakeProblem = Callable[..., Problem]
 
@@ -39,6 +39,30 @@ def test_too_many_states_become_a_beam(make_chain: MakeProblem) -> None:
     found = solver("frontier")(problem, SolveOptions(state_limit=3))
     assert found.status == "feasible" and found.bound is not None
     assert found.bound <= best <= found.cost and check(problem, found) == ()
+
+
+def test_a_beam_takes_values_with_more_ways_than_it_holds_states() -> None:
+    names = [f"f{n}" for n in range(8)]
+    b = ProblemBuilder(names)
+    size = b.adapts({(f, g): 1.0 for f in names for g in names if f != g})
+    x = b.input("x", "f0", size)
+    for reader in range(8):
+        routines = [b.routine(f, [f], [], abs(n - reader) / 4) for n, f in enumerate(names)]
+        b.layer(f"reader{reader}", b.table(f"reader{reader}", routines), [x], [])
+    problem = b.build()
+    assert agrees(problem, "frontier") == "optimal"
+    best = solver("exact")(problem).cost
+    # One state, so 64 ways at once; the value has 128.
+    found = solver("frontier")(problem, SolveOptions(state_limit=1))
+    assert found.status == "feasible" and found.bound is not None
+    assert found.bound <= best <= found.cost and check(problem, found) == ()
+
+
+def test_no_time_becomes_a_beam(make_chain: MakeProblem) -> None:
+    problem = make_chain(60, block=4)
+    found = solver("frontier")(problem, SolveOptions(time_limit=0.0))
+    assert found.found and found.bound is not None and check(problem, found) == ()
+    assert found.bound <= solver("exact")(problem).cost <= found.cost
 
 
 def test_highs_says_what_is_missing(make_chain: MakeProblem, monkeypatch: pytest.MonkeyPatch) -> None:
