@@ -114,7 +114,7 @@ static void copy_row(char *y, const char *x, struct axis a, int64_t elem_size)
     int64_t bytes = a.size * elem_size;
     if (a.x_step != elem_size || a.y_step != elem_size)
         copy_strided(y, x, a, elem_size);
-    else if (bytes <= 1024 && bytes % 4 == 0)
+    else if (bytes <= 1024 && elem_size >= 4) /* smaller elements may lie at any address */
         copy_floats((float *)y, (const float *)x, bytes / 4);
     else
         memcpy(y, x, bytes);
