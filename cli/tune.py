@@ -19,6 +19,7 @@ from plait.cli.common import (
     Seconds,
     check_output,
     load_static,
+    warnings_shown,
 )
 from plait.cli.output import Table, milliseconds, note, print_json
 from plait.cli.progress import measuring
@@ -72,6 +73,26 @@ if TYPE_CHECKING:
     help="How many of the best plans, if predictions are too close to tell, are run in turns before one is kept. "
     "0: the plan is not even run once.",
 )
+@click.option(
+    "--worker",
+    "workers",
+    multiple=True,
+    metavar="COMMAND",
+    help="Measure by the worker that a command starts, such as 'ssh board plait worker' (see `plait worker`). May be "
+    "repeated: workers of a class of machines share the work.",
+)
+@click.option(
+    "--jobs",
+    type=Count(min=1),
+    help="Measure by N workers of this machine at the same time, each on --threads cores that no other has.",
+)
+@click.option(
+    "--class",
+    "kind",
+    default="",
+    metavar="CLASS",
+    help="Tune for this class of machines, if the workers are of several (its name, or the beginning).",
+)
 @DIMS
 @click.option(
     "-p",
@@ -101,6 +122,9 @@ def command(
     budget: float | None,
     race: int,
     retry_failed: bool,
+    workers: tuple[str, ...],
+    jobs: int | None,
+    kind: str,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
     packed: bool,
@@ -120,7 +144,7 @@ def command(
     selection.solver(solver)  # a wrong one is said before the model is read
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
-    with measuring(not quiet and not as_json) as progress:
+    with warnings_shown(), measuring(not quiet and not as_json) as progress:
         tuned = plait.tune(
             module,
             threads=threads,
@@ -137,6 +161,9 @@ def command(
                 race=race,
                 watch=progress.watch,
                 retry_failed=retry_failed,
+                workers=workers,
+                jobs=jobs or 0,
+                kind=kind,
             ),
         )
     stopped = _stopped(tuned.report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import shlex
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -15,19 +16,21 @@ import attrs
 import numpy as np
 
 from plait.backends.build import build
-from plait.backends.errors import PackageError
+from plait.backends.errors import PackageError, WorkerError
 from plait.backends.executable import Executable
 from plait.backends.package import Package, open_package
 from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.database import ProfileDatabase
+from plait.backends.profiling.fleet import FleetProfiler, fleet
 from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import STATES, STREAMED
-from plait.backends.profiling.limits import Limits, find_limits, keep_limits
+from plait.backends.profiling.limits import Limits, find_limits, keep_limits, limits_job, limits_of
+from plait.backends.profiling.local_workers import local_commands
 from plait.backends.profiling.machine import DeviceKey, this_machine
 from plait.backends.profiling.profiler import Progress, WorkerProfiler
 from plait.backends.runner import Runner
 from plait.backends.stored import store
-from plait.ir.diagnostics import IRError, did_you_mean
+from plait.ir.diagnostics import Diagnostic, IRError, did_you_mean
 from plait.ir.module import Module
 from plait.passes import selection
 from plait.passes.base import PassContext, pass_error
@@ -69,8 +72,7 @@ class TunedModel(Tuned):
         """
         program = store(self.executable) if packed else None
         plans = {self.report.device: Plan(self.module, self.report.to_json(), program)}
-        machine = this_machine()
-        machines = {machine.kind[:8]: machine.description}
+        machines = {self.machine.kind[:8]: self.machine.description}
         if (kept := package_of_same_model(Path(path), self.module)) is not None:
             package, modules = kept
             machines = package.machines | machines
@@ -100,6 +102,10 @@ class TuneOptions:
             is kept in any case.
         watch: told of the standing before each round of measurements, and at the end.
         retry_failed: measure again what crashed, hung or failed before.
+        workers: command lines of workers that measure, here or elsewhere, such as `ssh board plait worker`.
+        jobs: workers of this machine that measure at the same time, each on cores of its own. 0: one worker on all
+            cores, unless there are others.
+        kind: of which class of machines, if the workers are of several: its first characters.
     """
 
     state: str = attrs.field(default=STREAMED, validator=attrs.validators.in_(STATES))
@@ -109,6 +115,9 @@ class TuneOptions:
     race: int = 3
     watch: Watch = lambda standing: None
     retry_failed: bool = False
+    workers: tuple[str, ...] = ()
+    jobs: int = attrs.field(default=0, validator=attrs.validators.ge(0))
+    kind: str = ""
 
 
 def known_limits(database: ProfileDatabase, threads: int) -> Limits:
@@ -137,10 +146,10 @@ def tune_module(
     selection.solver(solver)  # a wrong one is said before anything is measured
     fresh = Fresh(failures=not options.retry_failed)
     path = Path(db) if db is not None else None
-    with ProfileDatabase(path) as database, WorkerProfiler(database, fresh=fresh) as profiler:
+    with ProfileDatabase(path) as database, profiler_for(database, options, threads, fresh) as profiler:
         deadline = math.inf if options.budget_s is None else time.monotonic() + options.budget_s
         lazily = Lazily(
-            roofline_bounds(lambda n: Roof(known_limits(database, n), python_step_us()), profiler),
+            roofline_bounds(lambda n: _roof(database, profiler, n), profiler),
             deadline,
             options.interruptible,
             options.watch,
@@ -156,7 +165,41 @@ def tune_module(
             lazily=None if options.exhaustive or solver != "exact" else lazily,
             race=Turns(options.race, deadline, options.interruptible) if options.race else None,
         )
-    return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
+        for lost in getattr(profiler, "lost", ()):
+            warnings.warn(PlaitWarning(f"not asked to the end: {lost.diagnostics[0].message}"), stacklevel=3)
+    return TunedModel(*(getattr(found, field.name) for field in attrs.fields(Tuned)))
+
+
+def profiler_for(
+    database: ProfileDatabase, options: TuneOptions, threads: int, fresh: Fresh
+) -> WorkerProfiler | FleetProfiler:
+    """The profiler that options ask for: of one worker here, or of a fleet.
+
+    Raises:
+        WorkerError: P510, a worker does not start, its machine has another instruction set, or jobs would share cores.
+    """
+    if not options.workers and not options.jobs:
+        return WorkerProfiler(database, fresh=fresh)
+    here = [shlex.join(command) for command in local_commands(options.jobs, threads)]
+    profiler = fleet(database, [*here, *options.workers], kind=options.kind, fresh=fresh, reference=True)
+    there, mine = profiler.machine.isa, this_machine().isa
+    if there != mine:
+        profiler.close()
+        # Which routines there are to be measured is found out here.
+        message = f"the workers cannot be used: their machines run {there}, this one runs {mine}"
+        raise WorkerError(Diagnostic("P510", message, hint="PLAIT_MAX_ISA can make them alike"))
+    return profiler
+
+
+def _roof(database: ProfileDatabase, profiler: WorkerProfiler | FleetProfiler, threads: int) -> Roof | None:
+    """What bounds are made of, for the machine of a profiler; None if its limits cannot be measured."""
+    if profiler.machine == this_machine():
+        return Roof(known_limits(database, threads), python_step_us())
+    found = find_limits(database, threads, profiler.machine)
+    if found is None and (found := limits_of(profiler.run(limits_job(threads)))) is not None:
+        keep_limits(database, [found], profiler.machine)
+    # How long Python takes there is not known.
+    return None if found is None else Roof(found, 0.0)
 
 
 def optimized(module: Module, pipeline: str) -> Module:

@@ -70,10 +70,11 @@ class Roof:
         return time
 
 
-def entry_bounds(entries: Entries, roof: Roof, elsewhere: Mapping[Job, float]) -> dict[Job, float]:
+def entry_bounds(entries: Entries, roof: Roof | None, elsewhere: Mapping[Job, float]) -> dict[Job, float]:
     """A safe lower bound in microseconds for each job of a function.
 
     Args:
+        roof: None: nothing is known of the machine.
         elsewhere: microseconds that jobs took on other machines of this kind.
     """
     found: dict[Job, float] = {}
@@ -82,10 +83,10 @@ def entry_bounds(entries: Entries, roof: Roof, elsewhere: Mapping[Job, float]) -
         for option in options:
             path = option.routine.path.base
             if path not in known:
-                known[path] = roof.least_us(layer, option.routine, entries.state)
+                known[path] = 0.0 if roof is None else roof.least_us(layer, option.routine, entries.state)
             found[option.job] = SAFETY * known[path]
     for movement in entries.conversions.values():
-        if RoutinePath.parse(movement.job.routine).base == RESPLIT.base:
+        if roof is None or RoutinePath.parse(movement.job.routine).base == RESPLIT.base:
             found[movement.job] = 0.0
         else:
             found[movement.job] = SAFETY * roof.least_us(movement.layer, None, entries.state)

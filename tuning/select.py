@@ -48,7 +48,7 @@ class Found:
     bound_us: float | None = None
 
 
-def roofline_bounds(roof: Callable[[int], Roof], profiler: Profiler) -> Bounds:
+def roofline_bounds(roof: Callable[[int], Roof | None], profiler: Profiler) -> Bounds:
     """Bounds from the limits of this machine for a number of threads, and from what others of its kind measured."""
     return lambda entries: entry_bounds(entries, roof(entries.threads), profiler.elsewhere(entries.jobs()))
 

@@ -10,7 +10,7 @@ import attrs
 from plait.backends.descriptor import RoutinePattern
 from plait.backends.errors import RoutineError
 from plait.backends.profiling.job import IN_PLACE, STREAMED, Job
-from plait.backends.profiling.machine import this_machine
+from plait.backends.profiling.machine import Machine
 from plait.backends.profiling.profiler import Profiler, Progress
 from plait.backends.routine import applicable, refuse_value
 from plait.ir.diagnostics import Diagnostic, IRError, join_names
@@ -28,13 +28,15 @@ from plait.tuning.select import Lazily, measure_all, measure_all_in_place, measu
 
 @attrs.frozen(eq=False)
 class Tuned:
-    """A tuned module with its report, the problem and solution behind it, and the best single-layout plan."""
+    """A tuned module with its report, the problem and solution behind it, the best single-layout plan, and the machine
+    whose times decided."""
 
     module: Module
     report: TuningReport
     problem: BuiltProblem
     solution: Solution
     single_layout_module: Module
+    machine: Machine
 
 
 def tune(
@@ -127,7 +129,7 @@ def tune(
         measured=measured,
         profile_seconds=profiled - started,
         solve_seconds=solved - profiled,
-        device=this_machine().device_key(threads),
+        device=profiler.machine.device_key(threads),
         failures=tuple(
             f"{job.routine} on {job.signature}: {result.status} {result.message}" for job, result in costs.failures()
         ),
@@ -139,7 +141,7 @@ def tune(
         race_seconds=ended - solved,
         measure_seconds=getattr(profiler, "seconds", 0.0) - seconds_before,
     )
-    return Tuned(plan.module, report, plan.problem, solution, single_plan.module)
+    return Tuned(plan.module, report, plan.problem, solution, single_plan.module, profiler.machine)
 
 
 @attrs.define

@@ -9,6 +9,7 @@ import attrs
 
 from plait.backends.descriptor import RoutinePath, RoutinePattern
 from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.machine import Machine, this_machine
 from plait.backends.profiling.profiler import Progress
 
 Costs = Mapping[str, float | None] | Callable[[Job], float | None]
@@ -37,6 +38,11 @@ class FixedCosts:
     """How many jobs were asked for, each once, like `WorkerProfiler.measured`."""
     jobs: list[Job] = attrs.field(factory=list, init=False)
     """Every job that was asked for, in order, each once."""
+
+    @property
+    def machine(self) -> Machine:
+        """This one, as far as names go."""
+        return this_machine()
 
     def known(self, jobs: Iterable[Job]) -> dict[Job, Result]:
         """Results of jobs that were measured before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
 import threading
@@ -13,11 +14,13 @@ import attrs
 
 from plait.backends.errors import WorkerError
 from plait.backends.profiling.database import ProfileDatabase
-from plait.backends.profiling.fleet_leases import Group, Leases, grouped
+from plait.backends.profiling.fleet_leases import Group, Leases, compared, grouped
 from plait.backends.profiling.fleet_workers import Doubting
+from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.machine import Machine, this_machine
-from plait.backends.profiling.profiler import Progress, WorkerProfiler
+from plait.backends.profiling.profiler import Progress, WorkerProfiler, fresh_on
+from plait.backends.profiling.session import Session, time_reference
 from plait.backends.profiling.worker_client import Worker, WorkerProcess
 from plait.ir.diagnostics import Diagnostic
 
@@ -40,6 +43,7 @@ class _Seat:
     """As it was when the worker greeted."""
     strikes: int = 0
     lost: WorkerError | None = None
+    session: Session | None = None
 
 
 class FleetProfiler:
@@ -55,17 +59,29 @@ class FleetProfiler:
         timeout_s: how long a job may take before it counts as hanging.
         kind: the class of machines (`Machine.kind`, or its first characters) that results are wanted for. Default: the
             only one there is, or else that of this machine.
+        fresh: what results must be to be known, as for `WorkerProfiler`.
+        reference: whether each worker times the reference jobs before its first measurement and, where the fleet is
+            closed without an error, after its last, so that it shows how fast its machine was.
 
     Raises:
         WorkerError: P510, a worker does not start, or it is not clear which class is meant.
     """
 
     def __init__(
-        self, database: ProfileDatabase, workers: Iterable[Worker], *, timeout_s: float = 60.0, kind: str = ""
+        self,
+        database: ProfileDatabase,
+        workers: Iterable[Worker],
+        *,
+        timeout_s: float = 60.0,
+        kind: str = "",
+        fresh: Fresh | None = None,
+        reference: bool = False,
     ) -> None:
         self.database = database
         self.timeout_s = timeout_s
         self.measured = 0
+        self._fresh = fresh
+        self._reference = reference
         self._homes: dict[tuple[str, str], str] = {}
         self._counting = threading.Lock()
         doubting = [Doubting(worker) for worker in workers]
@@ -94,8 +110,28 @@ class FleetProfiler:
     def __enter__(self) -> FleetProfiler:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, error: object, *_: object) -> None:
+        try:
+            if error is None:
+                self.end_sessions()
+        finally:
+            self.close()
+
+    def end_sessions(self) -> None:
+        """Have the workers that measured anything time the reference jobs again."""
+        there = [seat for seat in self._seats if seat.session is not None and seat.lost is None]
+        if not there:
+            return
+        with contextlib.suppress(WorkerError):
+            times = _at_once(
+                lambda worker: time_reference(lambda job: worker.run(job, None, self.timeout_s)),
+                [seat.worker for seat in there],
+            )
+            for seat, reference in zip(there, times, strict=True):
+                assert seat.session is not None
+                self.database.add_reference(seat.session, reference)
+        for seat in there:
+            seat.session = None
 
     def close(self) -> None:
         """End the workers."""
@@ -155,7 +191,7 @@ class FleetProfiler:
             return profiler.sample(jobs, limits_us, progress)
 
         wanted = list(jobs)
-        self._known(self.kind, wanted)  # finds the homes of their signatures
+        self._known(self.kind, wanted)  # finds where they were measured before
         found = self._spread({self.kind: wanted}, work, progress)[self.kind]
         return {job: found[job] for job in wanted}
 
@@ -177,7 +213,7 @@ class FleetProfiler:
 
     def _profiler_for(self, job: Job) -> WorkerProfiler:
         """The machine where a job was measured before, else the first."""
-        home = self._homes.get((self.kind, job.signature))
+        home = self._homes.get((self.kind, compared(job)))
         seats = self._seats_of(self.kind)
         if not seats:
             raise self.lost[-1]
@@ -201,9 +237,10 @@ class FleetProfiler:
         machines |= {m.instance: m for s in self._seats if (m := s.worker.machine).kind == kind and s.lost is None}
         found: dict[Job, Result] = {}
         for instance, machine in machines.items():
-            for job, result in self.database.find_all([j for j in jobs if j not in found], machine).items():
+            fresh = None if self._fresh is None else fresh_on(machine, self._fresh)
+            for job, result in self.database.find_all([j for j in jobs if j not in found], machine, fresh).items():
                 found[job] = result
-                self._homes.setdefault((kind, job.signature), instance)
+                self._homes.setdefault((kind, compared(job)), instance)
         return found
 
     def _measure(
@@ -212,7 +249,7 @@ class FleetProfiler:
         wanted = list(dict.fromkeys(jobs))
         known = {kind: self._known(kind, wanted) for kind in kinds}
         missing = {kind: [j for j in wanted if j not in known[kind]] for kind in kinds}
-        found = self._spread(missing, WorkerProfiler.measure, progress)
+        found = self._spread(missing, WorkerProfiler.measure_on, progress)
         return {kind: {j: (known[kind] | found[kind])[j] for j in wanted} for kind in kinds}
 
     def _spread(
@@ -224,7 +261,7 @@ class FleetProfiler:
         leases: dict[str, Leases] = {}
         threads: list[_Thread] = []
         for kind, wanted in jobs.items():
-            homes = {signature: home for (k, signature), home in self._homes.items() if k == kind}
+            homes = {what: home for (k, what), home in self._homes.items() if k == kind}
             seats = self._seats_of(kind)
             leases[kind] = Leases(grouped(wanted, homes), [seat.machine.instance for seat in seats])
             if not seats and wanted:
@@ -249,9 +286,17 @@ class FleetProfiler:
         """What the thread of a worker does."""
         try:
             with ProfileDatabase(self.database.path) as database:
-                profiler = WorkerProfiler(database, timeout_s=self.timeout_s, worker=seat.worker)
+                profiler = WorkerProfiler(
+                    database,
+                    timeout_s=self.timeout_s,
+                    worker=seat.worker,
+                    fresh=self._fresh and fresh_on(seat.machine, self._fresh),
+                    session=seat.session,
+                    reference=self._reference,
+                )
                 while seat.lost is None and (group := leases.take(seat.machine.instance)) is not None:
                     self._serve_group(seat, leases, group, lambda g: work(profiler, g.jobs, progress))
+                seat.session = profiler.session
                 with self._counting:
                     self.measured += profiler.measured
         except BaseException as error:
@@ -272,7 +317,7 @@ class FleetProfiler:
             return
         seat.strikes = 0
         with self._counting:
-            self._homes[seat.machine.kind, group.jobs[0].signature] = seat.worker.machine.instance
+            self._homes[seat.machine.kind, compared(group.jobs[0])] = seat.worker.machine.instance
         leases.finish(found)
 
     def _interrupt(self, leases: list[Leases], threads: list[_Thread], error: BaseException) -> None:
@@ -314,7 +359,7 @@ class _Thread:
 
 
 class _Counted:
-    """Progress over all workers: each job that begins counts."""
+    """Progress over all workers: each job that begins counts, also one that is measured a second time."""
 
     def __init__(self, total: int, progress: Progress | None) -> None:
         self.total, self.progress, self.done = total, progress, 0
@@ -323,12 +368,18 @@ class _Counted:
     def __call__(self, done: int, total: int, job: Job) -> None:
         with self._lock:
             if self.progress is not None:
-                self.progress(min(self.done, self.total - 1), self.total, job)
+                self.progress(self.done, max(self.total, self.done + 1), job)
             self.done += 1
 
 
 def fleet(
-    database: ProfileDatabase, command_lines: Sequence[str], *, timeout_s: float = 60.0, kind: str = ""
+    database: ProfileDatabase,
+    command_lines: Sequence[str],
+    *,
+    timeout_s: float = 60.0,
+    kind: str = "",
+    fresh: Fresh | None = None,
+    reference: bool = False,
 ) -> FleetProfiler:
     """A fleet of the workers that these command lines start, such as `ssh board plait worker`.
 
@@ -336,9 +387,8 @@ def fleet(
         WorkerError: P510, a command line has no words or open quotes, a worker does not start, or it is not clear which
             class of machines is meant.
     """
-    return FleetProfiler(
-        database, [WorkerProcess(_words(line)) for line in command_lines], timeout_s=timeout_s, kind=kind
-    )
+    workers = [WorkerProcess(_words(line)) for line in command_lines]
+    return FleetProfiler(database, workers, timeout_s=timeout_s, kind=kind, fresh=fresh, reference=reference)
 
 
 def _words(line: str) -> list[str]:

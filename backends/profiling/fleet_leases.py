@@ -8,26 +8,31 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from plait.backends.errors import WorkerError
-from plait.backends.profiling.job import Job, Result
+from plait.backends.profiling.job import WHOLE, Job, Result
 
 
 @attrs.frozen
 class Group:
-    """Jobs of one signature. One machine measures them, since they are compared with each other."""
+    """Jobs that are compared with each other, so that one machine measures them."""
 
     jobs: tuple[Job, ...]
     home: str = ""
-    """The instance that measured some of the signature before."""
+    """The instance that measured some of the kind before."""
     lost: int = 0
     """How many workers were lost with it."""
 
 
+def compared(job: Job) -> str:
+    """What a job is compared with: those of its signature; plans with all others, as they take turns."""
+    return WHOLE if job.state == WHOLE else job.signature
+
+
 def grouped(jobs: Iterable[Job], homes: dict[str, str]) -> list[Group]:
-    """Jobs by signature, in the order of their first ones."""
+    """Jobs by what they are compared with, in the order of their first ones."""
     found: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(job.signature, []).append(job)
-    return [Group(tuple(members), homes.get(signature, "")) for signature, members in found.items()]
+        found.setdefault(compared(job), []).append(job)
+    return [Group(tuple(members), homes.get(kind, "")) for kind, members in found.items()]
 
 
 class Leases:

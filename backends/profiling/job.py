@@ -22,6 +22,8 @@ STATES = (HOT, STREAMED, COLD, IN_PLACE)
 """
 WHOLE = "whole"
 """Runs of a whole plan, end to end: no state of routines, but kept beside them."""
+LIMITS = "limits"
+"""No state either: what the machine can do at best is measured (`limits_job`)."""
 
 
 @attrs.frozen

@@ -14,7 +14,8 @@ from typing import Any
 import attrs
 
 from plait.backends.profiling.database import ProfileDatabase, default_path
-from plait.backends.profiling.machine import this_machine
+from plait.backends.profiling.job import LIMITS, Job, Result
+from plait.backends.profiling.machine import Machine, this_machine
 
 
 @attrs.frozen
@@ -92,10 +93,10 @@ def store(limits: Iterable[Limits], db: str | Path | None = None) -> None:
         keep_limits(database, limits)
 
 
-def keep_limits(database: ProfileDatabase, limits: Iterable[Limits]) -> None:
-    """`store` in a database that is open."""
+def keep_limits(database: ProfileDatabase, limits: Iterable[Limits], machine: Machine | None = None) -> None:
+    """`store` in a database that is open; `machine` is whose they are (default: this one)."""
     for one in limits:
-        database.add_limits(this_machine(), one.threads, json.dumps(one.to_json()))
+        database.add_limits(machine or this_machine(), one.threads, json.dumps(one.to_json()))
 
 
 def load_limits(threads: int, db: str | Path | None = None) -> Limits | None:
@@ -111,10 +112,24 @@ def load_limits(threads: int, db: str | Path | None = None) -> Limits | None:
         return find_limits(database, threads)
 
 
-def find_limits(database: ProfileDatabase, threads: int) -> Limits | None:
-    """`load_limits` from a database that is open."""
-    found = database.find_limits(this_machine(), threads)
+def find_limits(database: ProfileDatabase, threads: int, machine: Machine | None = None) -> Limits | None:
+    """`load_limits` from a database that is open; `machine` is whose are wanted (default: this one)."""
+    found = database.find_limits(machine or this_machine(), threads)
+    return None if found is None else _read(found)
+
+
+def limits_job(threads: int) -> Job:
+    """A job that has a worker measure the limits of its machine, in haste."""
+    return Job("limits", "limits", "1", threads, "", LIMITS)
+
+
+def limits_of(result: Result) -> Limits | None:
+    """What such a job has found; None if it failed."""
+    return _read(result.message) if result.ok else None
+
+
+def _read(text: str) -> Limits | None:
     try:
-        return None if found is None else Limits.from_json(json.loads(found))
+        return Limits.from_json(json.loads(text))
     except (KeyError, TypeError, ValueError):
         return None  # of another release

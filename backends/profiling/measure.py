@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
+import time
 
 import numpy as np
 
-from plait.backends.profiling.job import COLD, HOT, IN_PLACE, WHOLE, Job, Result, enough
+from plait.backends.profiling.job import COLD, HOT, IN_PLACE, LIMITS, WHOLE, Job, Result, enough
 from plait.backends.profiling.resplit import is_resplit, measure_resplit
 from plait.backends.program import Program
 from plait.ir.module import Module
@@ -30,7 +32,8 @@ def measure(job: Job, limit_ns: int | None = None) -> Result:
     """Time a routine with data where the job's state has them (see `plait.backends.profiling.job`).
 
     In state `whole` the module is a plan, whose runs are timed end to end. In state `in_place` it is a network, too;
-    the samples are those of all its layers of a first run, then of a second, and so on.
+    the samples are those of all its layers of a first run, then of a second, and so on. In state `limits` there is no
+    module: the message of the result has the limits of the machine as JSON, and how long that took is its sample.
 
     Args:
         limit_ns: a time beyond which it does not matter how long the routine takes: such a one is not measured to the
@@ -38,6 +41,8 @@ def measure(job: Job, limit_ns: int | None = None) -> Result:
     """
     if job.state == WHOLE:
         return _measure_whole(job)
+    if job.state == LIMITS:
+        return _measure_limits(job.threads)
     module = parse_module(job.module, "job", check=False)
     first_layer, *others = module.main
     if not others and is_resplit(first_layer):
@@ -94,6 +99,14 @@ def _measure_whole(job: Job) -> Result:
     while len(samples) < _WHOLE_RUNS[0] or (len(samples) < _WHOLE_RUNS[1] and sum(samples) < _WHOLE_NS):
         samples += program.time(inputs, 1).tolist()
     return Result("ok", tuple(samples))
+
+
+def _measure_limits(threads: int) -> Result:
+    from plait.backends.profiling.probes import hasty, measure_limits
+
+    began = time.monotonic_ns()
+    (found,) = measure_limits([threads], hasty([threads]))
+    return Result("ok", (time.monotonic_ns() - began,), json.dumps(found.to_json()))
 
 
 @functools.lru_cache(maxsize=3)

@@ -31,6 +31,11 @@ class Profiler(Protocol):
     """Where costs come from."""
 
     @property
+    def machine(self) -> Machine:
+        """Whose costs they are."""
+        ...
+
+    @property
     def measured(self) -> int:
         """Number of jobs that were measured for the first time."""
         ...
@@ -76,6 +81,8 @@ class WorkerProfiler:
         worker: who measures instead; results are kept under its machine, and whoever gave it stops it.
         fresh: what results must be to be known; see `plait.backends.profiling.freshness`. On this machine they must at
             least be of the present environment, if theirs is known.
+        session: one that is under way, begun by another profiler over this worker. Who gives one takes it back from
+            `session` in the end, and ends it.
         reference: whether to time the reference jobs before and after, so that it shows how fast the machine was
             (default: where the worker is our own, on this machine).
     """
@@ -88,6 +95,7 @@ class WorkerProfiler:
         command: Sequence[str] = WORKER,
         worker: Worker | None = None,
         fresh: Fresh | None = None,
+        session: Session | None = None,
         reference: bool | None = None,
     ) -> None:
         self.database = database
@@ -99,7 +107,9 @@ class WorkerProfiler:
         self._worker: Worker = worker or WorkerProcess(command)
         self._fresh = fresh or Fresh()
         self._reference = worker is None and tuple(command) == WORKER if reference is None else reference
-        self._session: Session | None = None
+        self.session = session
+        if session is not None:
+            self.database.begin(self.machine, session)
         self._own: dict[Job, Result] = {}
 
     def __enter__(self) -> WorkerProfiler:
@@ -114,8 +124,8 @@ class WorkerProfiler:
 
     def close(self) -> None:
         """End the session, and the worker, if there is one and it was not given."""
-        self._session = None
         if self._elsewhere is None:
+            self.session = None
             self._worker.stop()
 
     @property
@@ -132,31 +142,31 @@ class WorkerProfiler:
     @functools.cached_property
     def fresh(self) -> Fresh:
         """What results must be to be known."""
-        if self._elsewhere is not None or self._fresh.environment is not None:
-            return self._fresh
-        from plait.backends.profiling.environment import this_environment
-
-        return attrs.evolve(self._fresh, environment=this_environment().fingerprint)
+        return self._fresh if self._elsewhere is not None else fresh_on(this_machine(), self._fresh)
 
     def measure(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
+        try:
+            results = self.measure_on(jobs, progress)
+            self.end_session()
+            return results
+        finally:
+            self.close()
+
+    def measure_on(self, jobs: Iterable[Job], progress: Progress | None = None) -> dict[Job, Result]:
+        """`measure`, with more to come: neither the session ends nor the worker."""
         wanted = list(dict.fromkeys(jobs))
         results = self.known(wanted)
         missing = [j for j in wanted if j not in results]
         best = _Best()
         best.add(results)
-        try:
-            for done, job in enumerate(missing):
-                if progress is not None:
-                    progress(done, len(missing), job)
-                results |= self.sample([job], best.limits([job]))
-                best.add({job: results[job]})
-            # Some time later: what disturbed the first measurement has gone by, or the second shows it.
-            near = _near_ties(missing, results)
-            results |= self.sample(near, best.limits(near), progress)
-            self.end_session()
-            return results
-        finally:
-            self.close()
+        for done, job in enumerate(missing):
+            if progress is not None:
+                progress(done, len(missing), job)
+            results |= self.sample([job], best.limits([job]))
+            best.add({job: results[job]})
+        # Some time later: what disturbed the first measurement has gone by, or the second shows it.
+        near = _near_ties(missing, results)
+        return results | self.sample(near, best.limits(near), progress)
 
     def sample(
         self, jobs: Iterable[Job], limits_us: Mapping[Job, float], progress: Progress | None = None
@@ -197,22 +207,31 @@ class WorkerProfiler:
         return result
 
     def elsewhere(self, jobs: Iterable[Job]) -> dict[Job, float]:
-        others = self.database.others(dict.fromkeys(jobs), this_machine())
+        others = self.database.others(dict.fromkeys(jobs), self.machine)
         times = {job: [r.cost_us for r in results.values() if r.ok] for job, results in others.items()}
         return {job: min(found) for job, found in times.items() if found}
 
     def _begin_session(self) -> None:
-        if self._reference and self._session is None:
+        if self._reference and self.session is None:
             # After the reference, so that it is of the machine that answered.
             reference = time_reference(self.run)
-            self._session = self.database.begin(self.machine)
-            self.database.add_reference(self._session, reference)
+            self.session = self.database.begin(self.machine)
+            self.database.add_reference(self.session, reference)
 
     def end_session(self) -> None:
         """Time the reference jobs again, if anything was measured since the first time."""
-        if self._session is not None:
-            self.database.add_reference(self._session, time_reference(self.run))
-            self._session = None
+        if self.session is not None:
+            self.database.add_reference(self.session, time_reference(self.run))
+            self.session = None
+
+
+def fresh_on(machine: Machine, fresh: Fresh) -> Fresh:
+    """What results of a machine must be: on this one of the present environment, if nothing else is said."""
+    if machine != this_machine() or fresh.environment is not None:
+        return fresh
+    from plait.backends.profiling.environment import this_environment
+
+    return attrs.evolve(fresh, environment=this_environment().fingerprint)
 
 
 def _near_ties(jobs: Sequence[Job], results: dict[Job, Result]) -> list[Job]:

@@ -123,6 +123,15 @@ def test_bounds_of_a_function_are_safe_and_hear_of_other_machines() -> None:
     assert other[reference] == ELSEWHERE * 1000 and {**other, reference: 0} == {**bounds, reference: 0}
 
 
+def test_of_a_machine_without_limits_only_others_of_its_kind_say_something() -> None:
+    module = parse_module("ir 1\nnet @main(%x: f32[1x16x8x8] nchw) -> (%y: f32[1x16x8x8] nchw) {\n  %y = relu(%x)\n}\n")
+    entries = Entries(module.main)
+    first, *_ = entries.jobs()
+    bounds = entry_bounds(entries, None, {first: 10.0})
+    assert set(bounds) == set(entries.jobs())
+    assert bounds == {job: ELSEWHERE * 10.0 if job == first else 0.0 for job in bounds}
+
+
 def test_the_least_time_of_python() -> None:
     assert python_step_us(5) > 0
 

@@ -128,7 +128,8 @@ def test_progress_counts_over_all_workers(database: ProfileDatabase, lab: Lab) -
     seen: list[tuple[int, int]] = []
     with FleetProfiler(database, lab.workers("b1", "b2")) as both:
         both.measure(JOBS, lambda done, total, job: seen.append((done, total)))
-    assert seen == [(n, len(JOBS)) for n in range(len(JOBS))]
+    # All of them are near ties, which are measured twice.
+    assert seen == [(n, max(len(JOBS), n + 1)) for n in range(2 * len(JOBS))]
 
 
 def test_times_of_other_machines_of_the_class(database: ProfileDatabase, lab: Lab) -> None:
