@@ -5,7 +5,6 @@ a = f(x); b = f(x); g(a, b)   ->   a = f(x); g(a, a)
 
 from __future__ import annotations
 
-import hashlib
 from collections import ChainMap
 from collections.abc import Hashable
 
@@ -16,10 +15,11 @@ from plait.ir.layer import Layer, OpaqueLayer
 from plait.ir.layers.elementwise import Add, Maximum, Minimum, Mul
 from plait.ir.module import Module
 from plait.ir.region import Region
+from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 from plait.passes.base import Pass, PassContext
 from plait.passes.registry import register_pass
-from plait.passes.support.constants import constant_content
+from plait.passes.support.constants import constant_data, equal_content, sample
 from plait.passes.support.splice import replace_by_equal
 
 _COMMUTE = (Add, Mul, Minimum, Maximum)
@@ -42,16 +42,12 @@ class Cse(Pass):
 
 def merge_constants(module: Module) -> int:
     """Make all readers of equal constants read the first of them; returns how many were removed."""
-    first: dict[Hashable, Constant] = {}
+    known = _Distinct()
     removed = 0
     # What types name as scale or zero point has its meaning by its name.
     named = module.constants_in_types().union(*(c.type.constant_names() for c in module.constants.values()))
     for constant in list(module.constants.values()):
-        content = constant_content(constant)
-        if content is None or constant.name in named:
-            continue
-        digest = hashlib.blake2b(content, digest_size=20).digest()
-        kept = first.setdefault((constant.type, digest), constant)
+        kept = constant if constant.name in named else known.first_equal(constant)
         if kept is constant:
             continue
         for layer in list(constant.users):
@@ -60,6 +56,35 @@ def merge_constants(module: Module) -> int:
         del module.constants[constant.name]
         removed += 1
     return removed
+
+
+@attrs.define
+class _Distinct:
+    """Constants that differ from one another.
+
+    Weights are large, and loading them takes time: those of a type of their own are not looked at, and most of the
+    others are told apart by a few of their elements.
+    """
+
+    alone: dict[TensorType, Constant] = attrs.field(factory=dict)
+    """The first of each type."""
+    alike: dict[TensorType, dict[bytes, list[Constant]]] = attrs.field(factory=dict)
+    """By samples, once there are several of a type."""
+
+    def first_equal(self, constant: Constant) -> Constant:
+        """The first constant of equal type and elements: this one if there was none, or if its data are not there."""
+        if not constant.has_data or self.alone.setdefault(constant.type, constant) is constant:
+            return constant
+        samples = self.alike.setdefault(constant.type, {})
+        if not samples and (data := constant_data(self.alone[constant.type])) is not None:
+            samples[sample(data)] = [self.alone[constant.type]]
+        if (data := constant_data(constant)) is None:
+            return constant
+        others = samples.setdefault(sample(data), [])
+        kept = next((c for c in others if equal_content(c.data, data)), constant)
+        if kept is constant:
+            others.append(constant)
+        return kept
 
 
 def merge_layers(region: Region, around: ChainMap[Hashable, Layer] | None = None) -> int:

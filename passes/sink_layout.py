@@ -39,10 +39,10 @@ def transpose_into_weights(layer: Layer, builder: Builder) -> Layer | No:
     """fully_connected(reshape(transpose(x; p)), W) -> fully_connected(reshape(x), W')"""
     assert isinstance(layer, (FullyConnected, Matmul))
     x, weight = (layer.x, layer.weight) if isinstance(layer, FullyConnected) else (layer.a, layer.b)
-    flat, data = x.owner, constant_data(weight)
+    flat = x.owner
     if not isinstance(flat, Reshape) or not isinstance(moved := flat.x.owner, Transpose):
         return No("the operand is not a reshape of a transpose")
-    if data is None or weight.type.rank != 2:
+    if (data := constant_data(weight)) is None or weight.type.rank != 2:
         return No("the weights are not a constant matrix")
     if x.type.rank != 2 or moved.perm[0] != 0 or x.type.shape[0] != moved.x.type.shape[0]:
         return No("the reshape does not keep the batch and join all other axes")
