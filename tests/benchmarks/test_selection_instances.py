@@ -31,8 +31,9 @@ def test_families_grow(family: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "convolutions", "joins"),
-    # UNet: nine pairs of convolutions, four after upsampling, the last; UNet++: fifteen pairs and the last, concats but in
-    # the first column. EfficientDet: three BiFPN layers of eight nodes, nine shortcuts of B0. BERT: shortcuts and masks.
+    # UNet: nine pairs of convolutions, four after upsampling, the last. UNet++: fifteen pairs and the last, and
+    # concats but in the first column. EfficientDet: three BiFPN layers of eight nodes, nine shortcuts of B0. BERT: in
+    # each block two shortcuts and the mask.
     [("unet", 23, 4), ("unet_plus_plus", 31, 10), ("efficientdet_d0", None, 24 + 9), ("bert_12", None, 12 * 3)],
 )
 def test_reconstructions_have_the_layers_of_the_papers(name: str, convolutions: int | None, joins: int) -> None:

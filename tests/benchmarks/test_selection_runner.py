@@ -88,8 +88,9 @@ def test_what_the_log_has_is_not_run_again(tmp_path: Path) -> None:
     runs = tmp_path / "runs"
 
     def counted(problem: Problem, options: SolveOptions) -> Solution:
-        with open(runs, "a") as file:
-            file.write("run\n")
+        if problem == instance(CHAIN):  # and not what it warms up with
+            with open(runs, "a") as file:
+                file.write("run\n")
         return solver("greedy")(problem, options)
 
     name = f"laboratory_{next(_numbers)}"

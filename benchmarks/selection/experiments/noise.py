@@ -36,7 +36,7 @@ def measure(scale: Scale) -> list[Row]:
         problem = instance(name)
         true, best = entries(problem), solver("exact")(problem).cost
         for sigma in scale.pick(SIGMAS, SIGMAS[-1:]):
-            for seed in range(scale.pick(3, 1)):
+            for seed in range(scale.pick(8, 1)):
                 random = np.random.default_rng([seed, int(1000 * sigma)])
                 samples = _samples(true, sigma, max(SAMPLES), random)
                 for count in scale.pick(SAMPLES, (1, 10)):

@@ -14,7 +14,8 @@ from plait.passes.selection.budgets import pareto_front
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NETWORKS = ("mobilenetv2/f4/r12/s0", "squeezenet/f4/r12/s0", "residual:40/f4/r12/s0")
+# Nine formats are on three devices, which differ in power.
+NETWORKS = ("mobilenetv2/f9/r20/s0", "unet/f9/r20/s0", "resnet50/f9/r20/s0")
 RESOURCES = ("loss", "energy", "memory")
 
 
@@ -89,12 +90,11 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
             some = [row for row in rows if row["instance"] == name and row["resource"] == resource]
             if not some:
                 continue
-            first = some[0]
+            first, some = some[0], sorted(some, key=lambda row: row["used"])
             xs = [100 * row["used"] / (first["used"] or 1) for row in some]
             ys = [100 * (row["cost"] / first["cost"] - 1) for row in some]
-            ax.step(
-                xs, ys, where="pre" if xs == sorted(xs) else "post", color=f"C{n}", linewidth=0.9, label=short(name)
-            )
+            # Up to the next plan nothing cheaper keeps the limit.
+            ax.step(xs, ys, where="post", color=f"C{n}", linewidth=0.9, label=short(name))
             ax.plot(xs, ys, "o", color=f"C{n}", markersize=3)
             corners = [k for k, row in enumerate(some) if row["corner"]]
             ax.plot(

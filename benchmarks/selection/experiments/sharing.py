@@ -87,9 +87,9 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
         if mode != "tree":
             lost = [100 * (row["paid"] / row["best"] - 1) for row in some]
             right.barh([k + 0.2 * (2 * n - 1) for k in range(len(names))], lost, 0.36, color=f"C{n}", label=mode)
-    left.set(ylabel="cost / optimum with trees (pale: conversions)")
+    left.set(ylabel="cost / optimum with trees (pale: conversions)", ylim=(0, 1.18))
     left.set_xticks(range(len(names)), [short(name) for name in names], rotation=35, ha="right")
-    left.legend(title="sharing", loc="lower left", framealpha=1)
+    left.legend(loc="upper center", ncols=3)
     right.set(xlabel="% lost by choosing under this mode")
     right.set_yticks(range(len(names)), [short(name) for name in names])
     right.invert_yaxis()

@@ -90,8 +90,8 @@ def table(rows: Sequence[Row]) -> MarkdownTable:
 
 
 def draw(figure: Figure, rows: Sequence[Row]) -> None:
-    """Left: time and gap, large markers are medians and means. Right: share of instances within a gap."""
-    left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+    """Time and gap, large markers are medians and means; share of instances within a gap, and proven within a time."""
+    left, middle, right = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     colors = [f"C{n}" for n in range(10)]
     for n, solver in enumerate(distinct(rows, "solver")):
         some = [row for row in rows if row["solver"] == solver]
@@ -110,16 +110,16 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
             where = statistics.median(row["seconds"] for row in solved), max(statistics.fmean(gaps), _FLOOR)
             left.plot(*where, markersize=7, linestyle="", markeredgecolor="black", label=solver, zorder=3, **style)
         shares = [(k + 1) / len(some) for k in range(len(gaps))]
-        right.step(
-            [_FLOOR, *(max(gap, _FLOOR) for gap in gaps), 10],
-            [0, *shares, shares[-1] if shares else 0],
-            where="post",
-            color=colors[n % 10],
-            linestyle=("-", "--", ":")[n // 10 % 3],
-            linewidth=1.2,
-        )
+        line = {"color": colors[n % 10], "linestyle": ("-", "--", ":")[n // 10 % 3], "linewidth": 1.2}
+        reached = [_FLOOR, *(max(gap, _FLOOR) for gap in gaps), 10]
+        middle.step(reached, [0, *shares, shares[-1] if shares else 0], where="post", **line)
+        proofs = sorted(row["seconds"] for row in some if row["proven"])
+        if proofs:
+            proven = [(k + 1) / len(some) for k in range(len(proofs))]
+            right.step([1e-4, *proofs, 10], [0, *proven, proven[-1]], where="post", **line)
     left.set(xscale="log", yscale="log", xlabel="seconds", ylabel="gap to the best known (lowest: none)")
-    right.set(xscale="log", xlim=(_FLOOR, 3), ylim=(0, 1.02), xlabel="gap", ylabel="share of instances within the gap")
+    middle.set(xscale="log", xlim=(_FLOOR, 3), ylim=(0, 1.02), xlabel="gap", ylabel="share of instances within the gap")
+    right.set(xscale="log", xlim=(1e-3, 3), ylim=(0, 1.02), xlabel="seconds", ylabel="share of instances proven")
     figure.legend(loc="outside right upper", fontsize=7)
 
 
@@ -132,5 +132,5 @@ EXPERIMENT = Experiment(
     measure,
     table,
     draw,
-    (10.0, 4.2),
+    (12.5, 4.0),
 )
