@@ -13,6 +13,9 @@ from plait.cli.output import Table, milliseconds, print_json, size
 if TYPE_CHECKING:
     from plait.backends.package import Package
 
+_OF_REPORT = ("predicted_us", "measured_us", "status", "threads", "adapts", "single_layout", "single_layout_us")
+"""What is told of the report of each plan."""
+
 
 @click.command("inspect")
 @click.argument("model", type=MODEL_OR_STDIN)
@@ -59,7 +62,7 @@ def _inspect_package(package: Path, plan: str | None, verify: bool, as_json: boo
         if as_json:
             print_json(report)
         else:
-            from plait.cli.tune import show_report
+            from plait.cli.tune_report import show_report
 
             show_report(TuningReport.from_json(report))
         return
@@ -92,7 +95,15 @@ def _describe(opened: Package, path: Path) -> dict[str, Any]:
                 "here": key == this_machine().device_key(int(report.get("threads", 1))),
                 **{
                     k: report.get(k)
-                    for k in ("predicted_us", "status", "threads", "adapts", "single_layout", "single_layout_us")
+                    for k in (
+                        "predicted_us",
+                        "measured_us",
+                        "status",
+                        "threads",
+                        "adapts",
+                        "single_layout",
+                        "single_layout_us",
+                    )
                 },
                 "layers": len(module.main.body),
                 "program": {"usable": not (reason := opened.why_no_program(key)), "reason": reason},
@@ -122,7 +133,19 @@ def _show(data: dict[str, Any]) -> None:
             for name, type in data["plans"][0][what].items():
                 click.echo(f"  {what[:-1]} {name}: {type}")
     click.echo()
-    table = Table(("plan", ">threads", ">layers", ">adapts", ">predicted ms", "proof", ">single layout ms", "layout"))
+    table = Table(
+        (
+            "plan",
+            ">threads",
+            ">layers",
+            ">adapts",
+            ">predicted ms",
+            ">measured ms",
+            "proof",
+            ">single layout ms",
+            "layout",
+        )
+    )
     for p in data["plans"]:
         key = f"{p['key']} (this machine)" if p["here"] else p["key"]
         table.add(
@@ -131,6 +154,7 @@ def _show(data: dict[str, Any]) -> None:
             p["layers"],
             p["adapts"],
             milliseconds(p["predicted_us"] or 0),
+            "" if p["measured_us"] is None else milliseconds(p["measured_us"]),
             p["status"],
             milliseconds(p["single_layout_us"] or 0),
             p["single_layout"],

@@ -21,14 +21,12 @@ from plait.cli.common import (
     load_static,
     warnings_shown,
 )
-from plait.cli.output import Table, milliseconds, note, print_json
+from plait.cli.output import note, print_json
 from plait.cli.progress import measuring
+from plait.cli.tune_report import show_report
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from plait.tuning import TuningReport
-    from plait.tuning.report import Certificate, RaceRow
 
 
 @click.command("tune")
@@ -206,61 +204,3 @@ def _stopped(report: TuningReport) -> str:
             "what was measured is kept: run the command again, or with more time"
         )
     return certificate.stopped
-
-
-def show_report(report: TuningReport) -> None:
-    """The layers of a plan and the summary."""
-    table = Table((">#", "layer", "op", "routine", ">ms", "runner-up", ">loss ms"))
-    for row in report.rows:
-        adapt = row.op == "adapt"
-        least = "" if row.runner_up_measured else "≥"
-        loss = "" if row.runner_up_loss_us is None else f"{least}+{milliseconds(row.runner_up_loss_us)}"
-        table.add(
-            f"+{row.index}" if adapt else row.index,
-            row.name,
-            row.op,
-            row.routine,
-            milliseconds(row.cost_us),
-            row.runner_up,
-            loss,
-            dim=adapt,
-        )
-    table.show()
-    click.echo()
-    if report.adapts:
-        click.echo("+ an adapt: a change of layout that the plan inserts")
-    click.echo(report.summary())
-    click.echo(
-        f"measured {report.measured} of {report.entries} entries in {report.profile_seconds:.1f} s, "
-        f"solved in {report.solve_seconds * 1e3:.0f} ms; {report.device}"
-    )
-    if report.certificate is not None:
-        click.echo(_proof(report.certificate, report.entries))
-    if len(report.race) > 1:
-        click.echo(_race(report.race))
-    for failure in report.failures:
-        note(f"not measured: {failure}")
-
-
-def _proof(certificate: Certificate, entries: int) -> str:
-    """What the proof rests on, in one line."""
-    rest = entries - certificate.known
-    text = f"{certificate.known} of {entries} entries known ({certificate.known / entries:.0%}), " if entries else ""
-    if rest:
-        text += f"bounds for {rest}: at least {certificate.saved:.0%} of the time of all; "
-    text += f"{certificate.rounds} rounds, {certificate.repeated} near ties measured again"
-    if certificate.trust < 1:
-        text += f"; bounds lowered to {certificate.trust:.0%}, as a measurement was below one"
-    return text
-
-
-def _race(rows: Sequence[RaceRow]) -> str:
-    """What plans took that were run in turns, in one line."""
-    times = ", ".join(
-        f"{milliseconds(row.measured_us)} ms{' (kept)' if row.won else ''}"
-        + (f" with {row.layers} other routines" if row.layers else "")
-        for row in rows
-    )
-    kept, others = next(r for r in rows if r.won), [r.measured_us for r in rows if not r.won]
-    ahead = min(others) / kept.measured_us - 1 if kept.measured_us else 0.0
-    return f"plans run in turns: {times}; the next is {ahead:+.1%}"

@@ -118,10 +118,15 @@ class TuningReport:
             proof = "proven optimal"
         elif self.bound_us is None:
             proof = self.status
+        elif any(row.won for row in self.race[1:]):
+            proof = f"fastest when run, while {_time(self.bound_us)} is the proven optimum of predictions"
         else:
             gap = 1 - self.bound_us / self.predicted_us if self.predicted_us else 0.0
             proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms, at most {gap:.1%} above the optimum"
-        measured = "" if self.measured_us is None else f", measured {_time(self.measured_us)}"
+        measured = ""
+        if self.measured_us is not None:
+            off = f" ({self.measured_us / self.predicted_us - 1:+.1%})" if self.predicted_us else ""
+            measured = f", measured {_time(self.measured_us)}{off}"
         return (
             f"predicted {_time(self.predicted_us)} ({proof}){measured}, "
             f"{self.adapts} {'adapt' if self.adapts == 1 else 'adapts'}; "

@@ -20,7 +20,7 @@ import plait
 from plait.backends.reference import evaluate
 from plait.backends.runner import Runner
 from plait.cli.progress import measuring
-from plait.cli.tune import show_report
+from plait.cli.tune_report import show_report
 from plait.ir import Module
 from plait.ir.text import save_ir
 from plait.ir.values import Array

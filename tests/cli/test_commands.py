@@ -18,6 +18,8 @@ import pytest
 
 from plait.cli.examples import EXAMPLES
 from plait.cli.main import plait as cli
+from plait.cli.tune_report import proof
+from plait.tuning.report import Certificate
 
 Plait = Callable[..., Any]
 
@@ -165,7 +167,7 @@ def test_everything_is_measured_where_it_is_wanted(plait: Plait, tiny: Path) -> 
     assert lazy["measured"] == lazy["certificate"]["known"] < lazy["entries"]
     assert report["certificate"] is None and report["predicted_us"] == lazy["predicted_us"]
     shown = plait("tune", tiny, "-o", "a.plait").out
-    assert f"{lazy['entries']} of {lazy['entries']} entries known (100%), 1 rounds" in shown
+    assert f"all {lazy['entries']} entries have been measured" in shown
 
 
 @pytest.mark.parametrize("state", ["hot", "streamed", "cold"])
@@ -173,6 +175,28 @@ def test_states_have_measurements_of_their_own(plait: Plait, tiny: Path, state: 
     for measured in (True, False):
         report = json.loads(plait("tune", tiny, "-o", "a.plait", "--json", "--state", state).out)
         assert report["state"] == state and (report["measured"] > 0) == measured
+
+
+def test_the_report_says_in_words_what_the_proof_rests_on(plait: Plait, tiny: Path) -> None:
+    report = json.loads(plait("tune", tiny, "-o", "a.plait", "--json").out)
+    known, entries = report["certificate"]["known"], report["entries"]
+    shown = plait("tune", tiny, "-o", "a.plait").out
+    assert "measured 0 entries (a routine or a conversion on one layer)" in shown
+    assert f"{known} of {entries} entries have been measured ({known / entries:.0%}); no plan with any of the" in shown
+    assert f"other {entries - known} is faster, as lower bounds on their times prove" in shown
+
+
+def test_words_of_searches_that_were_stopped_or_had_wrong_bounds() -> None:
+    stopped = Certificate(known=5, rounds=2, repeated=0, saved=0.1, trust=1.0, stopped="time")
+    assert proof(stopped, 20) == (
+        "5 of 20 entries have been measured (25%); when the search was stopped, the other 15 were neither measured nor "
+        "all ruled out"
+    )
+    lowered = Certificate(known=20, rounds=2, repeated=3, saved=0.0, trust=0.5)
+    assert proof(lowered, 20) == (
+        "all 20 entries have been measured; 3 that were too close to tell apart have been measured twice; bounds were "
+        "lowered to 50%, since a measurement was below its bound"
+    )
 
 
 def test_a_budget_that_is_too_short_for_any_plan(plait: Plait, tiny: Path) -> None:
@@ -205,6 +229,7 @@ def test_plans_for_other_threads_are_kept(plait: Plait, package: Path, tiny: Pat
     again = plait("tune", tiny, "-o", package, "--threads", "2")
     assert again.code == 0 and "(beside " in again.err
     described = json.loads(plait("inspect", package, "--json").out)
+    assert all(plan["measured_us"] > 0 for plan in described["plans"])
     assert [plan["threads"] for plan in described["plans"]] == [1, 2]
 
 
