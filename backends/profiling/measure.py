@@ -6,6 +6,7 @@ import functools
 import json
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.types import DType, Type
 from plait.ir.values import Array
+from plait.kernels_pyx import aligned_empty
+from plait.kernels_pyx.packing import Packed, sharing
 
 BUDGET_NS = 40_000_000
 """Time spent on samples of one routine, at most (the first run included)."""
@@ -41,6 +44,7 @@ def measure(job: Job, limit_ns: int | None = None) -> Result:
     """
     if job.state == WHOLE:
         return _measure_whole(job)
+    _forget_plans()
     if job.state == LIMITS:
         return _measure_limits(job.threads)
     module = parse_module(job.module, "job", check=False)
@@ -109,12 +113,20 @@ def _measure_limits(threads: int) -> Result:
     return Result("ok", (time.monotonic_ns() - began,), json.dumps(found.to_json()))
 
 
-@functools.lru_cache(maxsize=3)
+@functools.lru_cache(maxsize=8)
 def _whole_program(text: str, threads: int) -> tuple[Program, list[Array]]:
-    """Plans that take turns are lowered once."""
+    """Plans that take turns are lowered once, and have in common the weights that they pack in the same way."""
     module = parse_module(text, "plan", check=False)
-    fill_network(module)
-    return Program(module, threads), [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+    fill_network(module, _weights_of_plans)
+    with sharing(_packed_for_plans):
+        program = Program(module, threads)
+    return program, [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+
+
+def _forget_plans() -> None:
+    _whole_program.cache_clear()
+    _weights_of_plans.cache_clear()
+    _packed_for_plans.clear()
 
 
 def fill_constants(module: Module) -> None:
@@ -123,11 +135,11 @@ def fill_constants(module: Module) -> None:
         constant.supply(functools.partial(_data, constant.type, 1000 + seed))
 
 
-def fill_network(module: Module) -> None:
+def fill_network(module: Module, weights: Callable[[Type, int], Array] | None = None) -> None:
     """The same for a network: weights of both signs that keep the size of what flows through, so that nothing becomes
     infinite or denormal on the way."""
     for seed, constant in enumerate(module.constants.values()):
-        constant.supply(functools.partial(_weights, constant.type, seed))
+        constant.supply(functools.partial(weights or _weights, constant.type, seed))
 
 
 def _data(type: Type, seed: int) -> Array:
@@ -148,5 +160,13 @@ def _uniform(type: Type, seed: int, low: float, high: float) -> Array:
         zeros: Array = np.zeros(shape, dtype.numpy)
         return zeros
     pattern = np.random.default_rng(seed).uniform(low, high, min(math.prod(shape), _PATTERN)).astype(dtype.numpy)
-    repeated: Array = np.resize(pattern, shape)
+    # Where kernels can read it: a copy of weights on other addresses takes longer than to make them.
+    repeated: Array = aligned_empty(shape, dtype.numpy)
+    flat = repeated.reshape(-1)
+    for start in range(0, len(flat), _PATTERN):
+        flat[start : start + _PATTERN] = pattern[: len(flat) - start]
     return repeated
+
+
+_weights_of_plans = functools.cache(_weights)
+_packed_for_plans: Packed = {}

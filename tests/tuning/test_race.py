@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -9,6 +10,7 @@ import attrs
 import pytest
 
 from plait.backends.null import FixedCosts
+from plait.backends.profiling import measure as measuring
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.measure import measure
 from plait.backends.profiling.profiler import Progress
@@ -18,6 +20,14 @@ from plait.tuning import Tuned, TuningReport, tune
 from plait.tuning.race import Turns
 
 RELU = "ir 1\nnet @main(%x: f32[1x32x4x4] nchw) -> (%y: f32[1x32x4x4] nchw) {\n  %y = relu(%x)\n}\n"
+CONV = """ir 1
+weights "w.safetensors" {{
+  @w : f32[16x16x3x3]
+}}
+net @main(%x: f32[1x16x4x4]) -> (%y: f32[1x16x2x2]) {{
+  %y = conv2d(%x, @w) {{act = {act}}} : f32[1x16x2x2] via cpu/f32/nchw/gemm
+}}
+"""
 COSTS = {
     "*": 1000.0,
     "adapt *": 0.5,
@@ -130,3 +140,16 @@ def test_whole_plans_for_real() -> None:
     text = RELU.replace("relu(%x)", "relu(%x) : f32[1x32x4x4] nchw via cpu/f32/nchw/vector")
     result = measure(Job("plan", "plan", "1", 1, text, "whole"))
     assert result.ok and 3 <= len(result.samples) <= 20
+
+
+def test_plans_have_their_weights_in_common_until_something_else_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = [CONV.format(act=act) for act in ("relu", "none")]
+    made: list[str] = []
+    weights = measuring._weights
+    monkeypatch.setattr(measuring, "_weights_of_plans", functools.cache(lambda *a: made.append("w") or weights(*a)))
+    for text in plans:
+        assert measure(Job("plan", text, "1", 1, text, "whole")).ok
+    assert len(made) == 1 and len(measuring._packed_for_plans) == 1
+    text = RELU.replace("relu(%x)", "relu(%x) : f32[1x32x4x4] nchw via cpu/f32/nchw/vector")
+    assert measure(Job("relu", "relu", "1", 1, text, "hot")).ok
+    assert not measuring._packed_for_plans and measuring._weights_of_plans.cache_info().currsize == 0
