@@ -64,12 +64,20 @@ class Package:
         from plait.ir.text.parser import parse_module
         from plait.ir.weights import views
 
-        text = self._text(f"plans/{device_key}.ir")
+        text = self.text(device_key)
 
         def loader(file: str, digest: str, declared: dict[str, TensorType]) -> dict[str, Callable[[], Array]]:
             return views(self.members[WEIGHTS].data, declared, file)
 
         return parse_module(text, f"{os.path.basename(self.path)}:{device_key}.ir", weights=loader)
+
+    def text(self, device_key: str) -> str:
+        """The IR text of one plan.
+
+        Raises:
+            PackageError: there is no such plan, or it is damaged.
+        """
+        return self._text(f"plans/{device_key}.ir")
 
     def report(self, device_key: str) -> dict[str, Any]:
         """The tuning report of one plan, as JSON data.

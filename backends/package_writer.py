@@ -46,7 +46,7 @@ def save_package(
     members: dict[str, Pieces] = {}
     packed = _Packed()
     for key, plan in sorted(plans.items()):
-        text = _text_in_package(plan.module).encode()
+        text = text_in_package(plan.module).encode()
         members[f"plans/{key}.ir"] = [text]
         members[f"reports/{key}.json"] = [json.dumps(plan.report, indent=1, sort_keys=True).encode()]
         if plan.program is not None:
@@ -112,7 +112,8 @@ def _constants(modules: Iterable[Module]) -> dict[str, tuple[TensorType, Array]]
     return tensors
 
 
-def _text_in_package(module: Module) -> str:
+def text_in_package(module: Module) -> str:
+    """The text of a plan as packages have it."""
     file, module.weights_file = module.weights_file, WEIGHTS
     try:
         return print_module(module)

@@ -137,7 +137,7 @@ def command(
     """
     import plait
     from plait.passes import selection
-    from plait.tuning.api import TuneOptions, package_of_same_model
+    from plait.tuning.api import TuneOptions
 
     selection.solver(solver)  # a wrong one is said before the model is read
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
@@ -170,17 +170,19 @@ def command(
 
         save_ir(tuned.module, output)
         plans: tuple[str, ...] = ()
+        done = "wrote"
     else:
-        if output.exists() and package_of_same_model(output, tuned.module) is None:
+        saved = tuned.write(output, packed=packed)
+        if saved.replaced:
             note(f"{output} was not a package of this model; it is replaced")
-        plans = tuned.save(output, packed=packed)
+        plans, done = saved.plans, "nothing new for" if saved.unchanged else "wrote"
     if as_json:
         print_json({**tuned.report.to_json(), "output": str(output), "plans": plans})
     else:
         show_report(tuned.report)
         others = [p for p in plans if p != tuned.report.device]
         kept = f" (beside {', '.join(others)})" if others else ""
-        click.echo(f"wrote {output}: plan {tuned.report.device}{kept}", err=True)
+        click.echo(f"{done} {output}: plan {tuned.report.device}{kept}", err=True)
     if stopped == "interrupt":
         raise KeyboardInterrupt
 

@@ -8,29 +8,24 @@ import shlex
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from os import PathLike
 from pathlib import Path
 
 import attrs
-import numpy as np
 
 from plait.backends.build import build
-from plait.backends.errors import PackageError, WorkerError
+from plait.backends.errors import WorkerError
 from plait.backends.executable import Executable
-from plait.backends.package import Package, open_package
-from plait.backends.package_writer import Plan, save_package
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.fleet import FleetProfiler, fleet
 from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import STATES, STREAMED
 from plait.backends.profiling.limits import Limits, find_limits, keep_limits, limits_job, limits_of
 from plait.backends.profiling.local_workers import local_commands
-from plait.backends.profiling.machine import DeviceKey, this_machine
+from plait.backends.profiling.machine import this_machine
 from plait.backends.profiling.profiler import Progress, WorkerProfiler
 from plait.backends.runner import Runner
-from plait.backends.stored import store
-from plait.ir.diagnostics import Diagnostic, IRError, did_you_mean
+from plait.ir.diagnostics import Diagnostic, did_you_mean
 from plait.ir.module import Module
 from plait.passes import selection
 from plait.passes.base import PassContext, pass_error
@@ -40,6 +35,7 @@ from plait.passes.pipeline import Pipeline
 from plait.tuning.bounds import Roof, python_step_us
 from plait.tuning.lazy import Watch
 from plait.tuning.race import Turns
+from plait.tuning.saving import Saved, ToSave
 from plait.tuning.select import Lazily, roofline_bounds
 from plait.tuning.tuner import Tuned, tune
 
@@ -70,18 +66,14 @@ class TunedModel(Tuned):
         Returns:
             The device keys of all plans that the package now has.
         """
-        program = store(self.executable) if packed else None
-        plans = {self.report.device: Plan(self.module, self.report.to_json(), program)}
-        machines = {self.machine.kind[:8]: self.machine.description}
-        if (kept := package_of_same_model(Path(path), self.module)) is not None:
-            package, modules = kept
-            machines = package.machines | machines
-            for key, module in modules.items():
-                plans.setdefault(key, Plan(module, package.report(key), package.stored(key) if packed else None))
-        kinds = {parts.kind for key in plans if (parts := DeviceKey.parse(key)) is not None}
-        machines = {kind: what for kind, what in machines.items() if kind in kinds}
-        save_package(Path(path), plans, producer=_producer(), machines=machines)
-        return tuple(sorted(plans))
+        return self.write(path, packed=packed).plans
+
+    def write(self, path: str | PathLike[str], *, packed: bool = True) -> Saved:
+        """Like `save`; returns also what lay there before.
+
+        A package that has this plan with an equal report is left as it is.
+        """
+        return ToSave(self.module, self.report, self.machine, lambda: self.executable, packed).write(Path(path))
 
     def runner(self) -> Runner:
         """The tuned model ready to run, with the number of threads it was tuned for."""
@@ -240,37 +232,3 @@ def bind_open_dims(module: Module) -> Module:
             PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"), stacklevel=3
         )
     return bind_dims(module, dict.fromkeys(symbols, 1))
-
-
-def package_of_same_model(path: Path, module: Module) -> tuple[Package, dict[str, Module]] | None:
-    """The package at `path` and the modules of its plans; None if it is no package, or of another model."""
-    try:
-        package = open_package(path)
-        modules = {key: package.module(key) for key in package.plans}
-    except (PackageError, IRError):
-        return None
-    return (package, modules) if modules and all(_same_model(module, m) for m in modules.values()) else None
-
-
-def _same_model(a: Module, b: Module) -> bool:
-    """Whether two plans have the same inputs, outputs and constants."""
-
-    def interface(module: Module) -> object:
-        main = module.main
-        return [(v.name, v.type) for v in main.arguments], [
-            (n, v.type) for n, v in zip(main.output_names, main.outputs, strict=True)
-        ]
-
-    if interface(a) != interface(b) or a.constants.keys() != b.constants.keys():
-        return False
-    return all(
-        c.type == b.constants[n].type and np.array_equal(c.data, b.constants[n].data, equal_nan=c.type.dtype.is_inexact)
-        for n, c in a.constants.items()
-    )
-
-
-def _producer() -> str:
-    try:
-        return f"plait {metadata.version('plait')}"
-    except metadata.PackageNotFoundError:
-        return "plait"

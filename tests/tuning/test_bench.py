@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from plait.backends.null import FixedCosts
 from plait.backends.profiling.limits import Level, Limits
 from plait.backends.runner import Runner
 from plait.ir.text.parser import parse_module
-from plait.tuning import tune
+from plait.tuning import Tuned, tune
 from plait.tuning.api import TunedModel
 from plait.tuning.bench import bench
 from plait.tuning.open import open_tuned
@@ -39,7 +40,7 @@ def tuned_for(threads: int, others: float = 50.0) -> TunedModel:
     found = tune(
         parse_module(TEXT), FixedCosts({"*": others, "cpu/f32/nchw/gemm": 1.0, "adapt *": 5.0}), threads=threads
     )
-    return TunedModel(found.module, found.report, found.problem, found.solution, found.single_layout_module)
+    return TunedModel(**{field.name: getattr(found, field.name) for field in attrs.fields(Tuned)})
 
 
 def test_layers_are_measured(tuned: TunedModel) -> None:
