@@ -31,14 +31,15 @@ def time_plot(cells: Mapping[str, Timing], figure: Any) -> None:
     left, right = _panels(figure, 2)
     kinds = list(dict.fromkeys(kind for cell in cells.values() for kind in cell.runs))
     for place, kind in enumerate(kinds):
-        some = [(i + place * 0.25, cell.runs[kind]) for i, cell in enumerate(cells.values()) if kind in cell.runs]
-        left.bar([x for x, _ in some], [run.seconds for _, run in some], 0.25, label=kind)
-        right.bar([x for x, _ in some], [run.share for _, run in some], 0.25, label=kind)
+        some = [(i + place * 0.2, cell.runs[kind]) for i, cell in enumerate(cells.values()) if kind in cell.runs]
+        left.bar([x for x, _ in some], [run.seconds for _, run in some], 0.2, label=kind)
+        right.bar([x for x, _ in some], [run.share for _, run in some], 0.2, label=kind)
     left.set(ylabel="seconds of plait tune", yscale="log")
-    left.axhline(30, color="black", linewidth=0.8)
+    for limit in (1, 30):
+        left.axhline(limit, color="black", linewidth=0.8)
     right.set(ylabel="share of entries measured")
     for axes in (left, right):
-        axes.set_xticks([i + 0.25 for i in range(len(cells))], list(cells))
+        axes.set_xticks([i + 0.3 for i in range(len(cells))], list(cells))
         axes.legend()
 
 

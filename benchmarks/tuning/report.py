@@ -54,7 +54,7 @@ def time_tables(cells: Mapping[str, Timing]) -> str:
     for network, cell in cells.items():
         seconds = [cell.parts.get(name) for name in names]
         parts.add(network, *(number(s, ".3f") for s in seconds), f"{sum(cell.parts.values()):.3f}")
-    return _page(("## Tuning times", runs), ("## Where the time with a full database goes, s", parts))
+    return _page(("## Tuning times", runs), ("## Where the time for a new package from a full database goes, s", parts))
 
 
 def predict_tables(cells: Mapping[str, Prediction]) -> str:

@@ -1,4 +1,4 @@
-"""How long `plait tune` takes: with an empty database, with a full one, and when it measures everything."""
+"""How long `plait tune` takes: from nothing, again, for a new package from a full database, and measuring everything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,9 @@ from benchmarks.support.environments import command, environment
 from benchmarks.tuning.plans import plan_server, plan_text, subject
 from benchmarks.tuning.racing import stopping, take_turns
 
-EMPTY, FULL, EXHAUSTIVE = "empty", "full", "exhaustive"
-"""The database is empty; it has all that tuning asks for; it is empty and every entry is measured."""
+EMPTY, AGAIN, FULL, EXHAUSTIVE = "empty", "again", "full", "exhaustive"
+"""The database is empty; the same command again; the database has all that tuning asks for, but there is no package;
+it is empty and every entry is measured."""
 
 
 class TuneError(Exception):
@@ -109,8 +111,9 @@ def time_tuning(onnx: Path, folder: Path, threads: int, sampling: Sampling, *, e
     lazy, whole = _fresh(folder / "lazy.sqlite"), _fresh(folder / "exhaustive.sqlite")
     packages = {EMPTY: folder / "lazy.plait"}
     runs = {EMPTY: run_tune(onnx, _fresh(packages[EMPTY]), lazy, threads)}
-    runs[FULL] = run_tune(onnx, _fresh(folder / "again.plait"), lazy, threads)
-    parts = tuning_parts(onnx, _fresh(folder / "parts.plait"), lazy, threads)
+    runs[AGAIN] = run_tune(onnx, packages[EMPTY], lazy, threads)
+    runs[FULL] = run_tune(onnx, _fresh(folder / "full.plait"), lazy, threads)
+    parts = tuning_parts(onnx, _fresh(folder / "full.plait"), lazy, threads)
     if exhaustive:
         packages[EXHAUSTIVE] = _fresh(folder / "exhaustive.plait")
         runs[EXHAUSTIVE] = run_tune(onnx, packages[EXHAUSTIVE], whole, threads, "--exhaustive")
@@ -157,8 +160,12 @@ def run_packages(packages: Mapping[str, Path], onnx: Path, threads: int, samplin
 def _run(module: str, *arguments: object) -> str:
     """Standard output of `main` of a module in a process of its own."""
     python = Path(sys.executable)
+    variables = environment(python)
+    # Whoever has installed Plait has it compiled.
+    del variables["PYTHONDONTWRITEBYTECODE"]
+    variables["PYTHONPYCACHEPREFIX"] = str(Path(tempfile.gettempdir()) / "plait-benchmarks-pycache")
     done = subprocess.run(
-        command(python, module, *arguments), capture_output=True, text=True, env=environment(python), check=False
+        command(python, module, *arguments), capture_output=True, text=True, env=variables, check=False
     )
     if not done.stdout:
         lines = done.stderr.strip().splitlines()
