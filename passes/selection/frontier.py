@@ -31,6 +31,10 @@ Beam: TypeAlias = Literal["cost", "memory"]
 """What the states have least of that are kept when there are too many."""
 
 
+_GROWTH = 16
+"""How many times more states than allowed a layer may have before equal ones become one."""
+
+
 class TooManyStatesError(Exception):
     """More states than allowed are alive at once, or the time is over; never with a beam, which leaves some out."""
 
@@ -109,7 +113,12 @@ class Frontier:
 
     def _step(self, i: int, states: _States) -> tuple[_States, _Layer]:
         layer = self.problem.layers[i]
-        parts = [part for k in self.kept[i] if (part := self._extend(i, k, states)) is not None]
+        parts: list[tuple[Ints, Ints, FloatArray, tuple[Ints, ...]]] = []
+        for k in self.kept[i]:
+            if (part := self._extend(i, k, states)) is not None:
+                parts.append(part)
+            if self.beam is None and sum(len(p[0]) for p in parts) > _GROWTH * self.limit:
+                raise TooManyStatesError(f"layer {i} has too many states")
         empty = np.zeros(0, dtype=np.int64)
         parents = np.concatenate([p[0] for p in parts]) if parts else empty
         routines = np.concatenate([p[1] for p in parts]) if parts else empty
@@ -137,8 +146,8 @@ class Frontier:
             options = np.flatnonzero(self.sources[v] == f)
             if not len(options):
                 return None
-            if len(rows) * len(options) > 64 * self.limit:
-                kept = self._fewer(i, cost, max(1, 64 * self.limit // len(options)))
+            if len(rows) * len(options) > _GROWTH * self.limit:
+                kept = self._fewer(i, cost, max(1, _GROWTH * self.limit // len(options)))
                 rows, cost, made = rows[kept], cost[kept], [m[kept] for m in made]
             count = len(rows)
             rows, made = np.repeat(rows, len(options)), [np.repeat(m, len(options)) for m in made]

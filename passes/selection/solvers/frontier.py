@@ -18,11 +18,12 @@ from plait.passes.selection.solvers import greedy
 from plait.passes.selection.solvers.common import cheap_bound, infeasible, priced
 
 NAME = "frontier"
-_BEAM = 10_000
+_BEAM = 1_000
 
 
 def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-    """The optimum; above ``options.state_limit`` states or the time limit, the best of a beam, with a weak bound."""
+    """The optimum; above ``options.state_limit`` states or half of the time limit, the best of a beam, with a weak
+    bound."""
     if problem.budgets:
         return solve_budgeted(problem, options)
     started = time.perf_counter()
@@ -30,7 +31,7 @@ def solve(problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
     stated = unshared(problem) if problem.sharing == "none" else problem
     ways = cheapest_ways(stated, kept)
     try:
-        deadline = started + options.time_limit
+        deadline = started + options.time_limit / 2
         found = Frontier(stated, kept, ways, limit=options.state_limit, deadline=deadline).run()
     except TooManyStatesError:
         found = Frontier(stated, kept, ways, limit=min(_BEAM, options.state_limit), beam="cost").run()

@@ -41,7 +41,7 @@ class Lns:
     """Of the order and shape of regions; equal seeds give equal plans."""
 
     def __call__(self, problem: Problem, options: SolveOptions = SolveOptions()) -> Solution:
-        """The plan that no region improved any more; "unknown" when there is no plan to start from."""
+        """The plan that no region improved any more, or in the time; "unknown" when there is none to start from."""
         refuse_budgets(problem, NAME)
         started = time.perf_counter()
         kept = reduce(problem, dominance=options.dominance)
@@ -55,16 +55,18 @@ class Lns:
         start = start_plan(problem, options)
         if start is None:
             return nothing_found(solver=NAME, started=started, bound=lower_bound(problem, options))
-        best = self._search(problem, with_choice(kept, start), start, options)
+        best = self._search(problem, with_choice(kept, start), start, options, started + options.time_limit)
         return priced(problem, best, solver=NAME, started=started, bound=lower_bound(problem, options))
 
-    def _search(self, problem: Problem, kept: Kept, start: tuple[int, ...], options: SolveOptions) -> tuple[int, ...]:
+    def _search(
+        self, problem: Problem, kept: Kept, start: tuple[int, ...], options: SolveOptions, deadline: float
+    ) -> tuple[int, ...]:
         """The plan after all passes, or after the first that improved nothing."""
         regions, near = Regions(build_graph(problem, kept), len(kept)), layer_neighbours(problem)
         rng, best, cost = random.Random(self.seed), start, evaluate(problem, start)[0]
         states = [candidates.index(k) for candidates, k in zip(kept, start, strict=True)]
         for _ in range(self.passes):
-            self._pass(regions, near, states, rng, options)
+            self._pass(regions, near, states, rng, options, deadline)
             choice = chosen(kept, tuple(states))
             before, cost = cost, evaluate(problem, choice)[0]
             if cost < before:
@@ -74,14 +76,20 @@ class Lns:
         return best
 
     def _pass(
-        self, regions: Regions, near: list[list[int]], states: list[int], rng: random.Random, options: SolveOptions
+        self,
+        regions: Regions,
+        near: list[list[int]],
+        states: list[int],
+        rng: random.Random,
+        options: SolveOptions,
+        deadline: float,
     ) -> None:
-        """Solve regions around layers in random order until each layer was in one; changes ``states``."""
+        """Solve regions around layers in random order until each was in one or the time is over; changes ``states``."""
         order, seen = list(range(len(near))), set[int]()
         rng.shuffle(order)
         for layer in order:
             size = 0 if layer in seen else self.size
-            while size:
+            while size and time.perf_counter() < deadline:
                 region = grow(near, layer, size, rng)
                 found = _solve(regions, region, states, options)
                 if found is not None:

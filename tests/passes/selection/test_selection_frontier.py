@@ -52,7 +52,7 @@ def test_a_beam_takes_values_with_more_ways_than_it_holds_states() -> None:
     problem = b.build()
     assert agrees(problem, "frontier") == "optimal"
     best = solver("exact")(problem).cost
-    # One state, so 64 ways at once; the value has 128.
+    # One state, so 16 ways at once; the value has 128.
     found = solver("frontier")(problem, SolveOptions(state_limit=1))
     assert found.status == "feasible" and found.bound is not None
     assert found.bound <= best <= found.cost and check(problem, found) == ()
