@@ -28,7 +28,8 @@ def make_report(names: Sequence[str], folder: Path, scale: Scale) -> Path:
             **about(SCHEMA, ()),
             "experiment": name,
             "quick": scale.quick,
-            "seconds": round(seconds, 1),
+            # With runs from a log it would say nothing.
+            "seconds": None if scale.log else round(seconds, 1),
             "rows": rows,
         }
         _rows_file(folder, name).write_text(json.dumps(_rounded(body)) + "\n", encoding="utf-8")
@@ -48,7 +49,8 @@ def write_pages(folder: Path) -> Path:
             again = f"`python benchmarks/selection report --only {name}{size}`"
             # Without the numbers of family and stepping.
             model = " ".join(word for word in body["machine"]["model"].split() if not word.isdigit())
-            parts.append(f"{body['date']}, {model}, {body['seconds']} s. Again: {again}")
+            taken = "" if body["seconds"] is None else f", {body['seconds']} s"
+            parts.append(f"{body['date']}, {model}{taken}. Again: {again}")
     page = folder / "report.md"
     page.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return page

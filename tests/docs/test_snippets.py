@@ -4,9 +4,10 @@
 what it prints. In ```console``` blocks every line that starts with `$ ` is run by a shell. What is shown after it, if
 anything, must be what it prints, on either stream: a line `...` stands for any number of lines, `…` in a line for any
 text, and a line `[exit N]` states the exit status. In ```console measured``` blocks, which show times and what follows
-from them, only the exit status is compared. The folder has `mobilenetv2.onnx` (for small images), `photo.npy`, and a
-profile database of its own. Blocks of other kinds are only shown, except that ```ir``` blocks which start with `ir 1`
-must parse. A block of any kind with `file=PATH` after its kind becomes that file instead.
+from them, only the exit status is compared. The folder has `mobilenetv2.onnx` (for small images), `photo.npy`,
+`benchmarks` as in the repository, and a profile database of its own. Blocks of other kinds are only shown, except that
+```ir``` blocks which start with `ir 1` must parse. A block of any kind with `file=PATH` after its
+kind becomes that file instead.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_page(page: str, model: Path, tmp_path: Path) -> None:
     for file in ("mobilenetv2.onnx", "photo.npy"):
         (tmp_path / file).write_bytes((model / file).read_bytes())
+    (tmp_path / "benchmarks").symlink_to(ROOT / "benchmarks")
     environment = {
         **os.environ,
         "PLAIT_PROFILE_DB": str(model / "profile.sqlite"),

@@ -102,7 +102,7 @@ def draw(figure: Figure, rows: Sequence[Row]) -> None:
     left.set(ylabel="regret: % above the optimum")
     right.set(ylabel="promise: % of the predicted over the true cost")
     right.axhline(0, color="black", linewidth=0.6)
-    figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize=7)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right upper", fontsize=7, handlelength=4)
 
 
 EXPERIMENT = Experiment(
