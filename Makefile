@@ -43,7 +43,7 @@ nightly: $(VENV)/.test isa
 
 # In a process of their own for each cap: what a processor without the higher levels runs.
 isa: $(VENV)/.test
-	for isa in avx2 baseline; do \
+	for isa in avx512 avx2 baseline; do \
 	  PLAIT_MAX_ISA=$$isa $(PYTEST) -m "not slow" tests/kernels tests/backends/test_routines.py || exit 1; \
 	done
 

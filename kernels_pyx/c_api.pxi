@@ -27,6 +27,7 @@ cdef extern from "dispatch.h" nogil:
     int ISA_LEVELS
     const char *isa_name(int level)
     const char *isa_refusal(int level)
+    int isa_extends(int level)
     int64_t kernel_count(int level)
     const kernel *kernel_at(int level, int64_t index)
 

@@ -35,7 +35,8 @@ def _load_levels():
     for level in range(names.index(cap) + 1):
         if not isa_refusal(level):
             handles = [_make_handle(kernel_at(level, i), names[level]) for i in range(kernel_count(level))]
-            _levels[names[level]] = {handle.name: handle for handle in handles}
+            below = _levels[names[isa_extends(level)]] if isa_extends(level) >= 0 else {}
+            _levels[names[level]] = {**below, **{handle.name: handle for handle in handles}}
 
 
 _load_levels()
@@ -44,6 +45,14 @@ _load_levels()
 def available_isas():
     """The ISA levels this process may use, lowest first."""
     return list(_levels)
+
+
+def isas_with(name):
+    """The ISA levels this process may use that have a build of the kernel `name`, lowest first.
+
+    A level such as avx512vnni has builds of low-precision kernels only; the others are those of the level it extends.
+    """
+    return [isa for isa, table in _levels.items() if name in table and (<KernelHandle>table[name]).isa == isa]
 
 
 def compiled_isas():

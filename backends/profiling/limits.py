@@ -44,7 +44,7 @@ class Limits:
 
     threads: int
     isa: str
-    """The highest ISA level that was allowed."""
+    """The highest ISA level with kernels for float32 that was allowed."""
     gflops: dict[str, float]
     """Greatest rate of float32 multiply-adds by ISA level, each counted as two operations, in GFLOP/s."""
     levels: tuple[Level, ...]
@@ -57,6 +57,8 @@ class Limits:
     """Hash of the kernels that measured."""
     taken: str
     """When, UTC, as ISO 8601."""
+    gops: dict[str, float] = attrs.field(factory=dict)
+    """Greatest rate of products of bytes added to int32 by ISA level, each counted as two operations, in GOP/s."""
 
     @property
     def peak(self) -> float:

@@ -16,11 +16,14 @@ import attrs
 from plait.backends.profiling.environment import memory
 from plait.backends.profiling.limits import Level, Limits
 from plait.backends.profiling.machine import this_machine
-from plait.kernels_pyx import Memory, Plan, Ref, available_isas, isa_level, version_hash
+from plait.kernels_pyx import Memory, Plan, Ref, isas_with, version_hash
 
 _LANES = {"baseline": 4, "avx2": 8, "avx512": 16}
 _CHAINS = {"baseline": 14, "avx2": 12, "avx512": 24}
 """Accumulators of f32_probe_fma, each of so many lanes."""
+_DOTS = {"baseline": 8 * 4, "avx2": 8 * 8, "avx512": 24 * 16, "avx512vnni": 24 * 16}
+"""Lanes of all accumulators of q8_probe_dot, to each of which a round adds four products."""
+_FLOAT, _BYTES = isas_with("f32_probe_fma"), isas_with("q8_probe_dot")
 _FLOATS = 128
 """The bandwidth probes work in steps of so many floats at most."""
 _SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -47,7 +50,7 @@ QUICK = Effort(20_000, 300_000, 4 << 20)
 
 def thorough(threads: Sequence[int]) -> Effort:
     """Five seconds in all, at most."""
-    figures = len(threads) * (len(available_isas()) + 3 * 4 + 1)
+    figures = len(threads) * (len(_FLOAT) + len(_BYTES) + 3 * 4 + 1)
     return Effort(1_000_000, 5_000_000_000 // figures, min(512 << 20, max(128 << 20, 4 * cache_sizes().get("L3", 0))))
 
 
@@ -80,13 +83,14 @@ def measure_limits(threads: Iterable[int], effort: Effort) -> tuple[Limits, ...]
         found.append(
             Limits(
                 threads=count,
-                isa=isa_level(),
-                gflops={isa: _gflops(isa, count, effort) for isa in available_isas()},
+                isa=_FLOAT[-1],
+                gflops={isa: _gflops(isa, count, effort) for isa in _FLOAT},
                 levels=tuple(_levels(count, buffers, effort)),
                 op_ns=op_ns,
                 barrier_ns=max(0.0, each - op_ns),
                 kernels=version_hash(),
                 taken=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                gops={isa: _gops(isa, count, effort) for isa in _BYTES},
             )
         )
     return tuple(found)
@@ -126,6 +130,18 @@ def _gflops(isa: str, threads: int, effort: Effort) -> float:
         return plan
 
     return 2 * _LANES[isa] * _CHAINS[isa] * threads / _round_ns(plan, threads, [sums], effort)
+
+
+def _gops(isa: str, threads: int, effort: Effort) -> float:
+    sums = Memory(8 * threads)
+
+    def plan(rounds: int, threads: int) -> Plan:
+        plan = Plan(threads)
+        y = plan.add_external(sums.nbytes, writable=True)
+        plan.add("q8_probe_dot", isa=isa, y=y, x=1, w=1, rounds=rounds)
+        return plan
+
+    return 2 * 4 * _DOTS[isa] * threads / _round_ns(plan, threads, [sums], effort)
 
 
 def _levels(threads: int, buffers: _Buffers, effort: Effort) -> Iterable[Level]:

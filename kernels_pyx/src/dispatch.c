@@ -9,27 +9,36 @@
 #define DECLARE_BASELINE_4(name) extern const struct family plait_##name##__baseline_nchw4c;
 #define DECLARE_AVX2_8(name) extern const struct family plait_##name##__avx2_nchw8c;
 #define DECLARE_AVX512(name) extern const struct family plait_##name##__avx512;
+#define DECLARE_AVX512VNNI(name) extern const struct family plait_##name##__avx512vnni;
 #define ENTRY_BASELINE(name) &plait_##name##__baseline,
 #define ENTRY_AVX2(name) &plait_##name##__avx2,
 #define ENTRY_BASELINE_4(name) &plait_##name##__baseline_nchw4c,
 #define ENTRY_AVX2_8(name) &plait_##name##__avx2_nchw8c,
 #define ENTRY_AVX512(name) &plait_##name##__avx512,
+#define ENTRY_AVX512VNNI(name) &plait_##name##__avx512vnni,
 
 FOR_EACH_FAMILY(DECLARE_BASELINE)
+FOR_EACH_LOW_FAMILY(DECLARE_BASELINE)
 FOR_EACH_BLOCKED_FAMILY(DECLARE_BASELINE_4)
 static const struct family *const baseline_families[] = {
-    FOR_EACH_FAMILY(ENTRY_BASELINE) FOR_EACH_BLOCKED_FAMILY(ENTRY_BASELINE_4) NULL,
+    FOR_EACH_FAMILY(ENTRY_BASELINE) FOR_EACH_LOW_FAMILY(ENTRY_BASELINE) FOR_EACH_BLOCKED_FAMILY(ENTRY_BASELINE_4) NULL,
 };
 #ifdef PLAIT_HAS_AVX2
 FOR_EACH_FAMILY(DECLARE_AVX2)
+FOR_EACH_LOW_FAMILY(DECLARE_AVX2)
 FOR_EACH_BLOCKED_FAMILY(DECLARE_AVX2_8)
 static const struct family *const avx2_families[] = {
-    FOR_EACH_FAMILY(ENTRY_AVX2) FOR_EACH_BLOCKED_FAMILY(ENTRY_AVX2_8) NULL,
+    FOR_EACH_FAMILY(ENTRY_AVX2) FOR_EACH_LOW_FAMILY(ENTRY_AVX2) FOR_EACH_BLOCKED_FAMILY(ENTRY_AVX2_8) NULL,
 };
 #endif
 #ifdef PLAIT_HAS_AVX512
 FOR_EACH_FAMILY(DECLARE_AVX512)
-static const struct family *const avx512_families[] = {FOR_EACH_FAMILY(ENTRY_AVX512) NULL};
+FOR_EACH_LOW_FAMILY(DECLARE_AVX512)
+static const struct family *const avx512_families[] = {FOR_EACH_FAMILY(ENTRY_AVX512) FOR_EACH_LOW_FAMILY(ENTRY_AVX512) NULL};
+#endif
+#ifdef PLAIT_HAS_AVX512VNNI
+FOR_EACH_LOW_FAMILY(DECLARE_AVX512VNNI)
+static const struct family *const avx512vnni_families[] = {FOR_EACH_LOW_FAMILY(ENTRY_AVX512VNNI) NULL};
 #endif
 
 static const struct family *const *const levels[ISA_LEVELS] = {
@@ -40,12 +49,20 @@ static const struct family *const *const levels[ISA_LEVELS] = {
 #ifdef PLAIT_HAS_AVX512
     [2] = avx512_families,
 #endif
+#ifdef PLAIT_HAS_AVX512VNNI
+    [3] = avx512vnni_families,
+#endif
 };
 
 const char *isa_name(int level)
 {
-    static const char *const names[ISA_LEVELS] = {"baseline", "avx2", "avx512"};
+    static const char *const names[ISA_LEVELS] = {"baseline", "avx2", "avx512", "avx512vnni"};
     return names[level];
+}
+
+int isa_extends(int level)
+{
+    return level == 3 ? 2 : -1;
 }
 
 const char *isa_refusal(int level)
@@ -59,8 +76,11 @@ const char *isa_refusal(int level)
     if (level == 2 && !(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")))
         return "the processor lacks AVX-512 F, VL, BW or DQ";
+    if (level == 3 && !(__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
+                        __builtin_cpu_supports("avx512bf16")))
+        return "the processor lacks AVX-512 VNNI, VBMI or BF16";
 #endif
-    return NULL;
+    return isa_extends(level) < 0 ? NULL : isa_refusal(isa_extends(level));
 }
 
 int64_t kernel_count(int level)

@@ -11,7 +11,7 @@ import pytest
 from plait.backends.profiling import environment
 from plait.backends.profiling.limits import Limits, load_limits
 from plait.backends.profiling.probes import QUICK
-from plait.kernels_pyx import available_isas
+from plait.kernels_pyx import available_isas, isas_with
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +24,10 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quick(plait: Any) -> None:
     outcome = plait("doctor", "--quick", "--threads", "2")
     assert outcome.code == 0, outcome.err
-    for isa in available_isas():
+    for isa in isas_with("f32_probe_fma"):
         assert f"float32 multiply-add, {isa}" in outcome.out
+    for isa in available_isas():
+        assert f"products of bytes, {isa}" in outcome.out
     for text in ("processor", "1 thread", "2 threads", "DRAM copy", "op of a plan", "barrier after an op", "plug-ins"):
         assert text in outcome.out
     assert outcome.err == "note: the figures of --quick are rough, and are not kept\n"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, BinaryOp, Plan, UnaryFunction
@@ -16,10 +16,14 @@ from plait.kernels_pyx import Act, BinaryOp, Plan, UnaryFunction
 F32 = NDArray[np.float32]
 BLOCKS = {"baseline": (16, 4), "avx2": (16, 8), "avx512": (16,)}
 """Channels in a block of each blocked layout that an ISA level has: 16, and one vector where that is shorter."""
-BLOCKED = [(isa, f"nchw{block}c") for isa in kernels.available_isas() for block in BLOCKS[isa]]
-LAYOUTS = [(isa, layout) for isa in kernels.available_isas() for layout in ("nchw", "nhwc")] + BLOCKED
+FLOAT_ISAS = kernels.isas_with("f32_fill")
+"""Levels with builds of all kernels; others have their own of low precision only."""
+BLOCKED = [(isa, f"nchw{block}c") for isa in FLOAT_ISAS for block in BLOCKS[isa]]
+LAYOUTS = [(isa, layout) for isa in FLOAT_ISAS for layout in ("nchw", "nhwc")] + BLOCKED
 """Parameters (isa, layout) of tests that run in every layout."""
 GUARD = 64  # floats of poison on either side of a result
+UNTOUCHED = 0x7FC0BEEF
+"""A NaN of our own, to tell a written NaN from an untouched one."""
 
 erf = np.vectorize(math.erf, otypes=[float])
 
@@ -181,39 +185,47 @@ def size_in(layout: str, shape: tuple[int, ...]) -> int:
     return n * -(-c // block) * block * h * w
 
 
-def run(kernel: str, inputs: Mapping[str, F32 | None], y_size: int, isa: str, threads: int = 1, **fields) -> F32:
+def run(
+    kernel: str,
+    inputs: Mapping[str, NDArray | None],
+    y_size: int,
+    isa: str,
+    threads: int = 1,
+    dtype: DTypeLike = np.float32,
+    **fields,
+) -> NDArray:
     """Run one kernel over inputs at unaligned addresses; check that nothing outside of the result was written."""
     plan = Plan(threads)
-    buffers: list[F32] = []
+    buffers: list[NDArray] = []
     refs = {}
     for name, array in inputs.items():
         if array is None:
             refs[name] = None
             continue
-        shifted = np.empty(array.size + 1, np.float32)[1:]  # 4-byte aligned, no more
+        shifted = np.empty(array.size + 1, array.dtype)[1:]  # aligned for an element, no more
         shifted[:] = array.ravel()
         refs[name] = plan.add_external(shifted.nbytes)
         buffers.append(shifted)
     workspace = plan.workspace_bytes(kernel, isa=isa, **fields)
-    y_at, work_at = GUARD * 4, (2 * GUARD + -(-y_size // 16) * 16) * 4
+    y_bytes = y_size * np.dtype(dtype).itemsize
+    y_at, work_at = GUARD * 4, 2 * GUARD * 4 + -(-y_bytes // 64) * 64
     names = [name for name, _ in kernels.kernel_fields(kernel, isa)]
     if "work" in names:
         refs["work"] = kernels.arena(work_at)
-    plan.arena_bytes = work_at + workspace + GUARD * 4
+    plan.arena_bytes = -(-(work_at + workspace + GUARD * 4) // 4) * 4
     plan.add(kernel, isa=isa, y=kernels.arena(y_at), **refs, **fields)
     memory = kernels.aligned_empty(plan.arena_bytes // 4)
-    memory[:] = np.nan
-    memory.view(np.int32)[:] = 0x7FC0BEEF  # a NaN of our own, to tell a written NaN from an untouched one
-    outside_of = ((0, y_at), (y_at + y_size * 4, work_at), (work_at + workspace, plan.arena_bytes))
+    memory.view(np.int32)[:] = UNTOUCHED
+    outside_of = ((0, y_at), (y_at + y_bytes, work_at), (work_at + workspace, plan.arena_bytes))
     for begin, end in outside_of:
         kernels.poison(memory, begin, end)
     plan.run(buffers, arena=memory)
     for begin, end in outside_of:
         kernels.poison(memory, begin, end, on=False)
-    bits = memory.view(np.int32)
-    outside = np.concatenate([bits[begin // 4 : end // 4] for begin, end in outside_of])
-    assert (outside == 0x7FC0BEEF).all(), f"{kernel} ({isa}) wrote outside of its result"
-    return memory[GUARD : GUARD + y_size].copy()
+    changed = memory.view(np.uint8) != np.full(memory.size, UNTOUCHED, np.int32).view(np.uint8)
+    outside = [changed[begin:end] for begin, end in outside_of]
+    assert not np.concatenate(outside).any(), f"{kernel} ({isa}) wrote outside of its result"
+    return memory.view(np.uint8)[y_at : y_at + y_bytes].view(dtype).copy()
 
 
 def assert_close(got: NDArray, want: NDArray, tolerance: float = 2e-5) -> None:

@@ -147,7 +147,7 @@ def test_a_list_of_calls_is_like_single_calls():
         return "f32_act", [fields[name] for name in order], "more"
 
     plan.add_calls([relu((-1, 16), [1, 0]), relu(kernels.arena(0), y)], constants)
-    assert plan.ops_names == [("f32_act", kernels.isa_level())] * 2
+    assert plan.ops_names == [("f32_act", kernels.isas_with("f32_act")[-1])] * 2
     plan.add_calls([relu((-2, 0), kernels.arena(32))], constants)
     out, arena = np.zeros(4, np.float32), kernels.aligned_empty(16)
     plan.run([out], arena=arena)
@@ -209,7 +209,7 @@ def test_unknown_names_are_refused():
 
 
 def test_every_level_has_every_kernel():
-    for isa in kernels.available_isas():
+    for isa in ref.FLOAT_ISAS:
         wide, narrow = [name for name in kernels.kernel_names("baseline") if "nchw4c" not in name], []
         assert set(wide) <= set(kernels.kernel_names(isa))
         for name in wide:
@@ -223,6 +223,16 @@ def test_every_level_has_every_kernel():
                 assert kernels.kernel_fields(blocked, isa) == kernels.kernel_fields(same)
             narrow += [f"f32_nchw16c_to_nchw{block}c", f"f32_nchw{block}c_to_nchw16c"]
         assert set(kernels.kernel_names(isa)) == {*wide, *narrow}
+
+
+def test_a_level_of_low_precision_extends_another():
+    for isa in set(kernels.available_isas()) - set(ref.FLOAT_ISAS):
+        assert kernels.kernel_names(isa) == kernels.kernel_names("avx512")
+        own = [name for name in kernels.kernel_names(isa) if kernels.lookup(name, isa).isa == isa]
+        assert own == [name for name in kernels.kernel_names(isa) if name.startswith("q8_")]
+        assert kernels.lookup("f32_fill", isa).isa == "avx512"
+    assert kernels.isas_with("q8_conv_naive_nchw") == kernels.available_isas()
+    assert kernels.isas_with("f32_conv_magic") == []
 
 
 def test_constants_are_kept_alive_and_shared():

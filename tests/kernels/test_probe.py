@@ -6,6 +6,7 @@ import pytest
 from plait.kernels_pyx import Plan, aligned_empty
 
 CHAINS = {"baseline": 14, "avx2": 12, "avx512": 24}
+DOT_LANES = {"baseline": 8 * 4, "avx2": 8 * 8, "avx512": 24 * 16, "avx512vnni": 24 * 16}
 LANES = {"baseline": 4, "avx2": 8, "avx512": 16}
 
 
@@ -32,6 +33,17 @@ def test_fma_without_rounds_touches_nothing(isa: str) -> None:
     plan = Plan()
     plan.add("f32_probe_fma", isa=isa, y=None, factor=1, addend=1, rounds=0)
     plan.run()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rounds", [1, 7, 1000])
+def test_dot_does_all_its_products(any_isa: str, threads: int, rounds: int) -> None:
+    plan = Plan(threads)
+    sums = plan.add_external(8 * threads, writable=True)
+    plan.add("q8_probe_dot", isa=any_isa, y=sums, x=255, w=-128, rounds=rounds)
+    found = np.zeros(threads)
+    plan.run([found])
+    assert found.tolist() == [-255 * 128 * 4 * DOT_LANES[any_isa] * rounds] * threads
 
 
 @pytest.mark.parametrize("threads", [1, 2])

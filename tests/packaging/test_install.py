@@ -113,7 +113,7 @@ def test_wheel_as_users_get_it(checkout: Path, tmp_path: Path) -> None:
     assert use(site).startswith("main\n")
     assert use(site, PLAIT_MAX_ISA="baseline") == "main\nbaseline\n"
     levels = compiled_levels(site)
-    assert levels == (["baseline", "avx2", "avx512"] if platform.machine() == "x86_64" else ["baseline"])
+    assert levels == (["baseline", "avx2", "avx512", "avx512vnni"] if platform.machine() == "x86_64" else ["baseline"])
 
 
 def test_editable_install_follows_edits(checkout: Path, tmp_path: Path) -> None:

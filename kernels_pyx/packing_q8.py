@@ -1,0 +1,42 @@
+"""Weights of bytes in the order the kernels read them, and what is folded into biases (docs/design/quantization.md).
+
+Weights are signed bytes, OIHW; those of fewer bits, or unsigned, are widened or shifted before. Blocks are filled up
+with zeros, so what kernels read beside the last channel counts nothing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.int8]
+Ints = NDArray[np.int32]
+
+
+def _padded(array: NDArray[np.generic], axis: int, multiple: int) -> NDArray[np.generic]:
+    """`array` with zeros behind one axis, up to a multiple."""
+    missing = -array.shape[axis] % multiple
+    return np.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)]) if missing else array
+
+
+def fold_zero(bias: Ints | None, w: Bytes, x_zero: int, w_zero: Ints | None = None) -> Ints:
+    """int32 [oc]: `bias` (None: zeros) less what the zero point of x adds to the sum over a whole window.
+
+    Kernels then multiply stored bytes, with `x_zero` outside of the image. `w` has the output channels first.
+    """
+    offsets = w.reshape(w.shape[0], -1).astype(np.int64)
+    if w_zero is not None:
+        offsets = offsets - w_zero.astype(np.int64)[:, None]
+    folded = -x_zero * offsets.sum(axis=1) + (0 if bias is None else bias.astype(np.int64))
+    return folded.astype(np.int32)
+
+
+def pack_ints(values: Ints, multiple: int) -> Ints:
+    """[c] -> [c rounded up]: folded biases for kernels that read whole blocks."""
+    return np.ascontiguousarray(_padded(values, 0, multiple), np.int32)
+
+
+def pack_conv_blocked(w: Bytes, tile_b: int, groups: int = 1) -> Bytes:
+    """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][4][tile_b * 16][4]: quads of input channels."""
+    oc, ic, kh, kw = w.shape
+    full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * 16), 2, 16)
+    split = full.reshape(groups, -1, tile_b * 16, full.shape[2] // 16, 4, 4, kh, kw)
+    return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5), np.int8)
