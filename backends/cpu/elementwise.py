@@ -43,6 +43,11 @@ def _activation(layout: str) -> Any:
     return lower
 
 
+def _refuse_unary(layer: Layer) -> str | None:
+    assert isinstance(layer, Unary)
+    return None if layer.fn.upper() in UnaryFunction.__members__ else f"no kernel for {layer.fn}"
+
+
 def _unary(layout: str) -> Any:
     def lower(layer: Unary, lowering: Lowering, variant: str) -> None:
         lowering.call(
@@ -188,4 +193,4 @@ for _layout in LAYOUTS:
                 refuse=_refuse_binary(_layout),
                 summary="vectorised, broadcast operand in place",
             )
-    cpu("unary", _layout, "vector", _unary(_layout), summary="vectorised, any shape")
+    cpu("unary", _layout, "vector", _unary(_layout), refuse=_refuse_unary, summary="vectorised, any shape")

@@ -14,10 +14,15 @@ from plait.frontends.onnx.tracking import FunctionBuilder, frozen, known_dims
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.diagnostics import Location, ShapeError
 from plait.ir.dims import Dimension
+from plait.ir.dtypes import ConstantName, ElementType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.shape import Reshape
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array, Constant, Value
+
+_SHAPING = ("Expand", "Flatten", "Identity", "Reshape", "Shape", "Size", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+MOVERS = frozenset((*_SHAPING, "Concat", "Gather", "MaxPool", "Slice", "Split"))
+"""Operators to which it is all one what elements stand for, as long as their order stays the same."""
 
 
 class Context:
@@ -44,6 +49,7 @@ class Context:
         self._builder = builder
         self._locations = (Location(file, node.name),)
         self._read = read
+        self._moves = node.op in MOVERS and _of_one_type(self.operands)
 
     # --- the node ---
 
@@ -67,7 +73,15 @@ class Context:
         return value
 
     def optional(self, i: int) -> Value | None:
-        """Operand `i`, or None if it is left out."""
+        """Operand `i`, or None if it is left out. ONNX knows no quantized types: such a value is the integers stored,
+        except to operators that only move elements, which move them as they are."""
+        value = self.stored(i)
+        if value is None or not isinstance(value.type, TensorType) or not isinstance(value.type.dtype, Quantized):
+            return value
+        return value if self._moves else self.retyped(value, value.type.dtype.storage)
+
+    def stored(self, i: int) -> Value | None:
+        """Operand `i` with the type that it was given, which may be quantized; None if it is left out."""
         return self.operands[i] if i < len(self.operands) else None
 
     def values(self) -> tuple[Value, ...]:
@@ -145,6 +159,18 @@ class Context:
 
     # --- making values ---
 
+    def retyped(self, value: Value, to: ElementType) -> Value:
+        """The same bits as elements of another type."""
+        if value.type.dtype == to:
+            return value
+        made = self._builder.retyped(value, to)
+        self.made.append(made)
+        return made
+
+    def parameter(self, constant: Constant) -> ConstantName:
+        """The name by which quantized types can refer to the elements of a constant."""
+        return self._builder.parameter(constant)
+
     def emit(self, layer: Layer) -> Value:
         """The only result of a layer; operands that are all known give a constant."""
         (value,) = self.emit_all(layer)
@@ -190,6 +216,14 @@ class Context:
         if tuple(shape) == value.type.shape:
             return value
         return self.emit(Reshape(value, shape=_spell(value.type.shape, shape)))
+
+
+def _of_one_type(operands: Sequence[Value | None]) -> bool:
+    """Whether quantized operands are all of one type, with one scale for the whole tensor, so that it stays true of
+    elements that have moved."""
+    types = [v.type.dtype for v in operands if v is not None and isinstance(v.type, TensorType)]
+    quantized = [t for t in types if isinstance(t, Quantized)]
+    return len(set(quantized)) == 1 and quantized[0].axis is None
 
 
 def _spell(source: Sequence[Dimension], target: Sequence[Dimension]) -> tuple[int, ...]:

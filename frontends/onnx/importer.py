@@ -20,7 +20,10 @@ from plait.frontends.onnx.report import ImportReport
 from plait.frontends.onnx.tensors import TensorReader
 from plait.frontends.onnx.tracking import FunctionBuilder, frozen
 from plait.frontends.onnx.unsupported import Findings, Unsupported, missing_converter
+from plait.ir.dtypes import Quantized
+from plait.ir.layers.bits import Bitcast
 from plait.ir.module import Function, Module
+from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 
 FOLD_LIMIT = 1 << 30
@@ -246,13 +249,29 @@ class _Import:
         values = [self.env[name] for name in names]
         self.function.set_outputs([self.builder.materialise(v) for v in values if v is not None], names)
 
+    def _retype_arguments(self) -> None:
+        """Arguments that are read as quantized elements of one type only are of that type."""
+        for argument in self.function.arguments:
+            readers = list(argument.users)
+            kinds = {layer.to if isinstance(layer, Bitcast) else None for layer in readers}
+            if len(kinds) != 1 or not isinstance(to := kinds.pop(), Quantized) or to.storage != argument.type.dtype:
+                continue
+            argument.type = TensorType(to, argument.type.shape)
+            for layer in readers:
+                self.function.body.replace_uses(layer.results[0], argument)
+                self.function.body.remove(layer)
+
     def _module(self) -> Module:
+        self._retype_arguments()
         module = Module([self.function])
+        for parameter in self.builder.parameters.values():
+            module.adopt(parameter)
         read = [v for layer in self.function for v in layer.operands] + list(self.function.outputs)
         for value in read:
             if isinstance(value, Constant) and module.constants.get(value.name) is not value:
                 value.name = module.free_name(value.name)
                 module.adopt(value)
+        module.drop_unused_constants()
         self.report.layers = len(self.function.body)
         self.report.constants = len(module.constants)
         self.report.constant_bytes = sum(c.type.nbytes for c in module.constants.values())

@@ -13,7 +13,9 @@ import numpy as np
 
 from plait.frontends.onnx.unsupported import Unsupported
 from plait.ir.dims import Dim, Dimension
+from plait.ir.dtypes import ConstantName, ElementType
 from plait.ir.layer import Layer
+from plait.ir.layers.bits import Bitcast
 from plait.ir.layers.elementwise import Binary, Cast, Div, Unary
 from plait.ir.layers.shape import Gather
 from plait.ir.module import Function
@@ -23,7 +25,7 @@ from plait.ir.values import Array, Constant, Value
 EAGER_BYTES = 1 << 16
 """Folded constants of at most this size are computed at once, larger ones at their first use."""
 _TRACKED_ELEMENTS = 256
-_MOVERS = {"cast", "concat", "expand", "gather", "reshape", "shape", "slice", "split", "transpose"}
+_MOVERS = {"bitcast", "cast", "concat", "expand", "gather", "reshape", "shape", "slice", "split", "transpose"}
 """Layers that do not look at the elements, so that these may be strings."""
 _INTEGERS = (DType.I64, DType.I32)
 
@@ -49,6 +51,10 @@ class FunctionBuilder:
         self.fold_limit = fold_limit
         self._budget = fold_limit
         self._made: dict[ShapeValue, Value] = {}
+        self._retyped: dict[tuple[Value, ElementType], Value] = {}
+        self._named: dict[Constant, ConstantName] = {}
+        self.parameters: dict[str, Constant] = {}
+        """Scales and zero points that quantized types name, by these names."""
 
     def emit(self, layer: Layer, names: Sequence[str]) -> tuple[Value, ...]:
         """The results of a layer: constants, shape values, or results of the appended layer.
@@ -69,6 +75,31 @@ class FunctionBuilder:
         if any(isinstance(v, ShapeValue) for v in operands):
             layer = layer.with_operands({v: self.materialise(v) for v in operands})
         return self.function.body.append(layer, names).results
+
+    def retyped(self, value: Value, to: ElementType) -> Value:
+        """The same bits as elements of another type; each change of a value is made once, and none is undone."""
+        if value.type.dtype == to:
+            return value
+        if isinstance(value, Constant):
+            twin = value.twin()
+            twin.type = TensorType(to, value.type.shape)
+            return twin
+        if isinstance(value.owner, Bitcast) and value.owner.x.type.dtype == to:
+            return value.owner.x
+        if (value, to) not in self._retyped:
+            self._retyped[value, to] = self.emit(Bitcast(value, to=to), [f"{value.name}.bits"])[0]
+        return self._retyped[value, to]
+
+    def parameter(self, constant: Constant) -> ConstantName:
+        """The name by which types can refer to the elements of a constant."""
+        if constant not in self._named:
+            name, n = constant.name, 0
+            while name in self.parameters:
+                n += 1
+                name = f"{constant.name}.{n}"
+            self.parameters[name] = constant.twin(name)
+            self._named[constant] = ConstantName(name)
+        return self._named[constant]
 
     def charge(self, type: Type, what: str) -> None:
         """Count a constant that the model does not store against the limit.

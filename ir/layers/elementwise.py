@@ -160,6 +160,7 @@ UNARY: dict[str, Callable[[Array], Array]] = {
     "neg": np.negative,
     "floor": np.floor,
     "ceil": np.ceil,
+    "round": np.rint,
     "reciprocal": np.reciprocal,
     "erf": lambda x: np.asarray(np.frompyfunc(math.erf, 1, 1)(x), np.float64),
 }
@@ -180,7 +181,8 @@ class Unary(Layer):
     Operands:
         x: numbers in any shape.
     Attributes:
-        fn: one of `exp`, `log`, `sqrt`, `abs`, `neg`, `floor`, `ceil`, `reciprocal` and `erf`.
+        fn: one of `exp`, `log`, `sqrt`, `abs`, `neg`, `floor`, `ceil`, `round` (ties to even), `reciprocal` and
+            `erf`.
     Shapes: any; the result has the shape of `x`.
     Types: numbers; the result has the type of `x`.
     Semantics: Of floats computed in float64 and rounded once; of integers what is behind the point is dropped. NaN
@@ -188,7 +190,7 @@ class Unary(Layer):
     Example:
         (%x: f32[Nx16])
         %y = unary(%x) {fn = exp}
-    Source: ONNX operator specification, Exp, Log, Sqrt, Abs, Neg, Floor, Ceil, Reciprocal, Erf.
+    Source: ONNX operator specification, Exp, Log, Sqrt, Abs, Neg, Floor, Ceil, Round, Reciprocal, Erf.
     """
 
     elements = Elements.NUMBERS

@@ -22,7 +22,7 @@ from plait.ir.activation import KINDS, NONE, Activation
 from plait.ir.casting import can_cast
 from plait.ir.dtypes import DType
 from plait.ir.layer import Layer
-from plait.ir.layers import conv, elementwise, linear, normalization, pool, reduce, resize, shape
+from plait.ir.layers import bits, conv, elementwise, linear, normalization, pool, reduce, resize, shape
 from plait.ir.layers.separable import SeparableConv2d
 from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.registry import known_layers
@@ -130,6 +130,13 @@ for _kind in ("div", "pow"):
 def _unary(net: Net) -> Layer:
     known = ("abs", "neg", "erf") if net.style.computable else tuple(elementwise.UNARY)
     return elementwise.Unary(net.tensor(net.style.floats), fn=net.source.choice(known))
+
+
+@recipe("bitcast", computable=False)
+def _bitcast(net: Net) -> Layer:
+    x = net.tensor([d for d in net.style.anything if d.bits])
+    same = [d for d in DType if d.bits == x.type.dtype.bits]
+    return bits.Bitcast(x, to=net.source.choice(same))
 
 
 @recipe("cast")

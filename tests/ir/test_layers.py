@@ -107,6 +107,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("f32[3x4]", f"{{fn = {fn}}}")
         for fn in ("exp", "log", "sqrt", "abs", "neg", "floor", "ceil", "reciprocal", "erf")
     ],
+    "bitcast": [("u8[2x3]", "{to = i8}"), ("f32[3]", "{to = i32}"), ("i4[5]", "{to = u4}")],
     "cast": [
         ("f32[3x4]", "{to = i32}"),
         ("i64[3]", "{to = f16}"),

@@ -13,8 +13,12 @@ from plait.ir.values import Value
 
 @converter("Conv")
 def conv(ctx: Context) -> Value:
-    x, weight, bias = ctx.value(0), ctx.value(1), ctx.optional(2)
-    rank = spatial_rank(x, "Conv")
+    return convolution(ctx, ctx.value(0), ctx.value(1), ctx.optional(2))
+
+
+def convolution(ctx: Context, x: Value, weight: Value, bias: Value | None = None) -> Value:
+    """The convolution with the attributes of a node."""
+    rank = spatial_rank(x, ctx.node.op)
     if weight.type.rank != x.type.rank:
         raise ShapeError(f"the weight {weight.type} has another number of dimensions than {x.type}")
     if not weight.type.is_static:
@@ -30,6 +34,6 @@ def conv(ctx: Context) -> Value:
         stride=w.stride,
         pad=w.pad,
         dilation=w.dilation,
-        groups=ctx.int_attr("group"),
+        groups=ctx.int_attr("group", 1),
     )
     return from_image(ctx, ctx.emit(layer), rank)

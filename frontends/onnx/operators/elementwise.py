@@ -11,6 +11,7 @@ from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import DType, ElementType
 from plait.ir.layers import elementwise as ew
 from plait.ir.layers._rules import axis_in
+from plait.ir.layers.bits import Bitcast
 from plait.ir.values import Value
 
 _BINARY = {"Add": ew.Add, "Sub": ew.Sub, "Mul": ew.Mul, "Div": ew.Div}
@@ -69,6 +70,11 @@ def unary(ctx: Context) -> Value:
     return ctx.emit(ew.Unary(ctx.value(), fn=ctx.node.op.lower()))
 
 
+@converter("Round", since=11)
+def round_(ctx: Context) -> Value:
+    return ctx.emit(ew.Unary(ctx.value(), fn="round"))
+
+
 @converter("Erf", since=9)
 def erf(ctx: Context) -> Value:
     return ctx.emit(ew.Unary(ctx.value(), fn="erf"))
@@ -97,6 +103,11 @@ def cast_by_name(ctx: Context) -> Value:
 @converter("CastLike", since=15)
 def cast_like(ctx: Context) -> Value:
     return _cast(ctx, ctx.value(1).type.dtype)
+
+
+@converter("BitCast", since=26)
+def bit_cast(ctx: Context) -> Value:
+    return ctx.emit(Bitcast(ctx.value(), to=dtype_of(ctx.int_attr("to"))))
 
 
 def _cast(ctx: Context, to: ElementType) -> Value:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from plait.frontends.onnx.context import Context
+from plait.frontends.onnx.operators._quantized import transposed_weight, weight_of
 from plait.frontends.onnx.registry import converter
 from plait.ir.diagnostics import ShapeError
 from plait.ir.layers.elementwise import Add, Mul
 from plait.ir.layers.linear import FullyConnected, Matmul
 from plait.ir.layers.shape import Expand, Transpose
-from plait.ir.values import Constant, Value
+from plait.ir.values import Value
 
 
 @converter("MatMul")
 def matmul(ctx: Context) -> Value:
-    a, b = ctx.value(0), ctx.value(1)
+    return matrix_product(ctx, ctx.value(0), ctx.value(1))
+
+
+def matrix_product(ctx: Context, a: Value, b: Value) -> Value:
+    """The product as NumPy forms it."""
     if 0 in (a.type.rank, b.type.rank):
         raise ShapeError("MatMul does not take scalars")
     # A vector is a row on the left and a column on the right; the 1 goes away again.
@@ -33,20 +38,25 @@ def matmul(ctx: Context) -> Value:
 @converter("Gemm")
 def gemm(ctx: Context) -> Value:
     """`alpha * A' B' + beta * C`. With a constant B it is a fully_connected layer with alpha and beta folded."""
-    a, b, c = ctx.value(0), ctx.value(1), ctx.optional(2)
-    alpha, beta = ctx.float_attr("alpha"), ctx.float_attr("beta")
+    return affine(ctx, ctx.value(0), ctx.value(1), ctx.optional(2))
+
+
+def affine(ctx: Context, a: Value, b: Value, c: Value | None) -> Value:
+    """`alpha * A' B' + beta * C` with the attributes of a node."""
+    alpha, beta = ctx.float_attr("alpha", 1.0), ctx.float_attr("beta", 1.0)
+    trans_b = ctx.int_attr("transB", 0)
     if a.type.rank != 2 or b.type.rank != 2:
         raise ShapeError(f"Gemm wants matrices, got {a.type} and {b.type}")
-    if ctx.int_attr("transA"):
+    if ctx.int_attr("transA", 0):
         a = ctx.emit(Transpose(a, perm=(1, 0)))
-    if not isinstance(b, Constant):
-        if ctx.int_attr("transB"):
+    if weight_of(b) is None:
+        if trans_b:
             b = ctx.emit(Transpose(b, perm=(1, 0)))
         return _plus(ctx, _times(ctx, ctx.emit(Matmul(a, b)), alpha), c, beta)
-    weight = b if ctx.int_attr("transB") else ctx.emit(Transpose(b, perm=(1, 0)))
+    weight = b if trans_b else transposed_weight(ctx, b, (1, 0)) or ctx.emit(Transpose(b, perm=(1, 0)))
     weight = _times(ctx, weight, alpha)
     units = weight.type.static_shape[0]
-    if c is not None and _per_unit(c, units) and (isinstance(c, Constant) or (c.type.shape == (units,) and beta == 1)):
+    if c is not None and _per_unit(c, units) and (weight_of(c) or (c.type.shape == (units,) and beta == 1)):
         bias = ctx.reshape(c, (c.type.elements,)) if c.type.rank != 1 else c
         if bias.type.shape != (units,):
             bias = ctx.emit(Expand(bias, shape=(units,)))

@@ -18,16 +18,20 @@ from plait.ir.values import Value
 @converter("MaxPool")
 def max_pool(ctx: Context) -> Value:
     # Output 1, the indices, is refused by the importer if anything reads it.
-    return _pool(ctx, MaxPool2d)
+    return _pool(ctx, ctx.value(), MaxPool2d)
 
 
 @converter("AveragePool")
 def average_pool(ctx: Context) -> Value:
-    return _pool(ctx, functools.partial(AvgPool2d, count_pad=bool(ctx.int_attr("count_include_pad", 0))))
+    return mean_pool(ctx, ctx.value())
 
 
-def _pool(ctx: Context, layer: Callable[..., Layer]) -> Value:
-    x = ctx.value()
+def mean_pool(ctx: Context, x: Value) -> Value:
+    """The mean over windows with the attributes of a node."""
+    return _pool(ctx, x, functools.partial(AvgPool2d, count_pad=bool(ctx.int_attr("count_include_pad", 0))))
+
+
+def _pool(ctx: Context, x: Value, layer: Callable[..., Layer]) -> Value:
     rank = spatial_rank(x, ctx.node.op)
     w = window(ctx, x, ctx.ints_attr("kernel_shape"))
     made = layer(
