@@ -26,7 +26,8 @@ def fold_zero(bias: Ints | None, w: Bytes, x_zero: int, w_zero: Ints | None = No
     if w_zero is not None:
         offsets = offsets - w_zero.astype(np.int64)[:, None]
     folded = -x_zero * offsets.sum(axis=1) + (0 if bias is None else bias.astype(np.int64))
-    return folded.astype(np.int32)
+    result: Ints = folded.astype(np.int32)
+    return result
 
 
 def pack_ints(values: Ints, multiple: int) -> Ints:

@@ -46,5 +46,6 @@
 
 /* Low precision: once per level, and once for the levels that extend another one (dispatch.c). */
 #define FOR_EACH_LOW_FAMILY(X) \
+    X(conv_direct_q8)          \
     X(conv_naive_q8)           \
     X(probe_q8)

@@ -7,6 +7,8 @@ import reference as ref
 from quantized import Scales
 from reference import Case
 
+from plait.kernels_pyx import packing, packing_q8
+
 CASES = [
     Case(3, 5, (6, 6), (3, 3), pads=(1, 1, 1, 1)),
     Case(16, 16, (5, 7), (1, 1)),
@@ -46,3 +48,107 @@ def test_naive_with_zero_points_of_weights(any_isa: str) -> None:
 @pytest.mark.parametrize("extreme", ["low", "high"])
 def test_naive_extremes(any_isa: str, extreme: str) -> None:
     naive(q8.operands(CASES[2], extreme=extreme), CASES[2], Scales(x_zero=0), any_isa, 1)
+
+
+BLOCKED = [
+    Case(16, 16, (5, 7), (1, 1)),
+    Case(32, 64, (14, 14), (1, 1)),
+    Case(20, 40, (9, 5), (1, 1), n=2),
+    Case(50, 33, (7, 31), (1, 1)),
+    Case(16, 32, (8, 8), (1, 1), stride=(2, 2)),
+    Case(24, 48, (14, 15), (3, 3), pads=(1, 1, 1, 1), n=2),
+    Case(18, 80, (13, 29), (3, 3), pads=(1, 0, 0, 2)),
+    Case(3, 16, (15, 15), (3, 3), stride=(2, 2), pads=(0, 0, 1, 1)),
+    Case(16, 16, (12, 10), (3, 2), stride=(1, 3), pads=(2, 1, 0, 1)),
+    Case(16, 32, (11, 11), (3, 3), pads=(2, 2, 2, 2), dilation=(2, 2)),
+    Case(17, 33, (12, 9), (5, 3), stride=(2, 1), pads=(3, 1, 2, 1), dilation=(1, 3)),
+    Case(64, 64, (44, 90), (3, 3), pads=(1, 1, 1, 1)),  # several bands
+    Case(16, 32, (2, 2), (5, 5), pads=(4, 4, 4, 4)),
+    Case(32, 64, (8, 9), (3, 3), pads=(1, 1, 1, 1), groups=2),
+    Case(48, 48, (7, 7), (1, 1), groups=3, n=2),
+]
+
+
+def blocked(o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, tile_b: int = 2, tile_w: int = 0) -> None:
+    want = q8.conv(o, case, s)
+    inputs = {
+        "x": q8.to_layout(o.x, "nchw16c"),
+        "w": packing_q8.pack_conv_blocked(o.w, tile_b, case.groups),
+        "bias": packing_q8.pack_ints(q8.folded(o, s), 16),
+        "scale": packing.pack_channels(o.scale, 16),
+        "res": None if o.res is None else q8.to_layout(o.res, "nchw16c"),
+    }
+    fields = ref.geometry(case, want.shape) | s.fields | {"groups": case.groups, "tile_b": tile_b, "tile_w": tile_w}
+    size = ref.size_in("nchw16c", want.shape)
+    got = ref.run("q8_conv_nchw16c", inputs, size, isa, threads, np.uint8, **fields)
+    assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), want)
+
+
+@pytest.mark.parametrize("case", BLOCKED, ids=str)
+def test_blocked(any_isa: str, case: Case) -> None:
+    for threads, res, scales in ((1, True, SCALES[0]), (2, False, SCALES[1]), (2, True, SCALES[2])):
+        blocked(q8.operands(case, res=res), case, scales, any_isa, threads)
+
+
+@pytest.mark.parametrize("extreme", ["low", "high"])
+@pytest.mark.parametrize("x_zero", [0, 255])
+def test_blocked_extremes(any_isa: str, extreme: str, x_zero: int) -> None:
+    case = Case(100, 32, (5, 6), (3, 3), pads=(1, 1, 1, 1))
+    blocked(q8.operands(case, extreme=extreme), case, Scales(x_zero=x_zero), any_isa, 1)
+
+
+@pytest.mark.parametrize("tile_b", [1, 2, 4])
+@pytest.mark.parametrize("tile_w", [0, 1, 5])
+def test_tiles(any_isa: str, tile_b: int, tile_w: int) -> None:
+    case = Case(19, 112, (9, 17), (3, 3), pads=(1, 1, 1, 1))
+    blocked(q8.operands(case), case, SCALES[1], any_isa, 1, tile_b, tile_w)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_every_width(any_isa: str, stride: int) -> None:
+    for width in range(1, 17):
+        for tile_b in (1, 2, 4):
+            case = Case(16, tile_b * 16, (2, width * stride), (1, 1), stride=(1, stride))
+            blocked(q8.operands(case, seed=width), case, SCALES[0], any_isa, 1, tile_b)
+
+
+def test_scales_of_any_size(any_isa: str) -> None:
+    """Results far outside of all bounds, and sums that a float32 does not hold."""
+    case = Case(200, 32, (3, 7), (3, 3), pads=(1, 1, 1, 1))
+    o = q8.operands(case)
+    for factor in (1e-30, 1e3, 1e25):
+        blocked(o._replace(scale=o.scale * np.float32(factor)), case, SCALES[1], any_isa, 1)
+    many = q8.operands(case, extreme="high")
+    blocked(many._replace(scale=many.scale * np.float32(3e-3)), case, Scales(x_zero=0, zero=0), any_isa, 1)
+
+
+def random_case(rng: np.random.Generator) -> Case:
+    groups = int(rng.choice([1, 1, 1, 2]))
+    ic, oc = (int(rng.integers(1, 60)) if groups == 1 else 16 * groups * int(rng.integers(1, 3)) for _ in range(2))
+    kernel = int(rng.integers(1, 6)), int(rng.integers(1, 6))
+    dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    pads = tuple(int(p) for p in rng.integers(0, 3, 4))
+    size = tuple(int(rng.integers((k - 1) * d + 1, 24)) for k, d in zip(kernel, dilation, strict=True))
+    stride = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    return Case(ic, oc, size, kernel, stride, pads, dilation, groups, int(rng.integers(1, 3)))
+
+
+def check_random(isa: str, seeds: range) -> None:
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        case = random_case(rng)
+        low, high = sorted(rng.integers(0, 256, 2).tolist())
+        scales = Scales(
+            *(int(z) for z in rng.integers(0, 256, 2)), low, high, int(rng.integers(0, 256)), float(rng.random())
+        )
+        o = q8.operands(case, seed, res=bool(rng.integers(2)))
+        blocked(o, case, scales, isa, int(rng.integers(1, 3)), int(rng.choice([1, 2, 4])))
+
+
+def test_random(any_isa: str) -> None:
+    check_random(any_isa, range(40))
+
+
+@pytest.mark.slow
+def test_many_random(any_isa: str) -> None:
+    check_random(any_isa, range(1000, 4000))

@@ -1,0 +1,114 @@
+"""Writes the register tiles of integer convolutions of one ISA level as C: `tiles_q8.py ISA OUTPUT`.
+
+A tile keeps P pixels times V vectors of int32 sums in registers, begun with the biases, and walks the reduction: each
+step loads V vectors of weights (four input channels each), broadcasts four bytes per pixel, adds their products
+(`dot`, quant.h). It ends with the change of scale, four vectors at a time. Accumulators are named (tiles.py).
+"""
+
+import sys
+
+VECTOR = {"baseline": 4, "avx2": 8, "avx512": 16, "avx512vnni": 16}
+BLOCK = 16
+# Most pixels by output blocks of a tile. Without VNNI weights and pixels take two registers each, and products one.
+MOST = {
+    "baseline": {1: 2},
+    "avx2": {1: 4},
+    "avx512": {1: 14, 2: 12, 4: 5},
+    "avx512vnni": {1: 14, 2: 14, 4: 6},
+}
+
+
+def addresses(pixels: int, stride: int) -> tuple[list[str], list[str], list[str]]:
+    """Declarations, each pixel's address, and how they go on by a quad; stride in pixels (0: `ps` bytes)."""
+    if stride:
+        return ["const uint8_t *xi = xc;"], [f"xi + {p * stride * BLOCK}" for p in range(pixels)], ["xi += 4;"]
+    firsts = range(0, pixels, 3)  # x86 adds one register times 1 or 2
+    declare = [f"const uint8_t *xi{p} = xc + {p} * ps;" for p in firsts]
+    return declare, [f"xi{p - p % 3} + {p % 3} * ps" for p in range(pixels)], [f"xi{p} += 4;" for p in firsts]
+
+
+def ending(block: int, pixels: int, per_block: int) -> list[str]:
+    """Of one block: its vectors lie one behind the other in y."""
+    vector = BLOCK // per_block
+    names = [f"c{p}_{block * per_block + v}" for p in range(pixels) for v in range(per_block)]
+    lines = []
+    for first in range(0, len(names), 4):
+        here = names[first : first + 4]
+        at = f"{block} * l->y_block + {first * vector}"
+        lines += ["    {", "        vf a[4] = {"]
+        for i, name in enumerate(here):
+            lines.append(f"            to_float({name}) * s{block * per_block + (first + i) % per_block},")
+        lines += ["        };", "        if (res) {"]
+        lines += [
+            f"            a[{i}] = add_residual(a[{i}], q, q8_load(res + {at} + {i * vector}));"
+            for i in range(len(here))
+        ]
+        results = ", ".join(f"a[{min(i, len(here) - 1)}]" for i in range(4))
+        lines += ["        }", f"        requantize_store4(y + {at}, q, {len(here)}, {results});", "    }"]
+    return lines
+
+
+def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
+    vector = VECTOR[isa]
+    per_block = BLOCK // vector
+    vectors = range(blocks * per_block)
+    declare, element, advance = addresses(pixels, stride)
+    lines = [
+        f"static void conv_q8_s{stride}_{pixels}x{blocks}(const struct conv_walk_q8 *l, const uint8_t *x,",
+        "    const int8_t *w, const int32_t *bias, const float *scale, const uint8_t *res, uint8_t *y)",
+        "{",
+        "    int64_t ldw = l->ldw, ahead_step = l->ahead_step;",
+        "    const char *ahead = l->ahead;",
+        *(["    int64_t ps = l->pixel_step;"] if not stride else []),
+    ]
+    lines += [f"    vi c0_{v} = viload(bias + {v * vector});" for v in vectors]
+    lines += [f"    vi c{p}_{v} = c0_{v};" for p in range(1, pixels) for v in vectors]
+    lines += [
+        "    for (int64_t block = l->blocks; block > 0; block--, x += l->x_block) {",
+        "        int64_t quads = block > 1 ? l->quads : l->last_quads;",
+        "        const uint8_t *xr = x;",
+        "        for (int64_t i = l->kh; i > 0; i--, xr += l->x_row) {",
+        "            const uint8_t *xc = xr;",
+        "            for (int64_t j = l->kw; j > 0; j--, xc += l->x_col, w += l->w_step) {",
+        "                const int8_t *wi = w;",
+        *("                " + d for d in declare),
+        "                for (int64_t c = quads; c > 0; c--) {",
+        "                    __builtin_prefetch(ahead, 0, 2);",
+        *(["                    __builtin_prefetch(ahead + 64, 0, 2);"] if len(vectors) > 2 else []),
+        "                    ahead += ahead_step;",
+    ]
+    step = [f"dot_weights w{v} = dot_load(wi + {v * vector * 4});" for v in vectors]
+    for p in range(pixels):
+        step.append(f"dot_pixel x{p} = dot_broadcast({element[p]});")
+        step += [f"c{p}_{v} = dot(c{p}_{v}, x{p}, w{v});" for v in vectors]
+    lines += [" " * 20 + s for s in [*step, *advance, "wi += ldw;"]]
+    lines += ["                }", "            }", "        }", "    }", "    const struct requant *q = &l->q;"]
+    lines += [f"    vf s{v} = vload(scale + {v * vector});" for v in vectors]
+    for b in range(blocks):
+        lines += ending(b, pixels, per_block)
+    return [*lines, "}", ""]
+
+
+def conv_file(isa: str) -> list[str]:
+    most = MOST[isa]
+    lines = [f"enum {{ CONV_Q8_MOST_PIXELS = {max(most.values())}, CONV_Q8_MOST_BLOCKS = {max(most)} }};"]
+    lines.append(f"static const int conv_q8_most_pixels[5] = {{{', '.join(f'[{b}] = {p}' for b, p in most.items())}}};")
+    for stride in (1, 2, 0):
+        entries = []
+        for blocks, m in most.items():
+            for pixels in range(1, m + 1):
+                lines += conv_tile(pixels, blocks, isa, stride)
+                entries.append(f"    [{blocks}][{pixels}] = conv_q8_s{stride}_{pixels}x{blocks},")
+        lines.append(f"static conv_tile_q8 *const conv_q8_tiles_s{stride}[5][CONV_Q8_MOST_PIXELS + 1] = {{")
+        lines += [*entries, "};", ""]
+    return lines
+
+
+def main() -> None:
+    isa, output = sys.argv[1:]
+    with open(output, "w", encoding="utf-8") as f:
+        f.write(f"/* Written by gen/tiles_q8.py {isa}; do not edit. */\n" + "\n".join(conv_file(isa)) + "\n")
+
+
+if __name__ == "__main__":
+    main()
