@@ -91,6 +91,13 @@ if TYPE_CHECKING:
     metavar="CLASS",
     help="Tune for this class of machines, if the workers are of several (its name, or the beginning).",
 )
+@click.option(
+    "--max-error",
+    type=click.FloatRange(min=0),
+    metavar="ERROR",
+    help="Choose no routine that is farther from the reference, such as 1e-5: the 2-norm of the difference over that "
+    "of the reference, on random numbers.",
+)
 @DIMS
 @click.option(
     "-p",
@@ -123,6 +130,7 @@ def command(
     workers: tuple[str, ...],
     jobs: int | None,
     kind: str,
+    max_error: float | None,
     dims: tuple[tuple[str, int], ...],
     pipeline: str,
     packed: bool,
@@ -140,6 +148,8 @@ def command(
     from plait.tuning.api import TuneOptions
 
     selection.solver(solver)  # a wrong one is said before the model is read
+    if max_error is not None and state == "in_place":
+        raise click.UsageError("--max-error is not for --state in_place: whole networks run there, not routines alone")
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
     with warnings_shown(), measuring(not quiet and not as_json) as progress:
@@ -162,6 +172,7 @@ def command(
                 workers=workers,
                 jobs=jobs or 0,
                 kind=kind,
+                max_error=max_error,
             ),
         )
     stopped = _stopped(tuned.report)

@@ -45,8 +45,12 @@ def show_report(report: TuningReport) -> None:
         click.echo(proof(report.certificate, report.entries))
     if len(report.race) > 1:
         click.echo(_race(report.race))
+    far = [failure for failure in report.failures if ": inaccurate " in failure]
+    if far:
+        note(f"{len(far)} measured routines are too far from the reference to be chosen")
     for failure in report.failures:
-        note(f"not measured: {failure}")
+        if failure not in far:
+            note(f"not measured: {failure}")
 
 
 def proof(certificate: Certificate, entries: int) -> str:

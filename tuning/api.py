@@ -19,7 +19,7 @@ from plait.backends.executable import Executable
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.fleet import FleetProfiler, fleet
 from plait.backends.profiling.freshness import Fresh
-from plait.backends.profiling.job import STATES, STREAMED
+from plait.backends.profiling.job import IN_PLACE, STATES, STREAMED
 from plait.backends.profiling.limits import Limits, find_limits, keep_limits, limits_job, limits_of
 from plait.backends.profiling.local_workers import local_commands
 from plait.backends.profiling.machine import this_machine
@@ -98,6 +98,8 @@ class TuneOptions:
         jobs: workers of this machine that measure at the same time, each on cores of its own. 0: one worker on all
             cores, unless there are others.
         kind: of which class of machines, if the workers are of several: its first characters.
+        max_error: routines that are farther than that from the reference are not chosen, by the 2-norm of the
+            difference over that of the reference, on random numbers. Measuring takes longer, as the reference does.
     """
 
     state: str = attrs.field(default=STREAMED, validator=attrs.validators.in_(STATES))
@@ -110,6 +112,11 @@ class TuneOptions:
     workers: tuple[str, ...] = ()
     jobs: int = attrs.field(default=0, validator=attrs.validators.ge(0))
     kind: str = ""
+    max_error: float | None = attrs.field(default=None, validator=attrs.validators.optional(attrs.validators.ge(0.0)))
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_error is not None and self.state == IN_PLACE:
+            raise ValueError("max_error needs routines that run alone; state in_place runs whole networks")
 
 
 def known_limits(database: ProfileDatabase, threads: int) -> Limits:
@@ -155,6 +162,7 @@ def tune_module(
             progress=progress,
             state=options.state,
             lazily=None if options.exhaustive or solver != "exact" else lazily,
+            max_error=options.max_error,
             race=Turns(options.race, deadline, options.interruptible) if options.race else None,
         )
         for lost in getattr(profiler, "lost", ()):

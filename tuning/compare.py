@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 
 from plait.backends.descriptor import RoutinePath
+from plait.backends.profiling.accuracy import difference
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
 from plait.backends.routine import Routine, applicable, data_operands
@@ -151,15 +152,4 @@ def unpack(array: Array, type: Type) -> Array:
 
 
 def _difference(index: int, name: str, op: str, routine: str, actual: Array, wanted: Array) -> LayerError:
-    if actual.shape != wanted.shape:
-        return LayerError(index, name, op, routine, float("inf"), float("inf"))
-    a, b = actual.astype(np.float64), wanted.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    if same.all():
-        return LayerError(index, name, op, routine, 0.0, 0.0)
-    if not np.isfinite(a[~same]).all() or not np.isfinite(b[~same]).all():
-        return LayerError(index, name, op, routine, float("inf"), float("inf"))
-    gap = np.where(same, 0.0, np.where(same, 0.0, a) - np.where(same, 0.0, b))
-    scale = float(np.linalg.norm(b[np.isfinite(b)]))
-    error = float(np.linalg.norm(gap)) / scale if scale else float("inf")
-    return LayerError(index, name, op, routine, error, float(np.abs(gap).max()))
+    return LayerError(index, name, op, routine, *difference(actual, wanted))

@@ -64,6 +64,7 @@ class Entries:
     Args:
         patterns: restrict the routines; the last pattern that names a layer decides for it.
         state: where data are when a sample begins, see `plait.backends.profiling.job`.
+        check: whether the error of each routine is wanted as well.
 
     Raises:
         DescriptorError: P404, a pattern names layers explicitly and matches none of their routines, or matches nothing
@@ -71,9 +72,16 @@ class Entries:
     """
 
     def __init__(
-        self, function: Function, *, threads: int = 1, patterns: Sequence[RoutinePattern] = (), state: str = STREAMED
+        self,
+        function: Function,
+        *,
+        threads: int = 1,
+        patterns: Sequence[RoutinePattern] = (),
+        state: str = STREAMED,
+        check: bool = False,
     ) -> None:
         self.function, self.threads, self.state = function, threads, state
+        self.check = check
         self.patterns = tuple(patterns)
         self._used: set[str] = set()
         self._moved = moved_shares(function)
@@ -124,6 +132,7 @@ class Entries:
 
     def _option(self, layer: Layer, routine: Routine, variant: str) -> Option:
         option = option_for(layer, routine, variant, self.threads, self.state)
+        option = attrs.evolve(option, job=attrs.evolve(option.job, check=True)) if self.check else option
         return attrs.evolve(option, moved=self._moved.get((layer, routine.path.base), 1.0))
 
     def _check_patterns(self) -> None:

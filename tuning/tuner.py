@@ -19,6 +19,7 @@ from plait.ir.module import Module
 from plait.passes.selection import runners_up, solver
 from plait.passes.selection.build import BuiltProblem, build_problem
 from plait.passes.selection.solution import Solution
+from plait.tuning.accurate import Accurate
 from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries
 from plait.tuning.race import Plan, Race, Turns, rivals, run_race
@@ -50,6 +51,7 @@ def tune(
     state: str = STREAMED,
     lazily: Lazily | None = None,
     race: Turns | None = None,
+    max_error: float | None = None,
 ) -> Tuned:
     """Choose a routine for each layer of an optimised module. The module itself is not changed.
 
@@ -62,6 +64,8 @@ def tune(
         solver_name: one of `plait.passes.selection.known_solvers()`.
         state: where data are when a sample begins, see `plait.backends.profiling.job`.
         lazily: measure only what decides (for an exact solver); default: everything.
+        max_error: routines whose result on random numbers is farther than that from the reference are not chosen, by
+            the 2-norm of the difference over that of the reference. Not for state `in_place`.
         race: run the best plans end to end; default: the predicted best is taken as it is.
 
     Raises:
@@ -76,7 +80,9 @@ def tune(
     progress = None if progress is None else _Counting(progress)
     started = time.perf_counter()
     measured_before, seconds_before = getattr(profiler, "measured", 0), getattr(profiler, "seconds", 0.0)
-    entries = Entries(work.main, threads=threads, patterns=patterns, state=state)
+    if max_error is not None:
+        profiler = Accurate(profiler, max_error)
+    entries = Entries(work.main, threads=threads, patterns=patterns, state=state, check=max_error is not None)
     count = len(set(entries.jobs()))
     if lazily is not None:
         found = measure_lazily(work, entries, profiler, progress, lazily)

@@ -29,7 +29,7 @@ _TICK_S = 1e-6
 """By how much a time stamp is later than the one before, where the clock says otherwise."""
 _JOB = " AND ".join(f"{column} = ?" for column in KEY[:-1])
 _FIND = (
-    f"SELECT status, samples, message, environment, session, taken FROM profile WHERE {_JOB} AND machine = ?"
+    f"SELECT status, samples, message, error, environment, session, taken FROM profile WHERE {_JOB} AND machine = ?"
     " ORDER BY taken DESC, id DESC"
 )
 _OTHERS = (
@@ -95,13 +95,11 @@ class ProfileDatabase:
         result: Result,
         *,
         session: Session | None = None,
-        error: float | None = None,
     ) -> None:
         """Append one measurement; when the call returns, the death of this process cannot undo it.
 
         Args:
             session: in which it was taken (default: the one that this object began last for the machine, if any).
-            error: the largest relative error, if the result was compared with the reference of the layer.
         """
         session = session or self._current.get(machine.instance)
         key = (*job.key, machine.instance)
@@ -118,7 +116,7 @@ class ProfileDatabase:
                 samples=result.samples,
                 median_us=median_us(result.samples) if result.ok else None,
                 message=result.message,
-                error=error,
+                error=result.error,
                 # The clock may have been set back; the order of measurements is kept.
                 taken=max(time.time(), (newest or 0.0) + _TICK_S),
             )
@@ -181,11 +179,11 @@ class ProfileDatabase:
         query = _FIND if fresh is not None else f"{_FIND} LIMIT 1"
         with self._errors():
             for job in jobs:
-                for status, samples, message, environment, session, taken in self._db.execute(
+                for status, samples, message, error, environment, session, taken in self._db.execute(
                     query, (*job.key, instance)
                 ):
                     if fresh is None or fresh.accepts(status, environment, session, taken, doubtful):
-                        found[job] = Result(status, unpack(samples), message)
+                        found[job] = Result(status, unpack(samples), message, error)
                         break
         return found
 

@@ -239,7 +239,8 @@ class FleetProfiler:
         for instance, machine in machines.items():
             fresh = None if self._fresh is None else fresh_on(machine, self._fresh)
             for job, result in self.database.find_all([j for j in jobs if j not in found], machine, fresh).items():
-                found[job] = result
+                if result.answers(job):
+                    found[job] = result
                 self._homes.setdefault((kind, compared(job)), instance)
         return found
 

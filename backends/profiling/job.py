@@ -40,6 +40,8 @@ class Job:
     threads: int
     module: str = attrs.field(repr=False, eq=False, hash=False)
     state: str = STREAMED
+    check: bool = attrs.field(default=False, eq=False)
+    """Whether the result is to have an error as well."""
 
     @property
     def key(self) -> tuple[str, str, str, int, str]:
@@ -54,6 +56,9 @@ class Result:
     status: str
     samples: tuple[int, ...] = ()
     message: str = ""
+    error: float | None = None
+    """How far the routine is from the reference, if it was compared: 2-norm of the difference by that of the
+    reference."""
 
     @property
     def ok(self) -> bool:
@@ -72,14 +77,23 @@ class Result:
 
     def joined(self, later: Result) -> Result:
         """The samples of both measurements of one job; the one that has any if the other failed."""
-        return attrs.evolve(self, samples=self.samples + later.samples) if later.ok else self
+        if not later.ok:
+            return self
+        error = self.error if later.error is None else later.error
+        return attrs.evolve(self, samples=self.samples + later.samples, error=error)
+
+    def answers(self, job: Job) -> bool:
+        """Whether this is all that a job asks for."""
+        return not job.check or not self.ok or self.error is not None
 
     def to_json(self) -> dict[str, Any]:
-        return attrs.asdict(self)
+        data = {"status": self.status, "samples": self.samples, "message": self.message}
+        # Not called `error`: answers of a worker have that for what is wrong with a request.
+        return data if self.error is None else {**data, "distance": self.error}
 
     @staticmethod
     def from_json(data: dict[str, Any]) -> Result:
-        return Result(data["status"], tuple(data["samples"]), data["message"])
+        return Result(data["status"], tuple(data["samples"]), data["message"], data.get("distance"))
 
 
 def enough(samples: Sequence[int], budget_ns: int, most: int = 40) -> bool:

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import time
-from collections.abc import Callable
 
-import numpy as np
+import attrs
 
+from plait.backends.profiling.data import data_of, fill_constants, fill_network, weights_of
 from plait.backends.profiling.job import COLD, HOT, IN_PLACE, LIMITS, WHOLE, Job, Result, enough
 from plait.backends.profiling.resplit import is_resplit, measure_resplit
 from plait.backends.program import Program
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
-from plait.ir.types import DType, Type
 from plait.ir.values import Array
-from plait.kernels_pyx import aligned_empty
 from plait.kernels_pyx.packing import Packed, sharing
 
 BUDGET_NS = 40_000_000
 """Time spent on samples of one routine, at most (the first run included)."""
 NETWORK_NS = 200_000_000
 """The same for a network whose layers are timed in place."""
+LOOK = 3
+"""Samples after which a routine is given up if its time is beyond the limit."""
 _NETWORK_RUNS = (3, 15)
 _WHOLE_NS = 60_000_000
 _WHOLE_RUNS = (3, 20)
-_PATTERN = 1 << 16
-"""Elements after which data repeat: random numbers take longer to make than kernels to read them."""
 
 
 def measure(job: Job, limit_ns: int | None = None) -> Result:
@@ -50,23 +47,35 @@ def measure(job: Job, limit_ns: int | None = None) -> Result:
     module = parse_module(job.module, "job", check=False)
     first_layer, *others = module.main
     if not others and is_resplit(first_layer):
-        return measure_resplit(first_layer, job.threads)
+        return attrs.evolve(measure_resplit(first_layer, job.threads), error=0.0 if job.check else None)
     if job.state == IN_PLACE:
         return _measure_network(module, job.threads)
+    result = Result("ok", tuple(_measure_layer(module, job, limit_ns)))
+    if not job.check:
+        return result
+    from plait.backends.profiling.accuracy import error_of
+
+    return attrs.evolve(result, error=error_of(job))
+
+
+def _measure_layer(module: Module, job: Job, limit_ns: int | None) -> list[int]:
     fill_constants(module)
     program = Program(module, job.threads)
-    inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+    inputs = [data_of(v.type, seed) for seed, v in enumerate(module.main.arguments)]
     samples: list[int] = []
     first = int(program.time(inputs, 1)[0])
     if first > BUDGET_NS or (limit_ns is not None and first > 2 * limit_ns):
         # A cold first run is slower; one more tells.
-        return Result("ok", (int(program.time(inputs, 1)[0]),))
+        return [int(program.time(inputs, 1)[0])]
     batch = max(1, min(10, BUDGET_NS // max(first, 1) // 4))
     while not enough(samples, BUDGET_NS):
-        samples += _samples(program, inputs, batch, job.state)
-        if limit_ns is not None and len(samples) >= 3 and sorted(samples)[1] > limit_ns:
+        # Three runs tell whether more are of use, where there is a limit; then the batch goes on.
+        count = batch - len(samples) % batch
+        count = count if limit_ns is None or samples else min(count, LOOK)
+        samples += _samples(program, inputs, count, job.state)
+        if limit_ns is not None and len(samples) >= LOOK and sorted(samples)[1] > limit_ns:
             break
-    return Result("ok", tuple(int(s) for s in samples))
+    return [int(s) for s in samples]
 
 
 def _samples(program: Program, inputs: list[Array], count: int, state: str) -> list[int]:
@@ -84,7 +93,7 @@ def _samples(program: Program, inputs: list[Array], count: int, state: str) -> l
 def _measure_network(module: Module, threads: int) -> Result:
     fill_network(module)
     program = Program(module, threads)
-    inputs = [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+    inputs = [data_of(v.type, seed) for seed, v in enumerate(module.main.arguments)]
     outputs = program.allocate_outputs()
     program.run(inputs, outputs)
     runs: list[list[int]] = []
@@ -120,7 +129,7 @@ def _whole_program(text: str, threads: int) -> tuple[Program, list[Array]]:
     fill_network(module, _weights_of_plans)
     with sharing(_packed_for_plans):
         program = Program(module, threads)
-    return program, [_data(v.type, seed) for seed, v in enumerate(module.main.arguments)]
+    return program, [data_of(v.type, seed) for seed, v in enumerate(module.main.arguments)]
 
 
 def _forget_plans() -> None:
@@ -129,44 +138,5 @@ def _forget_plans() -> None:
     _packed_for_plans.clear()
 
 
-def fill_constants(module: Module) -> None:
-    """Give constants without data random elements (integers: zeros)."""
-    for seed, constant in enumerate(module.constants.values()):
-        constant.supply(functools.partial(_data, constant.type, 1000 + seed))
-
-
-def fill_network(module: Module, weights: Callable[[Type, int], Array] | None = None) -> None:
-    """The same for a network: weights of both signs that keep the size of what flows through, so that nothing becomes
-    infinite or denormal on the way."""
-    for seed, constant in enumerate(module.constants.values()):
-        constant.supply(functools.partial(weights or _weights, constant.type, seed))
-
-
-def _data(type: Type, seed: int) -> Array:
-    # Values of one size: no denormals, no overflow in long chains of products.
-    return _uniform(type, seed, 0.025, 0.1)
-
-
-def _weights(type: Type, seed: int) -> Array:
-    if type.rank < 2:
-        return _uniform(type, seed, 0.5, 1.0)
-    reach = math.sqrt(6 / max(1, math.prod(type.static_shape[1:])))
-    return _uniform(type, seed, -reach, reach)
-
-
-def _uniform(type: Type, seed: int, low: float, high: float) -> Array:
-    shape, dtype = type.storage_shape, type.dtype
-    if dtype not in (DType.F32, DType.F64, DType.F16):
-        zeros: Array = np.zeros(shape, dtype.numpy)
-        return zeros
-    pattern = np.random.default_rng(seed).uniform(low, high, min(math.prod(shape), _PATTERN)).astype(dtype.numpy)
-    # Where kernels can read it: a copy of weights on other addresses takes longer than to make them.
-    repeated: Array = aligned_empty(shape, dtype.numpy)
-    flat = repeated.reshape(-1)
-    for start in range(0, len(flat), _PATTERN):
-        flat[start : start + _PATTERN] = pattern[: len(flat) - start]
-    return repeated
-
-
-_weights_of_plans = functools.cache(_weights)
+_weights_of_plans = functools.cache(weights_of)
 _packed_for_plans: Packed = {}

@@ -137,7 +137,8 @@ class WorkerProfiler:
         wanted = dict.fromkeys(jobs)
         found = self.database.find_all(wanted, self.machine, self.fresh)
         # What was measured just now is known, also if it failed once more.
-        return {j: self._own[j] for j in wanted if j in self._own} | found
+        all_known = {j: self._own[j] for j in wanted if j in self._own} | found
+        return {job: result for job, result in all_known.items() if result.answers(job)}
 
     @functools.cached_property
     def fresh(self) -> Fresh:

@@ -33,7 +33,7 @@ class Row:
     median_us: float | None
     message: str
     error: float | None
-    """The largest relative error, if the result was compared with the reference of the layer."""
+    """`Result.error`"""
     taken: float
     """Seconds since 1970; within an entry later measurements have larger stamps."""
 
@@ -55,7 +55,7 @@ class Row:
     @property
     def result(self) -> Result:
         """What `find` gives for it."""
-        return Result(self.status, self.samples, self.message)
+        return Result(self.status, self.samples, self.message, self.error)
 
     @property
     def ok(self) -> bool:

@@ -16,7 +16,7 @@ def main() -> None:
 
 def open_layer(subject: dict[str, Any], threads: int) -> Timed:
     """The layer on random data, timed by the executor: no Python between runs."""
-    from plait.backends.profiling.measure import fill_constants
+    from plait.backends.profiling.data import fill_constants
     from plait.backends.program import Program
     from plait.backends.runner import random_inputs
     from plait.ir.text.parser import parse_module

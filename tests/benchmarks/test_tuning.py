@@ -20,7 +20,7 @@ from benchmarks.tuning.regret import AGAIN, RIVAL, TUNED, Contest, Halving, Regr
 from benchmarks.tuning.surroundings import Surroundings, forcing, routines_of
 from benchmarks.tuning.timing import EMPTY, FULL, Timing, TuneRun
 from plait.backends.descriptor import RoutinePattern
-from plait.backends.profiling.measure import fill_constants
+from plait.backends.profiling.data import fill_constants
 from plait.backends.runner import Runner
 from plait.ir.text.parser import parse_module
 from plait.passes.selection.solvers import solver

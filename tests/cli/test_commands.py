@@ -199,6 +199,12 @@ def test_words_of_searches_that_were_stopped_or_had_wrong_bounds() -> None:
     )
 
 
+def test_jobs_that_would_share_cores_are_refused(plait: Plait, tiny: Path) -> None:
+    outcome = plait("tune", tiny, "-o", "a.plait", "--jobs", "1000")
+    assert outcome.code != 0 and "error[P510]: 1000 jobs of 1 thread need 1000 cores" in outcome.err
+    assert not Path("a.plait").exists()
+
+
 def test_a_budget_that_is_too_short_for_any_plan(plait: Plait, tiny: Path) -> None:
     outcome = plait("tune", tiny, "-o", "a.plait", "--budget", "0.000001s")
     assert outcome.code == 1 and "the budget was over before any plan was measured" in outcome.err

@@ -110,6 +110,8 @@ def test_missing_weights_file(plait: Plait, tiny: Path) -> None:
         (["tune", "tiny.ir", "--dim", "N"], "NAME=SIZE"),
         (["tune", "tiny.ir", "--budget", "soon"], "is not a time, such as 30s"),
         (["tune", "tiny.ir", "--state", "frozen"], "--state"),
+        (["tune", "tiny.ir", "--state", "in_place", "--max-error", "1e-3"], "--max-error is not for --state in_place"),
+        (["tune", "tiny.ir", "--max-error", "-1"], "--max-error"),
         (["tune", "tiny.ir", "--dim", "N=0"], "NAME=SIZE"),
         (["tune", "tiny.ir", "--dim", "N=1"], "no symbolic dimension 'N'"),
         (["tune", "tiny.ir", "--solver", "magic"], "known are exact"),

@@ -37,7 +37,7 @@ def db() -> Path:
             if name != "5e55b":
                 database.add(RELU, here, Result("ok", (1000, 3000, 2000)))
         database.add(attrs.evolve(RELU, state="cold"), here, Result("crashed", (), "SIGSEGV"))
-        database.add(CONV, BOARD, Result("ok", (9000,) * 5), error=0.25)
+        database.add(CONV, BOARD, Result("ok", (9000,) * 5, error=0.25))
     return path
 
 

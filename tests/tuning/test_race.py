@@ -145,7 +145,7 @@ def test_whole_plans_for_real() -> None:
 def test_plans_have_their_weights_in_common_until_something_else_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = [CONV.format(act=act) for act in ("relu", "none")]
     made: list[str] = []
-    weights = measuring._weights
+    weights = measuring.weights_of
     monkeypatch.setattr(measuring, "_weights_of_plans", functools.cache(lambda *a: made.append("w") or weights(*a)))
     for text in plans:
         assert measure(Job("plan", text, "1", 1, text, "whole")).ok

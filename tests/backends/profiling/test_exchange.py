@@ -23,7 +23,7 @@ def full(path: Path, facts: Any) -> Path:
     with ProfileDatabase(path) as database:
         session = database.begin(facts.here, facts.session())
         database.add_reference(session, Reference(0.1, 1 / 3))
-        database.add(facts.job, facts.here, Result("ok", (2**62, 0, -1)), error=1e-300)
+        database.add(facts.job, facts.here, Result("ok", (2**62, 0, -1), error=1e-300))
         database.add(facts.job, facts.sibling, Result("failed", (), 'a "quoted"\r\n, line\t; ü ∑ \x00 end'))
         strange = attrs.evolve(facts.job, signature="", state="cold", threads=64)
         database.add(strange, facts.here, Result("ok", ()))

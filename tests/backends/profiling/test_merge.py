@@ -36,7 +36,7 @@ def two(tmp_path: Path, facts: Any) -> tuple[Path, Path]:
             database.add_reference(session, Reference(1.0, 2.0))
             database.add_limits(machine, 1, "{}")
             database.add(facts.job, machine, facts.ok)
-            database.add(facts.job, machine, Result("crashed", (), machine.host), error=0.5)
+            database.add(facts.job, machine, Result("crashed", (), machine.host, 0.5))
     return paths
 
 

@@ -26,7 +26,7 @@ def test_what_follows_the_begin_of_a_session_is_in_it(path: Path, facts: Any) ->
     with ProfileDatabase(path) as database:
         database.add(facts.job, facts.here, facts.ok)
         assert database.begin(facts.here, facts.session()) == facts.session()
-        database.add(facts.job, facts.here, facts.ok, error=0.5)
+        database.add(facts.job, facts.here, attrs.evolve(facts.ok, error=0.5))
         database.add(facts.job, facts.sibling, facts.ok)
         rows = [(r.machine, r.session, r.environment, r.error) for r in database.rows()]
     assert sorted(rows, key=str) == sorted(
