@@ -30,21 +30,22 @@ def addresses(pixels: int, stride: int) -> tuple[list[str], list[str], list[str]
 def ending(block: int, pixels: int, per_block: int) -> list[str]:
     """Of one block: its vectors lie one behind the other in y."""
     vector = BLOCK // per_block
-    names = [f"c{p}_{block * per_block + v}" for p in range(pixels) for v in range(per_block)]
-    lines = []
+    which = [(p, block * per_block + v) for p in range(pixels) for v in range(per_block)]
+    names = [f"f{p}_{v}" for p, v in which]
+    lines = [
+        f"    vf s{block * per_block + v} = vload(scale + {(block * per_block + v) * vector});"
+        for v in range(per_block)
+    ]
+    lines += [f"    vf {name} = to_float(c{p}_{v}) * s{v};" for name, (p, v) in zip(names, which, strict=True)]
+    at = f"{block} * l->y_block"
+    lines.append("    if (res) {")
+    for i, name in enumerate(names):
+        lines.append(f"        {name} = add_residual({name}, &q, q8_load(res + {at} + {i * vector}));")
+    lines.append("    }")
     for first in range(0, len(names), 4):
         here = names[first : first + 4]
-        at = f"{block} * l->y_block + {first * vector}"
-        lines += ["    {", "        vf a[4] = {"]
-        for i, name in enumerate(here):
-            lines.append(f"            to_float({name}) * s{block * per_block + (first + i) % per_block},")
-        lines += ["        };", "        if (res) {"]
-        lines += [
-            f"            a[{i}] = add_residual(a[{i}], q, q8_load(res + {at} + {i * vector}));"
-            for i in range(len(here))
-        ]
-        results = ", ".join(f"a[{min(i, len(here) - 1)}]" for i in range(4))
-        lines += ["        }", f"        requantize_store4(y + {at}, q, {len(here)}, {results});", "    }"]
+        four = ", ".join([*here, *[here[-1]] * 3][:4])
+        lines.append(f"    requantize_store4(y + {at} + {first * vector}, &q, {len(here)}, {four});")
     return lines
 
 
@@ -82,8 +83,7 @@ def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
         step.append(f"dot_pixel x{p} = dot_broadcast({element[p]});")
         step += [f"c{p}_{v} = dot(c{p}_{v}, x{p}, w{v});" for v in vectors]
     lines += [" " * 20 + s for s in [*step, *advance, "wi += ldw;"]]
-    lines += ["                }", "            }", "        }", "    }", "    const struct requant *q = &l->q;"]
-    lines += [f"    vf s{v} = vload(scale + {v * vector});" for v in vectors]
+    lines += ["                }", "            }", "        }", "    }", "    const struct requant q = l->q;"]
     for b in range(blocks):
         lines += ending(b, pixels, per_block)
     return [*lines, "}", ""]

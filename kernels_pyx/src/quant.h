@@ -45,10 +45,19 @@ INLINE vi vrint(vf x)
 #endif
 }
 
-/* VF stored bytes as int32, and back. */
+/* VF stored bytes as int32, and back.  GCC would convert bytes from memory one by one. */
 INLINE vi q8_load(const uint8_t *p)
 {
+#if VF == 16
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i_u *)p));
+#elif VF == 8
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i_u *)p));
+#elif defined __SSE2__
+    __m128i zero = _mm_setzero_si128(), bytes = _mm_cvtsi32_si128(*(const quad *)p);
+    return (vi)_mm_unpacklo_epi16(_mm_unpacklo_epi8(bytes, zero), zero);
+#else
     return __builtin_convertvector(*(const vb_unaligned *)p, vi);
+#endif
 }
 
 INLINE vi q8_load_part(const uint8_t *p, int64_t count)
@@ -62,9 +71,20 @@ INLINE vi q8_load_part(const uint8_t *p, int64_t count)
     return q8_load(part);
 }
 
+/* q in [0, 255] */
 INLINE void q8_store(uint8_t *y, vi q)
 {
+#if VF == 16
+    _mm_storeu_si128((__m128i_u *)y, _mm512_cvtepi32_epi8((__m512i)q));
+#elif VF == 8
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)q), _mm256_extracti128_si256((__m256i)q, 1));
+    _mm_storel_epi64((__m128i_u *)y, _mm_packus_epi16(words, words));
+#elif defined __SSE2__
+    __m128i words = _mm_packs_epi32((__m128i)q, (__m128i)q);
+    *(quad *)y = _mm_cvtsi128_si32(_mm_packus_epi16(words, words));
+#else
     *(vb_unaligned *)y = __builtin_convertvector(q, vb);
+#endif
 }
 
 INLINE void q8_store_part(uint8_t *y, vi q, int64_t count)
