@@ -101,7 +101,7 @@ def describe(forecast: Forecast, routine: str = "") -> str:
     if (seconds := forecast.seconds) is not None:
         parts[0] += f", {about}{duration(seconds)}"
     if standing is not None and math.isfinite(standing.best_us):
-        parts.append(f"best plan {milliseconds(standing.best_us)} ms, at most {standing.gap:.1%} above the optimum")
+        parts.append(f"best plan {milliseconds(standing.best_us)} ms, at most {standing.gap:.1%} to gain")
     if routine:
         parts.append(routine)
     return "; ".join(parts)

@@ -71,7 +71,7 @@ class Standing:
 
     @property
     def gap(self) -> float:
-        """How far the best plan may be above the optimum, as a share of its cost; 1 before there is a plan."""
+        """By what share of its cost the optimum may be below the best plan, at most; 1 before there is a plan."""
         return 1.0 if math.isinf(self.best_us) else max(0.0, 1 - self.bound_us / self.best_us) if self.best_us else 0.0
 
 

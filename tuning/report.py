@@ -122,7 +122,7 @@ class TuningReport:
             proof = f"fastest when run, while {_time(self.bound_us)} is the proven optimum of predictions"
         else:
             gap = 1 - self.bound_us / self.predicted_us if self.predicted_us else 0.0
-            proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms, at most {gap:.1%} above the optimum"
+            proof = f"{self.status}, lower bound {self.bound_us / 1e3:.3f} ms, at most {gap:.1%} to gain"
         measured = ""
         if self.measured_us is not None:
             off = f" ({self.measured_us / self.predicted_us - 1:+.1%})" if self.predicted_us else ""

@@ -46,7 +46,7 @@ def test_a_line_now_and_then() -> None:
     lines = shown(live=False, step_s=0.5).splitlines()
     # The first at once, then every ten seconds.
     assert len(lines) == 5
-    assert lines[1].startswith("measured 20, about 84 to go, about 42 s; best plan 0.312 ms, at most 4.0% above")
+    assert lines[1].startswith("measured 20, about 84 to go, about 42 s; best plan 0.312 ms, at most 4.0% to gain")
     assert not any("\r" in line or "\x1b" in line for line in lines)
 
 

@@ -166,4 +166,4 @@ def test_the_gap_is_told() -> None:
     report = tune(module, costs, lazily=Lazily(share_of(costs, 0.5), interruptible=True)).report
     assert report.certificate is not None and report.certificate.stopped == "interrupt"
     if not report.certificate.guessed:
-        assert "above the optimum" in report.summary()
+        assert "to gain" in report.summary()
