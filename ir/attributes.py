@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from plait.ir.diagnostics import unknown
 from plait.ir.dims import Dim, Dimension, parse_dim
 from plait.ir.dtypes import DType, ElementType, Quantized, element_type
 from plait.ir.spelling import float_text, name_text, quote
@@ -142,6 +143,22 @@ def dtype(value: str | ElementType) -> ElementType:
     if not isinstance(value, str):
         raise TypeError(f"wants an element type, got {value!r}")
     return element_type(value)
+
+
+def optional_dtype(value: str | ElementType | None) -> ElementType | None:
+    """An element type by its text, or nothing."""
+    return None if value is None else dtype(value)
+
+
+SCALE_ROUNDINGS = ("half_even", "fixed_point")
+"""How integers change their scale: see `plait.ir.integer`."""
+
+
+def scale_rounding(value: str) -> str:
+    """`half_even` or `fixed_point`."""
+    if value not in SCALE_ROUNDINGS:
+        raise ValueError(unknown("rounding", value, SCALE_ROUNDINGS))
+    return value
 
 
 def type_of(value: Type) -> Type:

@@ -214,7 +214,12 @@ _WORDS = {storage: word for word, storage in _STORAGES.items()}
 def _scales(value: Any) -> float | tuple[float, ...] | ConstantName:
     if isinstance(value, ConstantName):
         return value
-    return float(value) if isinstance(value, (int, float)) else tuple(float(v) for v in value)
+    return _float32(value) if isinstance(value, (int, float)) else tuple(_float32(v) for v in value)
+
+
+def _float32(value: float) -> float:
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        return float(np.float32(value))
 
 
 def _zeros(value: Any) -> int | tuple[int, ...] | ConstantName:
@@ -229,6 +234,7 @@ class Quantized:
     """Integers that stand for numbers: `(stored - zero) * scale`.
 
     `scale` and `zero` are numbers (per tensor), tuples with one for each index along `axis`, or the names of constants.
+    Scales are float32 numbers: those that are not are rounded.
     With `block`, each scale is for that many neighbours along `axis` and must be named.
     Text: `q8<0.5:-12>`, `q8<[0.1, 0.2]:[0, 3] axis 0>`, `q4<@w.scale axis 0 block 32>`. After the quantization
     parameters of ONNX QuantizeLinear.
@@ -354,7 +360,12 @@ def _numbers(value: N | tuple[N, ...] | ConstantName) -> Iterator[N]:
 def _parameter(value: Any) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_parameter(v) for v in value)}]"
-    return float_text(value) if isinstance(value, float) else str(value)
+    return float_text(shortest(value)) if isinstance(value, float) else str(value)
+
+
+def shortest(scale: float) -> float:
+    """The number with the shortest text that, rounded to float32, is a scale."""
+    return float(str(np.float32(scale)))
 
 
 # --- from text ---

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import attrs
@@ -25,6 +26,11 @@ class Elements(enum.Enum):
     ANY = "anything"
     NUMBERS = "numbers"
     FLOATS = "floating-point numbers"
+
+
+def operand_axes(**axes: int | None) -> Mapping[str, int | None]:
+    """What `Layer.integer_operands` takes: an axis, or None, for each operand by name."""
+    return MappingProxyType(axes)
 
 
 class Scope(Protocol):
@@ -55,6 +61,9 @@ class Layer:
     """Which element types the operands may have."""
     one_type: ClassVar[bool] = False
     """Whether all operands have one element type (quantized ones aside: they stand for real numbers)."""
+    integer_operands: ClassVar[Mapping[str, int | None]] = MappingProxyType({})
+    """The operands that are quantized, all of them, where the layer computes on integers; for each the axis along which
+    scales may differ, if there is one. Empty if the layer has no integer rule."""
 
     via: str | None = attrs.field(default=None, kw_only=True)
     """Path of the chosen routine, with its variant: `cpu/f32/nchw16c/direct[tile=14x2]`."""
@@ -93,6 +102,10 @@ class Layer:
     def execute(self, scope: Scope, *operands: Any) -> Array | tuple[Array, ...]:
         """What the evaluator calls: `reference`, unless the layer runs regions or other functions through `scope`."""
         return self.reference(*operands)
+
+    def refuse_integers(self) -> str | None:
+        """Why the attributes rule out that the layer computes on integers, or None."""
+        return None
 
     def flops(self) -> int:
         """Floating-point operations, a multiply-add counted as two; static shapes only."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from plait.ir.dtypes import Array, ConstantName, DType, Quantized
+from plait.ir.dtypes import Array, ConstantName, DType, ElementType, Quantized
+from plait.ir.layer import Layer
 from plait.ir.types import TensorType
+from plait.ir.values import Value
 
 Lookup = Callable[[str], Array]
 """The elements of a constant by name."""
@@ -27,6 +29,38 @@ def quantize(numbers: Array, dtype: Quantized, lookup: Lookup) -> Array:
     with np.errstate(all="ignore"):
         steps = np.rint(numbers.astype(np.float64) / scale) + zero
         return np.asarray(np.nan_to_num(np.clip(steps, low, high)).astype(np.int64).astype(dtype.numpy))
+
+
+def why_not_integer(layer: Layer, result: ElementType | None = None) -> str | None:
+    """Why a layer computes on the numbers that its operands stand for, or None if it computes on the integers.
+
+    Args:
+        result: the element type of the result, of a layer that is not attached yet.
+    """
+    if not layer.integer_operands:
+        return f"{layer.op} has no rule for integers"
+    if reason := layer.refuse_integers():
+        return reason
+    dtype = layer.result.type.dtype if result is None else result
+    if not isinstance(dtype, Quantized) or dtype.axis is not None:
+        return f"the result is {dtype}"
+    for name, value in layer.named_operands():
+        if name in layer.integer_operands and (reason := _why_not_integers(value, layer.integer_operands[name])):
+            return f"{name} {reason}"
+    return None
+
+
+def _why_not_integers(value: Value, axis: int | None) -> str | None:
+    dtype = value.type.dtype
+    if not isinstance(dtype, Quantized):
+        return f"holds {dtype}"
+    if dtype.bits > 16:
+        return f"holds {dtype.storage}, whose sums may be inexact"
+    if dtype.axis is None:
+        return None
+    if axis is None or dtype.axis != axis % value.type.rank or dtype.block:
+        return f"has several scales: {dtype}"
+    return None
 
 
 def _along(parameter: Any, dtype: Quantized, shape: tuple[int, ...], lookup: Lookup) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.ir.dims import Dimension, substitute
+from plait.ir.dtypes import Quantized
 from plait.ir.layers.shape import Gather
 from plait.ir.module import Function, Module
 from plait.ir.region import Region
@@ -74,7 +75,17 @@ def _data(random: np.random.Generator, type: Type, limit: int) -> Any:
     if isinstance(type, OptionalType):
         return _data(random, type.element, limit) if random.random() < 0.7 else None
     sizes = {ANY_SIZE: int(random.integers(1, 4))}
-    return _array(random, type.dtype.storage, type.substitute(sizes).static_shape, limit)
+    shape = type.substitute(sizes).static_shape
+    if isinstance(type.dtype, Quantized):
+        return _stored(random, type.dtype, shape)
+    return _array(random, type.dtype.storage, shape, limit)
+
+
+def _stored(random: np.random.Generator, dtype: Quantized, shape: tuple[int, ...]) -> Array:
+    """Integers of all sizes, of wide types those that need no more than 16 bits."""
+    low, high = dtype.storage.integer_range
+    drawn: Array = random.integers(max(low, -(2**15)), min(high, 2**15 - 1), shape, endpoint=True)
+    return drawn.astype(dtype.numpy)
 
 
 def _array(random: np.random.Generator, dtype: DType, shape: tuple[int, ...], limit: int) -> Array:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.backends.errors import RunError
+from plait.ir.casting import cast_array
 from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
 from plait.ir.dtypes import Quantized
@@ -127,8 +128,11 @@ class _Evaluator:
         return array if dtype is None else dequantize(array, dtype, self.constant)
 
     def quantized(self, value: Value, array: Array) -> Array:
-        dtype = _quantized(value)
-        return array if dtype is None else quantize(array, dtype, self.constant)
+        """Numbers as elements of the type of a result."""
+        dtype = value.type.dtype
+        if isinstance(dtype, Quantized):
+            return quantize(array, dtype, self.constant)
+        return cast_array(np.asarray(array), dtype)
 
     def constant(self, name: str) -> Array:
         """The elements of a constant that a type names."""

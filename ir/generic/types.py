@@ -14,7 +14,7 @@ from typing import Any
 
 from plait.ir.diagnostics import did_you_mean, unknown
 from plait.ir.dims import Dimension, parse_dim
-from plait.ir.dtypes import DType, ElementType, Quantized, element_type
+from plait.ir.dtypes import DType, ElementType, Quantized, element_type, shortest
 from plait.ir.generic.spelling import real, string
 from plait.ir.layout import default_layout, layout_named
 from plait.ir.types import OptionalType, SequenceType, TensorType, Type
@@ -100,7 +100,7 @@ def _uniform_text(dtype: Quantized) -> str | None:
 
 
 def _scale_text(scale: Any, zero: int) -> str:
-    return real(scale) + (f":{zero}" if zero else "")
+    return real(shortest(scale)) + (f":{zero}" if zero else "")
 
 
 # --- from text ---

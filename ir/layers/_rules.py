@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension
+from plait.ir.dtypes import ElementType, Quantized
+from plait.ir.layer import Layer
+from plait.ir.quantization import why_not_integer
 from plait.ir.types import Shape
 from plait.ir.values import Value
 
@@ -68,6 +71,43 @@ def broadcast(shapes: Sequence[Shape]) -> Shape:
             elif dim not in (1, result[i]):
                 raise ShapeError(f"shapes {' and '.join(show(s) for s in shapes)} do not broadcast")
     return tuple(result)
+
+
+def result_dtype(layer: Layer) -> ElementType:
+    """The element type of a layer's result: its attribute `to`, by default that of the first operand.
+
+    Raises:
+        ShapeError: operands do not turn into such elements, or only integers are rounded so.
+    """
+    first, to = layer.operands[0].type.dtype, getattr(layer, "to", None)
+    dtype: ElementType = first if to is None else to
+    if dtype != first:
+        _check_target(layer, dtype)
+    check_rounding(layer, dtype)
+    return dtype
+
+
+def check_rounding(layer: Layer, dtype: ElementType) -> None:
+    """Of all layers only those that compute on integers have a scale to change in fixed point.
+
+    Raises:
+        ShapeError: this is another one.
+    """
+    if getattr(layer, "rounding", "") == "fixed_point" and (reason := why_not_integer(layer, dtype)):
+        raise ShapeError(f"rounding = fixed_point is for layers that compute on integers, but {reason}")
+
+
+def _check_target(layer: Layer, to: ElementType) -> None:
+    for name, value in layer.named_operands():
+        dtype = value.type.dtype
+        if not (dtype.is_float or isinstance(dtype, Quantized)):
+            raise ShapeError(f"to = {to} is for floating-point and quantized numbers, but {name} is {value.type}")
+    if isinstance(to, Quantized):
+        return
+    if not to.is_float:
+        raise ShapeError(f"to = {to}: results are quantized or floating-point numbers")
+    if not any(isinstance(v.type.dtype, Quantized) for v in layer.operands):
+        raise ShapeError(f"to = {to} where no operand is quantized: that is what cast does")
 
 
 def axis_in(axis: int, rank: int) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import attrs
 
 from plait.ir.activation import Activation
-from plait.ir.attributes import number
+from plait.ir.attributes import number, optional_dtype
+from plait.ir.dtypes import ElementType
 from plait.ir.layer import Elements, Layer
+from plait.ir.layers._rules import result_dtype
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -18,8 +20,10 @@ class ActivationLayer(Layer):
 
     Operands:
         x: numbers in any shape.
+    Attributes:
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
     Shapes: any; the result has the shape of `x`.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     Semantics: Computed in float64 and rounded once; of integers what is behind the point is dropped. NaN stays NaN.
     Example:
         (%x: f32[1x8x4x4])
@@ -29,13 +33,14 @@ class ActivationLayer(Layer):
     elements = Elements.NUMBERS
 
     x: Value
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def activation(self) -> Activation:
         """The function, as other layers carry it."""
         raise NotImplementedError
 
     def infer(self) -> TensorType:
-        return TensorType(self.x.type.dtype, self.x.type.shape)
+        return TensorType(result_dtype(self), self.x.type.shape)
 
     def flops(self) -> int:
         return self.x.type.elements

@@ -6,10 +6,11 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import NONE, Activation, activation
-from plait.ir.attributes import integer, pads, pair
+from plait.ir.attributes import integer, optional_dtype, pads, pair, scale_rounding
 from plait.ir.diagnostics import ShapeError
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import show, want_rank, window_extent
+from plait.ir.dtypes import ElementType
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import result_dtype, show, want_rank, window_extent
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -33,10 +34,12 @@ class Conv2d(Layer):
         groups: parts into which channels are cut; each has filters of its own. `groups == C` is a depthwise
             convolution.
         act: what is applied to each number of the result.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: `x` [N, C, H, W] and `weight` [O, C / groups, KH, KW] to [N, O, OH, OW], where `OH = (H + top + bottom -
         dilation * (KH - 1) - 1) / stride + 1`, rounded down, and OW likewise. O is a multiple of `groups`, the window
         fits into the padded image, and the shape of `weight` is static.
-    Types: floats of one type, which the result has.
+    Types: floats of one type, which the result has, or quantized numbers.
     Semantics: `sum(weight[o, c, p, q] * x[n, g + c, i * stride + p * dilation - top, j * stride + q * dilation -
         left])` over c, p and q, where g is the first channel of the group of o, and x is 0 outside of the image.
         Computed in float64 and rounded once.
@@ -48,6 +51,7 @@ class Conv2d(Layer):
 
     elements = Elements.FLOATS
     one_type = True
+    integer_operands = operand_axes(x=None, weight=0, residual=None)
 
     x: Value
     weight: Value
@@ -58,6 +62,8 @@ class Conv2d(Layer):
     dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
     groups: int = attrs.field(default=1, converter=integer, kw_only=True)
     act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
         n, c, h, w = want_rank(self.x, 4, "x")
@@ -84,7 +90,7 @@ class Conv2d(Layer):
         )
         if self.residual is not None and self.residual.type.shape != out:
             raise ShapeError(f"residual must be {show(out)}, got {self.residual.type}")
-        return TensorType(self.x.type.dtype, out)
+        return TensorType(result_dtype(self), out)
 
     @property
     def kernel(self) -> tuple[int, int]:

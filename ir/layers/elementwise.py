@@ -10,13 +10,13 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import NONE, Activation, activation
-from plait.ir.attributes import boolean
+from plait.ir.attributes import boolean, optional_dtype, scale_rounding
 from plait.ir.attributes import dtype as dtype_converter
 from plait.ir.casting import ROUNDINGS, can_cast, cast_array
 from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dtypes import DType, ElementType, Quantized, is_floating
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import broadcast
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import broadcast, check_rounding, result_dtype
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -31,9 +31,10 @@ class Binary(Layer):
         b: of the same type, in a shape that broadcasts with that of `a`.
     Attributes:
         act: what is applied to each number of the result.
+        to: the type of the result, where that is not the type of `a`: a quantized one, or floats from quantized `a`.
     Shapes: those of `a` and `b`, broadcast: they are aligned at their last dimensions, missing ones count as 1, and
         where two differ one of them must be 1 and gives way to the other. A symbol equals only itself.
-    Types: numbers of one type, which the result has.
+    Types: numbers of one type, which the result has, or quantized ones.
     Semantics: Computed in that type: floats round to nearest, integers wrap around.
     Example:
         (%a: f32[1x8x4x4], %b: f32[8x1x1])
@@ -48,9 +49,10 @@ class Binary(Layer):
     a: Value
     b: Value
     act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
-        return TensorType(self.a.type.dtype, broadcast([self.a.type.shape, self.b.type.shape]))
+        return TensorType(result_dtype(self), broadcast([self.a.type.shape, self.b.type.shape]))
 
     def flops(self) -> int:
         return self.result.type.elements
@@ -65,13 +67,18 @@ class Binary(Layer):
 class Add(Binary):
     """`act(a + b)`.
 
+    Attributes:
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Example:
         (%a: f32[1x8x4x4], %b: f32[8x1x1])
         %y = add(%a, %b) {act = relu}
     Source: ONNX operator specification, Add.
     """
 
+    integer_operands = operand_axes(a=None, b=None)
     function = np.add
+
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
 
 @layer("sub")
@@ -79,10 +86,15 @@ class Add(Binary):
 class Sub(Binary):
     """`act(a - b)`.
 
+    Attributes:
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Source: ONNX operator specification, Sub.
     """
 
+    integer_operands = operand_axes(a=None, b=None)
     function = np.subtract
+
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
 
 @layer("mul")
@@ -90,10 +102,15 @@ class Sub(Binary):
 class Mul(Binary):
     """`act(a * b)`.
 
+    Attributes:
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Source: ONNX operator specification, Mul.
     """
 
+    integer_operands = operand_axes(a=None, b=None)
     function = np.multiply
+
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -183,8 +200,9 @@ class Unary(Layer):
     Attributes:
         fn: one of `exp`, `log`, `sqrt`, `abs`, `neg`, `floor`, `ceil`, `round` (ties to even), `reciprocal` and
             `erf`.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
     Shapes: any; the result has the shape of `x`.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     Semantics: Of floats computed in float64 and rounded once; of integers what is behind the point is dropped. NaN
         outside of the function's domain.
     Example:
@@ -197,9 +215,10 @@ class Unary(Layer):
 
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
-        return TensorType(self.x.type.dtype, self.x.type.shape)
+        return TensorType(result_dtype(self), self.x.type.shape)
 
     def flops(self) -> int:
         return self.x.type.elements
@@ -209,9 +228,12 @@ class Unary(Layer):
             return UNARY[self.fn](x.astype(np.float64) if is_floating(x.dtype) else x).astype(x.dtype)
 
 
+_CAST_ROUNDINGS = (*ROUNDINGS, "fixed_point")
+
+
 def _rounding(value: str) -> str:
-    if value not in ROUNDINGS:
-        raise ValueError(unknown("rounding", value, ROUNDINGS))
+    if value not in _CAST_ROUNDINGS:
+        raise ValueError(unknown("rounding", value, _CAST_ROUNDINGS))
     return value
 
 
@@ -225,7 +247,8 @@ class Cast(Layer):
     Attributes:
         to: the type of the result.
         saturate: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN.
-        rounding: `up`, `down` or `nearest`: between powers of two, for `f8e8m0`.
+        rounding: `up`, `down` or `nearest`: between powers of two, for `f8e8m0`. `fixed_point`: how quantized numbers
+            change their scale, as in TensorFlow Lite.
     Shapes: any; the result has the shape of `x`.
     Types: any to any, except that complex numbers become complex numbers only, and quantized ones floats or quantized.
     Semantics: Floats round to nearest, ties to even. Integers to narrower ones keep their low bits; anything but 0 is
@@ -236,6 +259,8 @@ class Cast(Layer):
         %y = cast(%x) {to = i8}
     Source: ONNX operator specification, Cast; QuantizeLinear and DequantizeLinear for quantized types.
     """
+
+    integer_operands = operand_axes(x=None)
 
     x: Value
     to: ElementType = attrs.field(converter=dtype_converter, kw_only=True)
@@ -249,6 +274,7 @@ class Cast(Layer):
                 raise ShapeError(f"cast converts {one} from and to floating-point numbers, not {other}")
         if isinstance(source, DType) and isinstance(self.to, DType) and not can_cast(source, self.to):
             raise ShapeError(f"{source} cannot be cast to {self.to}: complex numbers stay complex")
+        check_rounding(self, self.to)
         return TensorType(self.to, self.x.type.shape)
 
     def reference(self, x: Array) -> Array:

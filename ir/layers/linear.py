@@ -6,10 +6,11 @@ import attrs
 import numpy as np
 
 from plait.ir.activation import NONE, Activation, activation
+from plait.ir.attributes import optional_dtype, scale_rounding
 from plait.ir.diagnostics import ShapeError
-from plait.ir.dtypes import is_floating
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import broadcast, want_matrices, want_rank
+from plait.ir.dtypes import ElementType, is_floating
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import broadcast, result_dtype, want_matrices, want_rank
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -26,8 +27,10 @@ class FullyConnected(Layer):
         bias: a number for each output.
     Attributes:
         act: what is applied to each number of the result.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: `x` [..., K] of at least 2 dimensions, `weight` [O, K] and `bias` [O] to [..., O].
-    Types: floats of one type, which the result has.
+    Types: floats of one type, which the result has, or quantized numbers.
     Semantics: Computed in float64 and rounded once.
     Example:
         (%x: f32[Nx64], %w: f32[10x64], %b: f32[10])
@@ -37,11 +40,14 @@ class FullyConnected(Layer):
 
     elements = Elements.FLOATS
     one_type = True
+    integer_operands = operand_axes(x=None, weight=0)
 
     x: Value
     weight: Value
     bias: Value | None = None
     act: Activation = attrs.field(default=NONE, converter=activation, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
         *rows, k = want_matrices(self.x, "x")
@@ -50,7 +56,7 @@ class FullyConnected(Layer):
             raise ShapeError(f"x has {k} features but weight takes {wk}")
         if self.bias is not None and self.bias.type.shape != (o,):
             raise ShapeError(f"bias must be [{o}], got {self.bias.type}")
-        return TensorType(self.x.type.dtype, (*rows, o))
+        return TensorType(result_dtype(self), (*rows, o))
 
     def flops(self) -> int:
         return 2 * self.x.type.elements * self.weight.type.static_shape[0]
@@ -70,9 +76,12 @@ class Matmul(Layer):
     Operands:
         a: matrices [..., M, K].
         b: matrices [..., K, N].
+    Attributes:
+        to: the type of the result, where that is not the type of `a`: a quantized one, or floats from quantized `a`.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: `a` [..., M, K] and `b` [..., K, N] to [..., M, N]. Both have at least 2 dimensions; those before the last
         two broadcast as for `add`.
-    Types: numbers of one type, which the result has.
+    Types: numbers of one type, which the result has, or quantized ones.
     Semantics: Floats are computed in float64 and rounded once; integers wrap around.
     Example:
         (%a: f32[8x16x32], %b: f32[32x4])
@@ -82,9 +91,12 @@ class Matmul(Layer):
 
     elements = Elements.NUMBERS
     one_type = True
+    integer_operands = operand_axes(a=None, b=-1)
 
     a: Value
     b: Value
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
         a, b = self.a.type.shape, self.b.type.shape
@@ -92,7 +104,7 @@ class Matmul(Layer):
             raise ShapeError(f"operands need at least 2 dimensions, got {self.a.type} and {self.b.type}")
         if a[-1] != b[-2]:
             raise ShapeError(f"inner dimensions {a[-1]} and {b[-2]} differ")
-        return TensorType(self.a.type.dtype, (*broadcast([a[:-2], b[:-2]]), a[-2], b[-1]))
+        return TensorType(result_dtype(self), (*broadcast([a[:-2], b[:-2]]), a[-2], b[-1]))
 
     def flops(self) -> int:
         return 2 * self.result.type.elements * self.a.type.static_shape[-1]

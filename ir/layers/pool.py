@@ -5,11 +5,11 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from plait.ir.attributes import boolean, pads, pair
+from plait.ir.attributes import boolean, optional_dtype, pads, pair, scale_rounding
 from plait.ir.diagnostics import ShapeError
-from plait.ir.dtypes import DType, is_floating
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import want_rank, window_extent
+from plait.ir.dtypes import DType, ElementType, is_floating
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import result_dtype, want_rank, window_extent
 from plait.ir.layers.conv import windows
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
@@ -28,12 +28,14 @@ class Pool2d(Layer):
         pad: rows and columns around the image: top, left, bottom, right.
         dilation: distance of neighbouring elements of a window, for height and width.
         ceil: keep a last, partial window if it starts inside the image or the padding before it.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
     Shapes: `x` [N, C, H, W] to [N, C, OH, OW], where `OH = (H + top + bottom - dilation * (KH - 1) - 1) / stride + 1`,
         rounded down, with `ceil` up, and OW likewise. The window fits into the padded image.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     """
 
     elements = Elements.NUMBERS
+    integer_operands = operand_axes(x=None)
 
     x: Value
     kernel: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
@@ -41,6 +43,7 @@ class Pool2d(Layer):
     pad: tuple[int, int, int, int] = attrs.field(default=(0, 0, 0, 0), converter=pads, kw_only=True)
     dilation: tuple[int, int] = attrs.field(default=(1, 1), converter=pair, kw_only=True)
     ceil: bool = attrs.field(default=False, converter=boolean, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
         n, c, h, w = want_rank(self.x, 4, "x")
@@ -50,7 +53,7 @@ class Pool2d(Layer):
         top, left, bottom, right = self.pad
         height = window_extent(h, kh, sh, dh, top, bottom, self.ceil)
         width = window_extent(w, kw, sw, dw, left, right, self.ceil)
-        return TensorType(self.x.type.dtype, (n, c, height, width))
+        return TensorType(result_dtype(self), (n, c, height, width))
 
     def flops(self) -> int:
         return self.result.type.elements * self.kernel[0] * self.kernel[1]
@@ -97,6 +100,7 @@ class AvgPool2d(Pool2d):
     Attributes:
         count_pad: divide by the window size, counting declared padding (but not the overhang of `ceil`), instead of by
             the number of input elements in the window.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Semantics: Padding is 0. Computed in float64 and rounded once; of integers what is behind the point is dropped.
     Example:
         (%x: f32[1x64x8x8])
@@ -105,6 +109,7 @@ class AvgPool2d(Pool2d):
     """
 
     count_pad: bool = attrs.field(default=False, converter=boolean, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def reference(self, x: Array) -> Array:
         oh, ow = self.infer().static_shape[2:]
@@ -129,8 +134,11 @@ class GlobalAvgPool(Layer):
 
     Operands:
         x: images [N, C, H, W].
+    Attributes:
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: `x` [N, C, H, W] to [N, C, 1, 1].
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     Semantics: Computed in float64 and rounded once.
     Example:
         (%x: f32[1x512x7x7])
@@ -139,12 +147,15 @@ class GlobalAvgPool(Layer):
     """
 
     elements = Elements.NUMBERS
+    integer_operands = operand_axes(x=None)
 
     x: Value
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
         n, c, _, _ = want_rank(self.x, 4, "x")
-        return TensorType(self.x.type.dtype, (n, c, 1, 1))
+        return TensorType(result_dtype(self), (n, c, 1, 1))
 
     def flops(self) -> int:
         return self.x.type.elements

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import attrs
 import numpy as np
 
-from plait.ir.attributes import boolean, ints
+from plait.ir.attributes import boolean, ints, optional_dtype, scale_rounding
 from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dims import Dimension
-from plait.ir.dtypes import DType, is_floating
-from plait.ir.layer import Layer
-from plait.ir.layers._rules import axes_in
+from plait.ir.dtypes import DType, ElementType, is_floating
+from plait.ir.layer import Layer, operand_axes
+from plait.ir.layers._rules import axes_in, result_dtype
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -45,8 +45,10 @@ class Reduce(Layer):
         fn: one of `mean`, `sum`, `max`, `min` and `prod`.
         axes: those that are reduced, in any order; negative ones count from the end.
         keep: leave reduced axes with size 1 rather than drop them.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
+        rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: that of `x`, with reduced axes of size 1 or without them.
-    Types: numbers, and truth values for `max` and `min`; the result has the type of `x`.
+    Types: numbers, and truth values for `max` and `min`; the result has the type of `x`, or `to`.
     Semantics: Floats are computed in float64 and rounded once; integers wrap around, and their mean drops what is
         behind the point. `max` and `min` of nothing are errors.
     Example:
@@ -55,10 +57,14 @@ class Reduce(Layer):
     Source: ONNX operator specification, ReduceMean, ReduceSum, ReduceMax, ReduceMin, ReduceProd.
     """
 
+    integer_operands = operand_axes(x=None)
+
     x: Value
     fn: str = attrs.field(converter=_function_word, kw_only=True)
     axes: tuple[int, ...] = attrs.field(default=(), converter=ints, kw_only=True)
     keep: bool = attrs.field(default=True, converter=boolean, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
+    rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def infer(self) -> TensorType:
         if self.x.type.dtype is DType.STRING or (self.x.type.dtype is DType.BOOL and self.fn not in ("max", "min")):
@@ -70,7 +76,10 @@ class Reduce(Layer):
                 shape.append(d)
             elif self.keep:
                 shape.append(1)
-        return TensorType(self.x.type.dtype, shape)
+        return TensorType(result_dtype(self), shape)
+
+    def refuse_integers(self) -> str | None:
+        return None if self.fn == "mean" else f"fn = {self.fn} has no rule for integers"
 
     def flops(self) -> int:
         return self.x.type.elements

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import attrs
 import numpy as np
 
-from plait.ir.attributes import number, pair
+from plait.ir.attributes import number, optional_dtype, pair
 from plait.ir.diagnostics import ShapeError, unknown
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import want_rank
+from plait.ir.dtypes import ElementType
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import result_dtype, want_rank
 from plait.ir.registry import layer
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Value
@@ -55,8 +56,9 @@ class Resize(Layer):
             both are equally near; `floor` and `ceil` take the one before or behind.
         scale: by what height and width are multiplied, where that is not exactly `size` divided by the size of `x`:
             sizes are whole numbers, scales need not be.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
     Shapes: `x` [N, C, H, W] to [N, C, `size`]. H and W are static and not 0.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     Semantics: Position i of an axis of `s` elements that becomes one of `o` = about `r = scale * s` comes from the
         place (i + 0.5) / scale - 0.5 for `half_pixel`; `pytorch_half_pixel` is the same, but 0 where o is 1, and
         `half_pixel_symmetric` the same with s / 2 * (1 - o / r) added. It is i * (s - 1) / (r - 1) for `align_corners`,
@@ -69,6 +71,7 @@ class Resize(Layer):
     """
 
     elements = Elements.NUMBERS
+    integer_operands = operand_axes(x=None)
 
     x: Value
     size: tuple[int, int] = attrs.field(converter=pair, kw_only=True)
@@ -76,6 +79,7 @@ class Resize(Layer):
     coordinates: str = attrs.field(default="half_pixel", kw_only=True)
     rounding: str = attrs.field(default="round_prefer_floor", kw_only=True)
     scale: tuple[float, ...] = attrs.field(default=(), converter=_scales, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
         n, c, h, w = want_rank(self.x, 4, "x")
@@ -90,7 +94,10 @@ class Resize(Layer):
             raise ShapeError(f"height and width of {self.x.type} are symbolic")
         if min(h, w) < 1 or min(self.size) < 1 or min(self.scale, default=1) <= 0:
             raise ShapeError("height, width and scale must be positive, before and after")
-        return TensorType(self.x.type.dtype, (n, c, *self.size))
+        return TensorType(result_dtype(self), (n, c, *self.size))
+
+    def refuse_integers(self) -> str | None:
+        return None if self.mode == "nearest" else f"{self.mode} mixes elements"
 
     def flops(self) -> int:
         return 6 * self.result.type.elements if self.mode == "linear" else 0

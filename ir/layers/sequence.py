@@ -10,6 +10,7 @@ import numpy as np
 from plait.ir.attributes import boolean, integer, type_of
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension, symbol
+from plait.ir.dtypes import ElementType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers._rules import axis_in
 from plait.ir.registry import layer
@@ -310,12 +311,21 @@ class ConcatFromSequence(Layer):
         shape = list(element.shape)
         axis = axis_in(self.axis, len(shape) + self.new_axis)
         shape[axis : axis + (not self.new_axis)] = [_ANY]
-        return TensorType(element.dtype, shape)
+        return TensorType(_moved(element.dtype, axis) if self.new_axis else element.dtype, shape)
 
     def reference(self, s: list[Array]) -> Array:
         if not s:
             raise ValueError("an empty sequence has nothing to concatenate")
         return np.stack(s, self.axis) if self.new_axis else np.concatenate(s, self.axis)
+
+
+def _moved(dtype: ElementType, new: int) -> ElementType:
+    """A quantized type whose axis makes room for a new one."""
+    if not isinstance(dtype, Quantized) or dtype.axis is None:
+        return dtype
+    if dtype.block:
+        raise ShapeError(f"the scales of {dtype} have no place along a new axis")
+    return attrs.evolve(dtype, axis=dtype.axis + (new <= dtype.axis))
 
 
 @layer("optional")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from plait.ir.attributes import integer, ints, number
+from plait.ir.attributes import integer, ints, number, optional_dtype
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension
-from plait.ir.layer import Elements, Layer
-from plait.ir.layers._rules import axis_in, show
+from plait.ir.dtypes import ElementType, Quantized
+from plait.ir.layer import Elements, Layer, operand_axes
+from plait.ir.layers._rules import axis_in, result_dtype, show
 from plait.ir.registry import layer
 from plait.ir.types import DType, TensorType
 from plait.ir.values import Array, Value
@@ -118,16 +119,21 @@ class Concat(Layer):
         xs: at least one; all of one type and rank.
     Attributes:
         axis: the axis along which they are joined; negative ones count from the end.
+        to: the type of the result, where that is not the type of the first: a quantized one, or floats from quantized
+            ones.
     Shapes: equal but for `axis`, whose sizes add up.
-    Types: any, one for all, which the result has.
+    Types: any, one for all, which the result has; with `to`, any quantized ones.
     Example:
         (%a: f32[1x8x4x4], %b: f32[1x24x4x4])
         %y = concat(%a, %b)
     Source: ONNX operator specification, Concat.
     """
 
+    integer_operands = operand_axes(xs=None)
+
     xs: tuple[Value, ...]
     axis: int = attrs.field(default=1, converter=integer, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
         if not self.xs:
@@ -138,13 +144,17 @@ class Concat(Layer):
         for value in self.xs:
             shape = value.type.shape
             if (
-                value.type.dtype != first.dtype
+                not self._joins(value.type.dtype, first.dtype)
                 or len(shape) != first.rank
                 or any(a != b for i, (a, b) in enumerate(zip(shape, first.shape, strict=True)) if i != axis)
             ):
                 raise ShapeError(f"{value.type} does not fit {first} along axis {axis}")
             total = total + shape[axis]
-        return TensorType(first.dtype, (*first.shape[:axis], total, *first.shape[axis + 1 :]))
+        return TensorType(result_dtype(self), (*first.shape[:axis], total, *first.shape[axis + 1 :]))
+
+    def _joins(self, one: ElementType, other: ElementType) -> bool:
+        """Whether elements of two types become those of one result."""
+        return one == other or (self.to is not None and isinstance(one, Quantized) and isinstance(other, Quantized))
 
     def reference(self, *xs: Array) -> Array:
         return np.concatenate(xs, axis=self.axis)
@@ -257,9 +267,10 @@ class Pad(Layer):
     Attributes:
         before: elements to add before the first, for each axis.
         after: elements to add after the last, for each axis.
-        value: what is added, converted to the type of `x`.
+        value: what is added, converted to the type of the result.
+        to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
     Shapes: each dimension d to `d + before + after`.
-    Types: numbers; the result has the type of `x`.
+    Types: numbers; the result has the type of `x`, or `to`.
     Example:
         (%x: f32[1x3x8x8])
         %y = pad(%x) {before = [0, 0, 1, 1], after = [0, 0, 1, 1]}
@@ -267,17 +278,19 @@ class Pad(Layer):
     """
 
     elements = Elements.NUMBERS
+    integer_operands = operand_axes(x=None)
 
     x: Value
     before: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
     after: tuple[int, ...] = attrs.field(converter=ints, kw_only=True)
     value: float = attrs.field(default=0.0, converter=number, kw_only=True)
+    to: ElementType | None = attrs.field(default=None, converter=optional_dtype, kw_only=True)
 
     def infer(self) -> TensorType:
         if not len(self.before) == len(self.after) == self.x.type.rank:
             raise ShapeError(f"before and after need {self.x.type.rank} entries")
         return TensorType(
-            self.x.type.dtype,
+            result_dtype(self),
             tuple(d + b + a for d, b, a in zip(self.x.type.shape, self.before, self.after, strict=True)),
         )
 

@@ -10,6 +10,7 @@ from plait.ir.types import TensorType
 from plait.ir.values import Value
 from plait.testing.generation import pieces
 from plait.testing.generation.network import Net
+from plait.testing.generation.quantized import quantized_form
 from plait.testing.generation.recipes import NESTING, RECIPES
 
 _BOUND = 4.0
@@ -29,7 +30,7 @@ def grow(net: Net, layers: int) -> None:
             _opaque(net)
             continue
         nest = net.depth < _DEEPEST and net.source.chance(net.style.nesting)
-        layer = net.append(net.source.choice(nesting if nest else flat).make(net))
+        layer = net.append(quantized_form(net, net.source.choice(nesting if nest else flat).make(net)))
         last = layer.results[-1]
         floats = isinstance(last.type, TensorType) and last.type.dtype.is_float
         if net.style.computable and floats and net.source.chance(60):

@@ -64,7 +64,7 @@ class Net:
     def anything(self, rank: int | None = None, least: int = 0, static: Sequence[int] = ()) -> Value:
         """A tensor of any element type, quantized ones included."""
         source = self.source
-        if not self.style.computable and source.chance(10):
+        if not self.style.computable and source.chance(15):
             dtype = source.choice(self.style.anything)
             sizes = [source.integer(1, 5) for _ in range(source.integer(least, 3) if rank is None else rank)]
             return self.constant(pieces.array(source, dtype, tuple(sizes)), dtype)

@@ -90,7 +90,7 @@ def _axis(net: Net, x: Value, least: int = 0) -> int:
 
 def _activation(kind: str) -> Make:
     def make(net: Net) -> Layer:
-        attributes = {a.name: _number(net) for a in known_layers()[kind].attributes}
+        attributes = {a.name: _number(net) for a in known_layers()[kind].attributes if a.type == "float"}
         return _layer(kind, net.tensor(net.style.floats), **attributes)
 
     return make

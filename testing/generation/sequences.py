@@ -88,7 +88,8 @@ def _concat(net: Net) -> Layer:
     sequence = net.source.choice(fitting[::-1]) if fitting else net.append(_construct(net)).result
     assert isinstance(sequence.type, SequenceType)
     rank = sequence.type.element.rank
-    new_axis = rank == 0 or net.source.chance(50)
+    blocks = bool(getattr(sequence.type.element.dtype, "block", 0))
+    new_axis = rank == 0 or (net.source.chance(50) and not blocks)
     return layers.ConcatFromSequence(sequence, axis=net.source.integer(0, rank - (not new_axis)), new_axis=new_axis)
 
 

@@ -24,6 +24,8 @@ class Style:
     """Only layers that the reference evaluates without overflow."""
     quantized: int = 15
     """Chance that a tensor that is only moved has a quantized type."""
+    integers: int = 20
+    """Chance that a layer that can compute on quantized numbers does."""
     sequences: int = 15
     """Chance that a type is a sequence or optional where any will do."""
     symbols: int = 25
@@ -50,6 +52,7 @@ COMPUTABLE = Style(
     anything=(DType.F32,),
     computable=True,
     quantized=0,
+    integers=0,
     sequences=0,
     expressions=0,
     symbols=8,

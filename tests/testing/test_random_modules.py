@@ -25,7 +25,7 @@ from plait.testing.random_modules import COMPUTABLE, random_module
 
 @pytest.fixture(scope="module")
 def modules() -> list[Module]:
-    return [random_module(seed) for seed in range(600)]
+    return [random_module(seed) for seed in range(650)]
 
 
 def test_every_layer_has_a_recipe() -> None:

@@ -107,7 +107,7 @@ def test_how_constants_are_written(type: TensorType, value: Any, wanted: str) ->
         (Quantized(DType.U4, 1e-06), "!quant.uniform<u4:f32, 1.0e-06>"),
         (Quantized(DType.I16, (0.5, 0.25), (0, 3), 1), "!quant.uniform<i16:f32:1, {0.5, 0.25:3}>"),
         (Quantized(DType.I8, (0.5, 0.25), 3, 1), '!plait.type<"q8<[0.5, 0.25]:3 axis 1>">'),
-        (Quantized(DType.I8, 1e-300), '!plait.type<"q8<1e-300>">'),
+        (Quantized(DType.I8, 1e-40), '!plait.type<"q8<1e-40>">'),
     ],
     ids=str,
 )
