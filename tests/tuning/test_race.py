@@ -17,7 +17,7 @@ from plait.backends.profiling.profiler import Progress
 from plait.backends.program import Program
 from plait.ir.text.parser import parse_module
 from plait.tuning import Tuned, TuningReport, tune
-from plait.tuning.race import Turns
+from plait.tuning.race import Turns, _clearly_faster
 
 RELU = "ir 1\nnet @main(%x: f32[1x32x4x4] nchw) -> (%y: f32[1x32x4x4] nchw) {\n  %y = relu(%x)\n}\n"
 CONV = """ir 1
@@ -96,6 +96,14 @@ def test_the_predicted_best_is_kept_unless_another_is_clearly_faster(other: floa
     assert [r.won for r in report.race] == [True, False]
     assert (report.predicted_us, report.measured_us, report.status) == (100.0, 50.0, "optimal")
     assert report.rows[0].runner_up
+
+
+def test_turns_that_were_disturbed_do_not_decide() -> None:
+    nhwc = [40_000] * 9
+    quiet, disturbed = [40_000] * 3, [60_000] * 6
+    assert not _clearly_faster(Result("ok", tuple(nhwc)), Result("ok", tuple(quiet + disturbed)))
+    assert _clearly_faster(Result("ok", tuple(nhwc)), Result("ok", (41_000,) * 3 + tuple(disturbed)))
+    assert not _clearly_faster(Result("ok", (39_900,)), Result("ok", (40_000,)))
 
 
 def test_a_plan_alone_is_timed_as_well() -> None:
