@@ -1,4 +1,4 @@
-"""How long `plait tune` takes: from nothing, again, for a new package from a full database, and measuring everything."""
+"""How long `plait tune` takes: from nothing, again, for a new package from a full database, measuring everything."""
 
 from __future__ import annotations
 
