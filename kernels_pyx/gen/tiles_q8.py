@@ -41,6 +41,8 @@ def ending(block: int, pixels: int, per_block: int) -> list[str]:
     lines.append("    if (res) {")
     for i, name in enumerate(names):
         lines.append(f"        {name} = add_residual({name}, &q, q8_load(res + {at} + {i * vector}));")
+    lines += ["    }", "    if (!l->shrinks) {"]
+    lines += [f"        {name} = below_high({name}, &q);" for name in names]
     lines.append("    }")
     for first in range(0, len(names), 4):
         here = names[first : first + 4]

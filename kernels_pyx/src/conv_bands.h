@@ -1,7 +1,8 @@
 /* How direct convolutions over blocks of channels cut their work: for elements of any size, in bytes.
  *
  * Output rows are done in bands whose input fits L2; where the convolution pads, the band is first copied, with what
- * stands outside of the image, into per-thread workspace.  A 1x1 convolution of stride 1 takes the plane as one long row.
+ * stands outside of the image, into per-thread workspace.  A 1x1 convolution takes the plane as one long row; where it has
+ * strides and rows are short, its pixels are first copied so that they lie side by side.
  * Threads cut output rows, or groups of output channels where rows are few; a band times some groups of a share is a
  * chunk that another thread may take (chunks.h). */
 #ifndef PLAIT_CONV_BANDS_H
@@ -27,7 +28,8 @@ struct conv_shape {
 struct conv_input {
     const char *x;
     int64_t unit, blocks, image, group;
-    int outside; /* the byte that elements outside of the image are made of */
+    int outside;  /* the byte that elements outside of the image are made of */
+    int64_t tile; /* pixels of the widest tile */
 };
 
 /* A part of the work: output rows [row, row + rows) of one group of one image, for some groups of output blocks. */
@@ -35,7 +37,7 @@ struct conv_band {
     int64_t image, group, row;
     int64_t rows, width;            /* one long row where the convolution is flat */
     const char *x;                  /* the input of the first output element */
-    int64_t x_row;                  /* in bytes, from one output row to the next */
+    int64_t x_row, x_col;           /* in bytes, from one output row or column to the next */
     int64_t tap_row, tap_col;       /* from one row of taps to the next, from tap to tap */
     int64_t x_block;                /* from one input block to the next */
     struct range oc_groups;
@@ -57,6 +59,13 @@ static int conv_pads(const struct conv_shape *s)
     return s->pad_t > 0 || s->pad_l > 0 || conv_band_input_rows(s, s->oh) > s->ih || conv_band_columns(s) > s->iw;
 }
 
+/* Whether pixels of a 1x1 convolution with strides are copied: where tiles of single rows would be narrow. */
+static int conv_gathers(const struct conv_shape *s, const struct conv_input *in)
+{
+    return s->kh == 1 && s->kw == 1 && (s->stride_h > 1 || s->stride_w > 1) && !conv_pads(s) &&
+           4 * s->ow < 3 * in->tile * ceil_div(s->ow, in->tile);
+}
+
 /* Output rows per band: as many as keep the input in cache, at least one. */
 static int64_t conv_band_rows(const struct conv_shape *s, const struct conv_input *in)
 {
@@ -68,6 +77,8 @@ static int64_t conv_band_rows(const struct conv_shape *s, const struct conv_inpu
 /* Workspace of one thread, in bytes. */
 static int64_t conv_band_bytes(const struct conv_shape *s, const struct conv_input *in)
 {
+    if (conv_gathers(s, in))
+        return round_up(in->blocks * in->unit * conv_band_rows(s, in) * s->ow, 64);
     if (!conv_pads(s))
         return 0;
     int64_t rows = conv_band_input_rows(s, conv_band_rows(s, in));
@@ -93,14 +104,36 @@ static void conv_copy_band(char *to, const char *x, const struct conv_shape *s, 
     }
 }
 
+/* The pixels of output rows [row, row + rows) of a 1x1 convolution, as [block][rows][ow][unit]. */
+INLINE void conv_gather_pixels(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                               int64_t row, int64_t rows, int64_t unit)
+{
+    for (int64_t block = 0; block < in->blocks; block++) {
+        for (int64_t r = row; r < row + rows; r++) {
+            const char *from = x + (block * s->ih + r * s->stride_h) * s->iw * unit;
+            for (int64_t c = 0; c < s->ow; c++, to += unit)
+                memcpy(to, from + c * s->stride_w * unit, (size_t)unit);
+        }
+    }
+}
+
+static void conv_gather_band(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                             int64_t row, int64_t rows)
+{
+    if (in->unit == 16) /* one move */
+        conv_gather_pixels(to, x, s, in, row, rows, 16);
+    else
+        conv_gather_pixels(to, x, s, in, row, rows, in->unit);
+}
+
 /* Calls `run` for each part that this thread does.  `work`: the thread's own. */
 INLINE void conv_for_bands(const struct conv_shape *s, const struct conv_input *in, int64_t oc_groups, char *work,
                            char *claims, int tid, int nthreads, conv_band_function *run, const void *context)
 {
     if (s->oh == 0)
         return;
-    int padded = conv_pads(s);
-    int flat = !padded && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 && s->ow == s->iw;
+    int padded = conv_pads(s), gathered = conv_gathers(s, in);
+    int flat = gathered || (!padded && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 && s->ow == s->iw);
     int by_rows = cut_rows(s->split, rows_suffice(s->oh, nthreads));
     int64_t most_rows = by_rows ? ceil_div(s->oh, nthreads) : s->oh;
     int64_t most_groups = by_rows ? oc_groups : ceil_div(oc_groups, nthreads);
@@ -121,20 +154,27 @@ INLINE void conv_for_bands(const struct conv_shape *s, const struct conv_input *
             .image = ng / s->groups, .group = ng % s->groups, .row = row,
             .rows = flat ? 1 : count, .width = flat ? count * s->ow : s->ow,
             .x = x + row * s->stride_h * s->iw * in->unit, .x_row = s->stride_h * s->iw * in->unit,
+            .x_col = gathered ? in->unit : s->stride_w * in->unit,
             .tap_row = s->dil_h * s->iw * in->unit, .tap_col = s->dil_w * in->unit,
             .x_block = s->ih * s->iw * in->unit,
             .oc_groups = {groups.begin + part.begin, groups.begin + part.end},
         };
+        if (gathered) {
+            if (copied != ng * s->oh + row)
+                conv_gather_band(work, x, s, in, row, count);
+            b.x = work;
+            b.x_block = count * s->ow * in->unit;
+        }
         if (padded) {
             int64_t input_rows = conv_band_input_rows(s, count), row_bytes = conv_band_columns(s) * in->unit;
             if (copied != ng * s->oh + row)
                 conv_copy_band(work, x, s, in, row * s->stride_h - s->pad_t, input_rows);
-            copied = ng * s->oh + row;
             b.x = work;
             b.x_row = s->stride_h * row_bytes;
             b.tap_row = s->dil_h * row_bytes;
             b.x_block = input_rows * row_bytes;
         }
+        copied = ng * s->oh + row;
         run(context, &b);
     }
 }

@@ -26,6 +26,7 @@ struct conv_walk_q8 {
     int64_t y_block;               /* between output blocks */
     const char *ahead;             /* weights wanted soon: each step of the reduction prefetches there */
     int64_t ahead_step;            /* and goes on by so many bytes */
+    int shrinks;                   /* see scales_shrink */
     struct requant q;
 };
 typedef void conv_tile_q8(const struct conv_walk_q8 *l, const uint8_t *x, const int8_t *w, const int32_t *bias,
@@ -58,7 +59,7 @@ static struct conv_input input_of(const struct conv_direct_q8 *a)
     int64_t blocks = ceil_div(a->ic / a->groups, BLOCK), plane = a->ih * a->iw * BLOCK;
     return (struct conv_input){
         .unit = BLOCK, .blocks = blocks, .image = ceil_div(a->ic, BLOCK) * plane, .group = blocks * plane,
-        .outside = (int)a->x_zero,
+        .outside = (int)a->x_zero, .tile = CONV_Q8_MOST_PIXELS,
     };
 }
 
@@ -67,10 +68,10 @@ static int64_t next_blocks(int64_t left)
     return min64(left >= 4 ? 4 : left >= 2 ? 2 : 1, CONV_Q8_MOST_BLOCKS);
 }
 
-static conv_tile_q8 *const *tiles_for(const struct conv_direct_q8 *a, int64_t blocks)
+static conv_tile_q8 *const *tiles_for(int64_t pixel_step, int64_t blocks)
 {
-    return a->stride_w == 1 ? conv_q8_tiles_s1[blocks] : a->stride_w == 2 ? conv_q8_tiles_s2[blocks]
-                                                                        : conv_q8_tiles_s0[blocks];
+    return pixel_step == BLOCK ? conv_q8_tiles_s1[blocks] : pixel_step == 2 * BLOCK ? conv_q8_tiles_s2[blocks]
+                                                                                    : conv_q8_tiles_s0[blocks];
 }
 
 /* `count` output blocks from `block` on, of all rows of a band. */
@@ -78,7 +79,7 @@ static void convolve_blocks(const struct conv_q8 *c, const struct conv_band *b, 
                             const int8_t *w)
 {
     const struct conv_direct_q8 *a = c->a;
-    conv_tile_q8 *const *tiles = tiles_for(a, count);
+    conv_tile_q8 *const *tiles = tiles_for(b->x_col, count);
     int64_t most = conv_q8_most_pixels[count], channel = (b->group * c->oc_blocks + block) * BLOCK;
     if (a->tile_w > 0)
         most = min64(most, a->tile_w);
@@ -86,6 +87,7 @@ static void convolve_blocks(const struct conv_q8 *c, const struct conv_band *b, 
     l.x_block = b->x_block;
     l.x_row = b->tap_row;
     l.x_col = b->tap_col;
+    l.pixel_step = b->x_col;
     int64_t steps = ((l.blocks - 1) * l.quads + l.last_quads) * l.kh * l.kw;
     int64_t passes = b->rows * ceil_div(b->width, most);
     l.ahead = (const char *)w + c->group_weights;
@@ -131,11 +133,12 @@ static void conv_blocked(const void *args, char *const *bases, int tid, int nthr
         .group_weights = in.blocks * a->kh * a->kw * tap,
         .walk = {
             .blocks = in.blocks, .kh = a->kh, .kw = a->kw, .quads = TAP_QUADS,
-            .last_quads = ceil_div(ic - (in.blocks - 1) * BLOCK, 4), .pixel_step = a->stride_w * BLOCK,
+            .last_quads = ceil_div(ic - (in.blocks - 1) * BLOCK, 4), 
             .ldw = a->tile_b * QUAD_BYTES, .w_step = tap, .y_block = a->oh * a->ow * BLOCK,
             .q = requant_make(a->zero, a->low, a->high),
         },
     };
+    c.walk.shrinks = scales_shrink(c.scale, a->oc, c.res ? a->res_scale : 0);
     c.walk.q.res_zero = (int32_t)a->res_zero;
     c.walk.q.res_scale = a->res_scale;
     in.x = RESOLVE(const char, a->x);

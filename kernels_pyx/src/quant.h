@@ -131,13 +131,27 @@ INLINE vi requantize(vf v, const struct requant *r)
     return vrint(vmin(vset(r->high), vmax(vset(r->low), v))) + r->zero;
 }
 
-/* Results that are worth storing at once: four vectors, in 4 * VF bytes, of which the first `count` vectors are written
- * (a constant where this is inlined). */
+/* The processor's int32 of numbers too small is the least one, of those too large as well: an upper bound comes first. */
+INLINE vf below_high(vf v, const struct requant *r)
+{
+    return vmin(vset(r->high), v);
+}
+
+/* Whether no v of these channels is too large for an int32, however large the sums are: most changes of scale make
+ * numbers smaller, and then nothing is bounded twice. */
+static __attribute__((noinline, unused)) int scales_shrink(const float *scale, int64_t count, float res_scale)
+{
+    int large = !(res_scale < 1 << 20);
+    for (int64_t i = 0; i < count; i++)
+        large |= !(scale[i] < 0.5f);
+    return !large;
+}
+
+/* Results that are worth storing at once: four vectors of numbers of less than 2^31 (see below_high), in 4 * VF bytes, of
+ * which the first `count` vectors are written (a constant where this is inlined). */
 INLINE void requantize_store4(uint8_t *y, const struct requant *r, int count, vf a, vf b, vf c, vf d)
 {
 #if VF >= 8
-    /* Only the upper bound must come first: int32 of numbers too small is the least one, of those too large as well. */
-    vf high = vset(r->high);
 #if VF == 16
 #define PACKED(name) _mm512_##name
     typedef __m512i packed;
@@ -148,10 +162,11 @@ INLINE void requantize_store4(uint8_t *y, const struct requant *r, int count, vf
     const packed order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
 #endif
     packed zero = PACKED(set1_epi16)((int16_t)r->zero);
-    packed ab = PACKED(packs_epi32)((packed)vrint(vmin(high, a)), (packed)vrint(vmin(high, b)));
-    packed cd = PACKED(packs_epi32)((packed)vrint(vmin(high, c)), (packed)vrint(vmin(high, d)));
+    packed ab = PACKED(packs_epi32)((packed)vrint(a), (packed)vrint(b));
+    packed cd = PACKED(packs_epi32)((packed)vrint(c), (packed)vrint(d));
     packed all = PACKED(packus_epi16)(PACKED(adds_epi16)(ab, zero), PACKED(adds_epi16)(cd, zero));
     all = PACKED(max_epu8)(all, PACKED(set1_epi8)((char)r->stored_low));
+    all = PACKED(min_epu8)(all, PACKED(set1_epi8)((char)r->stored_high));
 #if VF == 16
     all = _mm512_permutexvar_epi32(order, all);
     if (count == 4)
