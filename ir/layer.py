@@ -16,6 +16,7 @@ from plait.ir.types import Type
 from plait.ir.values import Array, Value
 
 if TYPE_CHECKING:
+    from plait.ir.integer import Target
     from plait.ir.region import Region
     from plait.ir.registry import LayerSpec
 
@@ -97,6 +98,15 @@ class Layer:
     def reference(self, *operands: Any) -> Array | tuple[Array, ...]:
         """NumPy semantics: arrays in logical order in (None for an absent operand), array or arrays out. Inputs are not
         changed."""
+        raise NotImplementedError(type(self).__name__)
+
+    def integer_reference(self, target: Target, *operands: Any) -> Array:
+        """NumPy semantics of a layer that computes on integers (see `plait.ir.quantization.why_not_integer`).
+
+        Args:
+            target: how the result is stored.
+            operands: quantized ones as `plait.ir.integer.Stored`, others as for `reference`.
+        """
         raise NotImplementedError(type(self).__name__)
 
     def execute(self, scope: Scope, *operands: Any) -> Array | tuple[Array, ...]:

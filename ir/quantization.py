@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.ir.dtypes import Array, ConstantName, DType, ElementType, Quantized
+from plait.ir.dtypes import Array, ConstantName, DType, ElementType, Quantized, is_floating
 from plait.ir.layer import Layer
 from plait.ir.types import TensorType
 from plait.ir.values import Value
@@ -19,16 +19,25 @@ Lookup = Callable[[str], Array]
 def dequantize(stored: Array, dtype: Quantized, lookup: Lookup) -> Array:
     """The numbers that stored integers stand for: in float32, of 32-bit integers in float64."""
     scale, zero = (_along(p, dtype, stored.shape, lookup) for p in (dtype.scale, dtype.zero))
+    scale = scale.astype(np.float32).astype(np.float64)
     return np.asarray((stored.astype(np.float64) - zero) * scale, np.float32 if dtype.bits <= 16 else np.float64)
 
 
 def quantize(numbers: Array, dtype: Quantized, lookup: Lookup) -> Array:
     """The integers nearest to numbers, ties to even; those out of range become the least or greatest."""
     scale, zero = (_along(p, dtype, numbers.shape, lookup) for p in (dtype.scale, dtype.zero))
-    low, high = dtype.storage.integer_range
+    return nearest(numbers, scale, zero, dtype.storage).astype(dtype.numpy)
+
+
+def nearest(numbers: Array, scale: Array, zero: Array, storage: DType) -> Array:
+    """The integers (i64) in the range of `storage` nearest to numbers, ties to even. Floats of no more than 32 bits are
+    divided by the scale in float32 (ONNX QuantizeLinear), others in float64."""
+    low, high = storage.integer_range
+    single = is_floating(numbers.dtype) and numbers.dtype != np.float64
+    division = np.float32 if single else np.float64
     with np.errstate(all="ignore"):
-        steps = np.rint(numbers.astype(np.float64) / scale) + zero
-        return np.asarray(np.nan_to_num(np.clip(steps, low, high)).astype(np.int64).astype(dtype.numpy))
+        steps = np.rint(numbers.astype(division) / scale.astype(division)).astype(np.float64) + zero
+        return np.asarray(np.nan_to_num(np.clip(steps, low, high)).astype(np.int64))
 
 
 def why_not_integer(layer: Layer, result: ElementType | None = None) -> str | None:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from plait.backends.errors import RunError
+from plait.ir.activation import NONE
 from plait.ir.casting import cast_array
 from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
 from plait.ir.dtypes import Quantized
+from plait.ir.integer import HALF_EVEN, Grid, Stored, Target
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
-from plait.ir.quantization import dequantize, quantize
+from plait.ir.quantization import dequantize, quantize, why_not_integer
 from plait.ir.region import Region
 from plait.ir.types import ANY_SIZE, OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
@@ -101,7 +103,8 @@ class _Evaluator:
         operands: list[Any] = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
         values = (*layer.operands, *layer.results)
         real = any(_quantized(v) for v in values) and all(isinstance(v.type, TensorType) for v in values)
-        if real := real and type(layer).execute is Layer.execute:
+        whole = real and why_not_integer(layer) is None
+        if real := real and not whole and type(layer).execute is Layer.execute:
             # References compute with the numbers that quantized elements stand for.
             operands = list(map(self.dequantized, layer.operand_slots(), operands))
         yielded = layer.results
@@ -110,7 +113,7 @@ class _Evaluator:
             layer = layer.with_operands({v: _concrete(v, self.live) for v in layer.operands})
         try:
             with np.errstate(all="ignore"):
-                results: Any = layer.execute(self, *operands)
+                results: Any = self.integer(layer, yielded[0], operands) if whole else layer.execute(self, *operands)
         except PlaitError:
             raise
         except NotImplementedError as error:
@@ -122,6 +125,19 @@ class _Evaluator:
         arrays = tuple(map(self.quantized, yielded, arrays)) if real else arrays
         _check_results(layer, yielded, arrays)
         return arrays
+
+    def integer(self, layer: Layer, result: Value, operands: Sequence[Any]) -> Array:
+        """What a layer that computes on integers yields for its result."""
+        assert isinstance(result.type.dtype, Quantized)
+        grid = Grid.of(result.type.dtype, self.constant)
+        target = Target(grid, getattr(layer, "act", NONE), getattr(layer, "rounding", HALF_EVEN))
+        return layer.integer_reference(target, *map(self.stored, layer.operand_slots(), operands))
+
+    def stored(self, value: Value | None, array: Any) -> Any:
+        dtype = None if value is None else _quantized(value)
+        if dtype is None:
+            return array
+        return self.dequantized(value, array) if dtype.block else Stored(array, Grid.of(dtype, self.constant))
 
     def dequantized(self, value: Value | None, array: Any) -> Any:
         dtype = None if value is None else _quantized(value)

@@ -9,6 +9,7 @@ from plait.ir.activation import NONE, Activation, activation
 from plait.ir.attributes import integer, optional_dtype, pads, pair, scale_rounding
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import ElementType
+from plait.ir.integer import Slot, Stored, Target, along, bias_steps
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import result_dtype, show, want_rank, window_extent
 from plait.ir.registry import layer
@@ -113,6 +114,22 @@ class Conv2d(Layer):
         if residual is not None:
             y += residual
         return self.act(y).astype(x.dtype)
+
+    def refuse_integers(self) -> str | None:
+        if self.residual is not None and self.rounding == "fixed_point":
+            return "a residual has no rule in fixed point"
+        return None
+
+    def integer_reference(
+        self, target: Target, x: Stored, weight: Stored, bias: Slot, residual: Stored | None
+    ) -> Array:
+        channels = weight.grid.scale * x.grid.scale
+        sums = conv2d(x.steps, weight.steps, self.stride, self.pad, self.dilation, self.groups)  # exact below 2^53
+        sums = sums.astype(np.int64) + along(bias_steps(bias, channels), 1, 4)
+        steps = target.rescaled(sums, along(channels, 1, 4))
+        if residual is not None:
+            steps = steps + target.rescaled(residual.steps, residual.grid.scale)
+        return target.store(steps)
 
 
 def inner_products(conv: Conv2d) -> int:

@@ -15,6 +15,8 @@ from plait.ir.attributes import dtype as dtype_converter
 from plait.ir.casting import ROUNDINGS, can_cast, cast_array
 from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dtypes import DType, ElementType, Quantized, is_floating
+from plait.ir.fixed_point import multiply_by_quantized
+from plait.ir.integer import Stored, Target
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import broadcast, check_rounding, result_dtype
 from plait.ir.registry import layer
@@ -62,6 +64,17 @@ class Binary(Layer):
             return self.act(type(self).function(a, b).astype(a.dtype))
 
 
+def _sum(target: Target, a: Stored, b: Stored, function: Callable[..., Any]) -> Array:
+    """The sum or the difference of quantized numbers; in fixed point both are brought to 2^-20 (of 16 bits 2^-15) of
+    twice the greater of their scales."""
+    if not target.fixed_point:
+        return target.store(function(*(target.rescaled(x.steps, x.grid.scale) for x in (a, b))))
+    shared = 2 * np.maximum(a.grid.scale, b.grid.scale)
+    bits = 20 if max(a.grid.storage.bits, b.grid.storage.bits) <= 8 else 15
+    total = function(*(multiply_by_quantized(x.steps << bits, x.grid.scale / shared) for x in (a, b)))
+    return target.store(target.rescaled(total, shared / (1 << bits)))
+
+
 @layer("add")
 @attrs.define(eq=False)
 class Add(Binary):
@@ -80,6 +93,9 @@ class Add(Binary):
 
     rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
+    def integer_reference(self, target: Target, a: Stored, b: Stored) -> Array:
+        return _sum(target, a, b, np.add)
+
 
 @layer("sub")
 @attrs.define(eq=False)
@@ -96,6 +112,9 @@ class Sub(Binary):
 
     rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
+    def integer_reference(self, target: Target, a: Stored, b: Stored) -> Array:
+        return _sum(target, a, b, np.subtract)
+
 
 @layer("mul")
 @attrs.define(eq=False)
@@ -111,6 +130,9 @@ class Mul(Binary):
     function = np.multiply
 
     rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
+
+    def integer_reference(self, target: Target, a: Stored, b: Stored) -> Array:
+        return target.store(target.rescaled(a.steps * b.steps, a.grid.scale * b.grid.scale))
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -281,6 +303,9 @@ class Cast(Layer):
         if isinstance(self.to, Quantized):
             return x  # the numbers that its elements shall stand for
         return cast_array(x, self.to, saturate=self.saturate, rounding=self.rounding)
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        return target.requantized(x)
 
 
 @layer("adapt")

@@ -9,6 +9,7 @@ from plait.ir.activation import NONE, Activation, activation
 from plait.ir.attributes import optional_dtype, scale_rounding
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import ElementType, is_floating
+from plait.ir.integer import Slot, Stored, Target, bias_steps
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import broadcast, result_dtype, want_matrices, want_rank
 from plait.ir.registry import layer
@@ -67,6 +68,11 @@ class FullyConnected(Layer):
             y += bias
         return self.act(y).astype(x.dtype)
 
+    def integer_reference(self, target: Target, x: Stored, weight: Stored, bias: Slot) -> Array:
+        channels = weight.grid.scale * x.grid.scale
+        sums = exact_product(x.steps, weight.steps.T) + bias_steps(bias, channels)
+        return target.store(target.rescaled(sums, channels))
+
 
 @layer("matmul")
 @attrs.define(eq=False)
@@ -113,3 +119,12 @@ class Matmul(Layer):
         exact = not is_floating(a.dtype)
         product: Array = np.matmul(a, b) if exact else np.matmul(a.astype(np.float64), b.astype(np.float64))
         return product.astype(a.dtype)
+
+    def integer_reference(self, target: Target, a: Stored, b: Stored) -> Array:
+        return target.store(target.rescaled(exact_product(a.steps, b.steps), a.grid.scale * b.grid.scale))
+
+
+def exact_product(a: Array, b: Array) -> Array:
+    """The matrix product of integers (i64), whose sums are less than 2^53."""
+    product: Array = np.matmul(a.astype(np.float64), b.astype(np.float64)).astype(np.int64)
+    return product

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 import numpy as np
 
 from plait.ir.attributes import boolean, optional_dtype, pads, pair, scale_rounding
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import DType, ElementType, is_floating
+from plait.ir.fixed_point import divide
+from plait.ir.integer import Stored, Target, mean_of_integers
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import result_dtype, want_rank, window_extent
 from plait.ir.layers.conv import windows
@@ -91,6 +95,9 @@ class MaxPool2d(Pool2d):
         view = windows(wide, self.kernel, self.stride, pad, self.dilation, lowest)[:, :, :oh, :ow]
         return np.asarray(view.max(axis=(4, 5))).astype(x.dtype)
 
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        return self.reference(target.requantized(x))
+
 
 @layer("avg_pool2d")
 @attrs.define(eq=False)
@@ -112,6 +119,12 @@ class AvgPool2d(Pool2d):
     rounding: str = attrs.field(default="half_even", converter=scale_rounding, kw_only=True)
 
     def reference(self, x: Array) -> Array:
+        total, count = self._totals(x)
+        result: Array = (total / count).astype(x.dtype)
+        return result
+
+    def _totals(self, x: Array) -> tuple[Array, Array]:
+        """The sum of each window (f64), and by what it is divided."""
         oh, ow = self.infer().static_shape[2:]
         pad = self.full_pad(x.shape[2:], (oh, ow))
         total = windows(x.astype(np.float64), self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(
@@ -123,8 +136,15 @@ class AvgPool2d(Pool2d):
             inside = np.pad(inside, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=1)
             pad = (0, 0, pad[2] - bottom, pad[3] - right)
         count = windows(inside, self.kernel, self.stride, pad, self.dilation)[:, :, :oh, :ow].sum(axis=(4, 5))
-        result: Array = (total / count).astype(x.dtype)
-        return result
+        return total, count
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        total, count = self._totals(x.steps)
+        same = x.grid.scale == target.grid.scale and x.grid.zero == target.grid.zero
+        if target.fixed_point and same and not self.count_pad:
+            stored = total.astype(np.int64) + x.grid.zero * count.astype(np.int64)
+            return target.store(divide(stored, count.astype(np.int64)) - x.grid.zero)
+        return mean_of_integers(target, total.astype(np.int64), count.astype(np.int64), x.grid.scale)
 
 
 @layer("global_avg_pool")
@@ -163,3 +183,7 @@ class GlobalAvgPool(Layer):
     def reference(self, x: Array) -> Array:
         result: Array = x.mean(axis=(2, 3), keepdims=True, dtype=np.float64).astype(x.dtype)
         return result
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        total, count = x.steps.sum(axis=(2, 3), keepdims=True), math.prod(x.integers.shape[2:])
+        return mean_of_integers(target, total, np.array(count), x.grid.scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import attrs
@@ -11,6 +12,7 @@ from plait.ir.attributes import boolean, ints, optional_dtype, scale_rounding
 from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dims import Dimension
 from plait.ir.dtypes import DType, ElementType, is_floating
+from plait.ir.integer import Stored, Target, mean_of_integers
 from plait.ir.layer import Layer, operand_axes
 from plait.ir.layers._rules import axes_in, result_dtype
 from plait.ir.registry import layer
@@ -89,3 +91,9 @@ class Reduce(Layer):
         return np.asarray(REDUCTIONS[self.fn](wide, axis=axes_in(self.axes, x.ndim), keepdims=self.keep)).astype(
             x.dtype
         )
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        axes = axes_in(self.axes, x.integers.ndim)
+        total = np.asarray(x.steps.sum(axis=axes, keepdims=self.keep))
+        count = math.prod(x.integers.shape[a] for a in axes)
+        return mean_of_integers(target, total, np.array(count), x.grid.scale)

@@ -11,6 +11,7 @@ import numpy as np
 from plait.ir.attributes import number, optional_dtype, pair
 from plait.ir.diagnostics import ShapeError, unknown
 from plait.ir.dtypes import ElementType
+from plait.ir.integer import Stored, Target
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import result_dtype, want_rank
 from plait.ir.registry import layer
@@ -141,6 +142,9 @@ class Resize(Layer):
         mixed = wide[:, :, rows.first] * (1 - down) + wide[:, :, rows.second] * down
         result: Array = (mixed[..., columns.first] * (1 - across) + mixed[..., columns.second] * across).astype(x.dtype)
         return result
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        return self.reference(target.requantized(x))
 
 
 def _round(places: Array, rounding: str) -> Array:

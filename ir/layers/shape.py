@@ -9,6 +9,7 @@ from plait.ir.attributes import integer, ints, number, optional_dtype
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dimension
 from plait.ir.dtypes import ElementType, Quantized
+from plait.ir.integer import Stored, Target
 from plait.ir.layer import Elements, Layer, operand_axes
 from plait.ir.layers._rules import axis_in, result_dtype, show
 from plait.ir.registry import layer
@@ -159,6 +160,9 @@ class Concat(Layer):
     def reference(self, *xs: Array) -> Array:
         return np.concatenate(xs, axis=self.axis)
 
+    def integer_reference(self, target: Target, *xs: Stored) -> Array:
+        return self.reference(*map(target.requantized, xs))
+
 
 @layer("split")
 @attrs.define(eq=False)
@@ -295,11 +299,17 @@ class Pad(Layer):
         )
 
     def reference(self, x: Array) -> Array:
+        return self._padded(x, np.array(self.value).astype(x.dtype))
+
+    def integer_reference(self, target: Target, x: Stored) -> Array:
+        return self._padded(target.requantized(x), target.grid.nearest(np.float32(self.value)))
+
+    def _padded(self, x: Array, value: Array) -> Array:
         crop = tuple(
             slice(max(-b, 0), d - max(-a, 0)) for d, b, a in zip(x.shape, self.before, self.after, strict=True)
         )
         widths = [(max(b, 0), max(a, 0)) for b, a in zip(self.before, self.after, strict=True)]
-        return np.pad(x[crop], widths, constant_values=np.array(self.value).astype(x.dtype))
+        return np.pad(x[crop], widths, constant_values=value)
 
 
 @layer("gather")
