@@ -41,3 +41,10 @@ def pack_conv_blocked(w: Bytes, tile_b: int, groups: int = 1) -> Bytes:
     full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * 16), 2, 16)
     split = full.reshape(groups, -1, tile_b * 16, full.shape[2] // 16, 4, 4, kh, kw)
     return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5), np.int8)
+
+
+def pack_dwconv_blocked(w: Bytes) -> Bytes:
+    """[c][1][kh][kw] -> [c block][kh][kw / 4][16][4]: quads of neighbouring taps."""
+    full = _padded(_padded(w[:, 0], 0, 16), 2, 4)
+    split = full.reshape(-1, 16, full.shape[1], full.shape[2] // 4, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 3, 1, 4), np.int8)

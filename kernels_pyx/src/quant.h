@@ -62,6 +62,9 @@ INLINE vi q8_load(const uint8_t *p)
 
 INLINE vi q8_load_part(const uint8_t *p, int64_t count)
 {
+#if MASKED(16)
+    return (vi)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8((__mmask16)((1u << count) - 1), p));
+#else
     if (count >= VF)
         return q8_load(p);
     uint8_t part[VF] = {0};
@@ -69,6 +72,7 @@ INLINE vi q8_load_part(const uint8_t *p, int64_t count)
         if (i < count)
             part[i] = p[i];
     return q8_load(part);
+#endif
 }
 
 /* q in [0, 255] */
@@ -89,6 +93,9 @@ INLINE void q8_store(uint8_t *y, vi q)
 
 INLINE void q8_store_part(uint8_t *y, vi q, int64_t count)
 {
+#if MASKED(16)
+    _mm512_mask_cvtepi32_storeu_epi8(y, (__mmask16)((1u << count) - 1), (__m512i)q);
+#else
     if (count >= VF) {
         q8_store(y, q);
         return;
@@ -98,6 +105,7 @@ INLINE void q8_store_part(uint8_t *y, vi q, int64_t count)
     for (int64_t i = 0; i < VF - 1; i++)
         if (i < count)
             y[i] = part[i];
+#endif
 }
 
 /* Fields of every kernel with 8-bit results: zero point, and the bounds of what is stored. */

@@ -1,0 +1,200 @@
+/* Sums of products of bytes, four neighbouring pixels at a time: 16 channels of 4 pixels of nchw16c, the 4 bytes of a channel
+ * side by side, as vpdpbusd wants them.  Filters (signed) are stored in that order. */
+#ifndef PLAIT_TAPS_H
+#define PLAIT_TAPS_H
+
+#include "quant.h"
+
+enum { PARTS = 16 / VF, TAPS = 4, TAPS_BYTES = 64 };
+
+/* int32 sums of 16 channels. */
+struct sums {
+    vi part[PARTS];
+};
+
+struct pixel_taps {
+    dot_pixel part[PARTS];
+};
+
+struct filter_taps {
+    dot_weights part[PARTS];
+};
+
+/* The pixels of a kernel row that four taps meet: their bytes as they lie in memory. */
+#if VF == 16
+typedef __m512i four_pixels;
+#else
+typedef const uint8_t *four_pixels;
+#endif
+
+INLINE dot_pixel pixel_part(vi v)
+{
+#if defined __AVX512VNNI__ && VF == 16
+    return v;
+#else
+    return (dot_pixel){v & 0x00ff00ff, (vi)((vu16)v >> 8)};
+#endif
+}
+
+INLINE dot_weights filter_part(vi v)
+{
+#if defined __AVX512VNNI__ && VF == 16
+    return v;
+#else
+    return (dot_weights){(vi)(((vh)v << 8) >> 8), (vi)((vh)v >> 8)};
+#endif
+}
+
+INLINE struct pixel_taps pixel_taps_of(four_pixels x)
+{
+    vi parts[PARTS];
+#if VF == 16
+#if defined __AVX512VBMI__
+    static const uint8_t order[TAPS_BYTES] = {
+        0, 16, 32, 48, 1, 17, 33, 49, 2,  18, 34, 50, 3,  19, 35, 51, 4,  20, 36, 52, 5,  21, 37, 53, 6,  22, 38, 54, 7,  23, 39, 55,
+        8, 24, 40, 56, 9, 25, 41, 57, 10, 26, 42, 58, 11, 27, 43, 59, 12, 28, 44, 60, 13, 29, 45, 61, 14, 30, 46, 62, 15, 31, 47, 63,
+    };
+    parts[0] = (vi)_mm512_permutexvar_epi8(_mm512_loadu_si512(order), x);
+#else
+    x = _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), x);
+    parts[0] = (vi)_mm512_shuffle_epi8(x, _mm512_set4_epi32(0x0f0b0703, 0x0e0a0602, 0x0d090501, 0x0c080400));
+#endif
+#elif VF == 8
+    __m256i order = _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7);
+    __m256i a = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)x), order);
+    __m256i b = _mm256_permutevar8x32_epi32(_mm256_loadu_si256((const __m256i *)(x + 32)), order);
+    __m256i turn = _mm256_broadcastsi128_si256(_mm_setr_epi32(0x0c080400, 0x0d090501, 0x0e0a0602, 0x0f0b0703));
+    parts[0] = (vi)_mm256_shuffle_epi8(_mm256_unpacklo_epi64(a, b), turn);
+    parts[1] = (vi)_mm256_shuffle_epi8(_mm256_unpackhi_epi64(a, b), turn);
+#elif defined __SSE2__
+    __m128i p[TAPS];
+    for (int i = 0; i < TAPS; i++)
+        p[i] = _mm_loadu_si128((const __m128i *)(x + 16 * i));
+    __m128i low = _mm_unpacklo_epi8(p[0], p[1]), high = _mm_unpackhi_epi8(p[0], p[1]);
+    __m128i low2 = _mm_unpacklo_epi8(p[2], p[3]), high2 = _mm_unpackhi_epi8(p[2], p[3]);
+    parts[0] = (vi)_mm_unpacklo_epi16(low, low2);
+    parts[1] = (vi)_mm_unpackhi_epi16(low, low2);
+    parts[2] = (vi)_mm_unpacklo_epi16(high, high2);
+    parts[3] = (vi)_mm_unpackhi_epi16(high, high2);
+#else
+    uint8_t bytes[TAPS_BYTES];
+    for (int c = 0; c < 16; c++)
+        for (int p = 0; p < TAPS; p++)
+            bytes[TAPS * c + p] = x[16 * p + c];
+    memcpy(parts, bytes, sizeof bytes);
+#endif
+    struct pixel_taps t;
+    for (int i = 0; i < PARTS; i++)
+        t.part[i] = pixel_part(parts[i]);
+    return t;
+}
+
+INLINE struct filter_taps load_filter_taps(const int8_t *w)
+{
+    struct filter_taps t;
+    for (int i = 0; i < PARTS; i++)
+        t.part[i] = dot_load(w + i * VF * TAPS);
+    return t;
+}
+
+INLINE struct sums dot_taps(struct sums s, struct pixel_taps x, struct filter_taps w)
+{
+    for (int i = 0; i < PARTS; i++)
+        s.part[i] = dot(s.part[i], x.part[i], w.part[i]);
+    return s;
+}
+
+/* Which of four neighbouring pixels lie inside a row of `width` pixels, when the first is at `column`. */
+struct presence {
+    int64_t first, last;
+    uint64_t mask; /* a bit for each byte */
+};
+
+INLINE struct presence presence_of(int64_t column, int64_t width)
+{
+    struct presence p = {max64(0, min64(TAPS, -column)), max64(0, min64(TAPS, width - column)), 0};
+    if (p.first < p.last)
+        p.mask = (~(uint64_t)0 >> (64 - 16 * p.last)) & (~(uint64_t)0 << (16 * p.first));
+    return p;
+}
+
+INLINE struct pixel_taps load_pixel_taps(const uint8_t *x)
+{
+#if VF == 16
+    return pixel_taps_of(_mm512_loadu_si512(x));
+#else
+    return pixel_taps_of(x);
+#endif
+}
+
+/* The same with `zeros` (four pixels of them) in place of those that are not there. */
+INLINE struct pixel_taps load_present_taps(const uint8_t *x, const struct presence *p, int inside, const uint8_t *zeros)
+{
+#if MASKED(16)
+    return pixel_taps_of(_mm512_mask_loadu_epi8(_mm512_loadu_si512(zeros), inside ? p->mask : 0, x));
+#else
+    uint8_t pixels[TAPS_BYTES];
+    memcpy(pixels, zeros, sizeof pixels);
+    for (int64_t i = p->first; i < p->last && inside; i++)
+        memcpy(pixels + 16 * i, x + 16 * i, 16);
+    return load_pixel_taps(pixels);
+#endif
+}
+
+/* How sums become bytes.  `bounded`: the numbers are known to fit in int32 whatever the bytes are. */
+struct stored_sums {
+    struct requant to;
+    vf scale[PARTS];
+    int bounded;
+};
+
+INLINE vf steps_of(const struct stored_sums *s, struct sums sums, int part, const uint8_t *res)
+{
+    vf v = to_float(sums.part[part]) * s->scale[part];
+    return res ? add_residual(v, &s->to, q8_load(res + part * VF)) : v;
+}
+
+#if VF == 16
+/* The bytes of four pixels. Numbers are narrowed by saturating packs, which leave four channels of each pixel together;
+ * only those beyond int32 must be cut before. */
+INLINE __m512i stored_pixels(const struct stored_sums *s, int bounded, vf a, vf b, vf c, vf d)
+{
+    vf high = vset(s->to.high);
+    __m512i zero = _mm512_set1_epi16((int16_t)s->to.zero);
+    if (!bounded) {
+        a = vmin(high, a);
+        b = vmin(high, b);
+        c = vmin(high, c);
+        d = vmin(high, d);
+    }
+    __m512i ab = _mm512_packs_epi32((__m512i)vrint(a), (__m512i)vrint(b));
+    __m512i cd = _mm512_packs_epi32((__m512i)vrint(c), (__m512i)vrint(d));
+    __m512i all = _mm512_packus_epi16(_mm512_adds_epi16(ab, zero), _mm512_adds_epi16(cd, zero));
+    all = _mm512_max_epu8(all, _mm512_set1_epi8((char)s->to.stored_low));
+    all = _mm512_min_epu8(all, _mm512_set1_epi8((char)s->to.stored_high));
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all);
+}
+#endif
+
+/* The first `count` of four neighbouring pixels. */
+INLINE void store_four(const struct stored_sums *s, int bounded, int64_t count, struct sums a, struct sums b, struct sums c,
+                       struct sums d, const uint8_t *res, uint8_t *y)
+{
+#if MASKED(16)
+    if (!res) {
+        __m512i bytes = stored_pixels(s, bounded, steps_of(s, a, 0, NULL), steps_of(s, b, 0, NULL),
+                                      steps_of(s, c, 0, NULL), steps_of(s, d, 0, NULL));
+        if (count == 4)
+            _mm512_storeu_si512(y, bytes);
+        else
+            _mm512_mask_storeu_epi32(y, (__mmask16)((1u << (4 * count)) - 1), bytes);
+        return;
+    }
+#endif
+    struct sums all[4] = {a, b, c, d};
+    for (int64_t p = 0; p < count; p++)
+        for (int i = 0; i < PARTS; i++)
+            q8_store(y + 16 * p + i * VF, requantize(steps_of(s, all[p], i, res ? res + 16 * p : NULL), &s->to));
+}
+
+#endif
