@@ -43,6 +43,18 @@ def pack_conv_blocked(w: Bytes, tile_b: int, groups: int = 1) -> Bytes:
     return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5), np.int8)
 
 
+def pack_conv_stem(w: Bytes, tile_b: int, dilated: bool = False) -> Bytes:
+    """[oc][ic][kh][kw] -> [oc group][kh][quads of kw * ic][tile_b * 16][4].
+
+    `dilated`: taps of a row do not lie side by side; -> [oc group][kh][kw][quads of ic][tile_b * 16][4].
+    """
+    oc, _, kh, kw = w.shape
+    taps = w.transpose(0, 2, 3, 1).reshape(oc, kh, kw if dilated else 1, -1)
+    full = _padded(_padded(taps, 0, tile_b * 16), 3, 4)
+    split = full.reshape(-1, tile_b * 16, kh, full.shape[2], full.shape[3] // 4, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1, 5), np.int8)
+
+
 def pack_dwconv_blocked(w: Bytes) -> Bytes:
     """[c][1][kh][kw] -> [c block][kh][kw / 4][16][4]: quads of neighbouring taps."""
     full = _padded(_padded(w[:, 0], 0, 16), 2, 4)

@@ -24,8 +24,18 @@ struct conv_shape {
         .dil_h = (a)->dil_h, .dil_w = (a)->dil_w, .groups = (a)->groups, .split = (a)->split,                         \
     }
 
-/* The input of one convolution group: [blocks][ih][iw][unit bytes], and the bytes to the next image, the next group. */
+struct conv_input;
+
+/* Writes the first `columns` pixels of row `row` of block `block`, of the image or group at x. */
+typedef void conv_row_function(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                               int64_t block, int64_t row, int64_t columns);
+
+/* The input of one convolution group: [blocks][ih][iw][unit bytes], and the bytes to the next image, the next group.
+ * Where it lies otherwise, `copy_row` says how a band is made of it, and `slack` bytes behind a band are read. */
 struct conv_input {
+    conv_row_function *copy_row;
+    const void *context;
+    int64_t slack;
     const char *x;
     int64_t unit, blocks, image, group;
     int outside;  /* the byte that elements outside of the image are made of */
@@ -54,15 +64,15 @@ static int64_t conv_band_input_rows(const struct conv_shape *s, int64_t rows)
     return (rows - 1) * s->stride_h + (s->kh - 1) * s->dil_h + 1;
 }
 
-static int conv_pads(const struct conv_shape *s)
+static int conv_pads(const struct conv_shape *s, const struct conv_input *in)
 {
-    return s->pad_t > 0 || s->pad_l > 0 || conv_band_input_rows(s, s->oh) > s->ih || conv_band_columns(s) > s->iw;
+    return in->copy_row || s->pad_t > 0 || s->pad_l > 0 || conv_band_input_rows(s, s->oh) > s->ih || conv_band_columns(s) > s->iw;
 }
 
 /* Whether pixels of a 1x1 convolution with strides are copied: where tiles of single rows would be narrow. */
 static int conv_gathers(const struct conv_shape *s, const struct conv_input *in)
 {
-    return s->kh == 1 && s->kw == 1 && (s->stride_h > 1 || s->stride_w > 1) && !conv_pads(s) &&
+    return s->kh == 1 && s->kw == 1 && (s->stride_h > 1 || s->stride_w > 1) && !conv_pads(s, in) &&
            4 * s->ow < 3 * in->tile * ceil_div(s->ow, in->tile);
 }
 
@@ -79,10 +89,10 @@ static int64_t conv_band_bytes(const struct conv_shape *s, const struct conv_inp
 {
     if (conv_gathers(s, in))
         return round_up(in->blocks * in->unit * conv_band_rows(s, in) * s->ow, 64);
-    if (!conv_pads(s))
+    if (!conv_pads(s, in))
         return 0;
     int64_t rows = conv_band_input_rows(s, conv_band_rows(s, in));
-    return round_up(in->blocks * in->unit * conv_band_columns(s) * rows, 64);
+    return round_up(in->blocks * in->unit * conv_band_columns(s) * rows + in->slack, 64);
 }
 
 /* Input rows [top, top + rows) with their padding, as [block][rows][columns][unit]. */
@@ -98,7 +108,10 @@ static void conv_copy_band(char *to, const char *x, const struct conv_shape *s, 
                 continue;
             }
             memset(to, in->outside, (size_t)(left * unit));
-            memcpy(to + left * unit, x + (block * s->ih + row) * s->iw * unit, (size_t)(inside * unit));
+            if (in->copy_row)
+                in->copy_row(to + left * unit, x, s, in, block, row, inside);
+            else
+                memcpy(to + left * unit, x + (block * s->ih + row) * s->iw * unit, (size_t)(inside * unit));
             memset(to + (left + inside) * unit, in->outside, (size_t)((columns - left - inside) * unit));
         }
     }
@@ -132,7 +145,7 @@ INLINE void conv_for_bands(const struct conv_shape *s, const struct conv_input *
 {
     if (s->oh == 0)
         return;
-    int padded = conv_pads(s), gathered = conv_gathers(s, in);
+    int padded = conv_pads(s, in), gathered = conv_gathers(s, in);
     int flat = gathered || (!padded && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 && s->ow == s->iw);
     int by_rows = cut_rows(s->split, rows_suffice(s->oh, nthreads));
     int64_t most_rows = by_rows ? ceil_div(s->oh, nthreads) : s->oh;

@@ -1,8 +1,10 @@
-/* Direct convolution of bytes over blocks of 16 channels.
+/* Direct convolution of bytes whose result is in blocks of 16 channels.
  *
- * Weights are packed in groups of tile_b output blocks, zero beyond the last channels:
- *     [oc group][ic block][kh][kw][4 quads][tile_b * 16][4]
- * A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
+ * Three kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC.  Weights are packed in
+ * groups of tile_b output blocks, zero beyond the last channels:
+ *     blocks  [oc group][ic block][kh][kw][4 quads][tile_b * 16][4]
+ *     stems   [oc group][kh][quads of a row's kw * ic taps][tile_b * 16][4], or, dilated: [kh][kw][quads of ic]
+ * Stems copy bands as NHWC; a quad takes what follows, of which the weights are zero.  A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
  * input block stops at the quad of the last channel.  `bias` has the zero point of x folded in, so what stands outside of
  * the image is x_zero; bias and scale are padded to whole blocks. */
 #include "conv.h"
@@ -54,13 +56,65 @@ struct conv_q8 {
     struct conv_walk_q8 walk;
 };
 
-static struct conv_input input_of(const struct conv_direct_q8 *a)
+enum source_layout { FROM_BLOCKS, FROM_NCHW, FROM_NHWC };
+
+/* `count` pixels of three channels from their planes; four bytes are written at a time. */
+static void interleave_3(uint8_t *to, const uint8_t *x, int64_t plane, int64_t count)
 {
+    for (int64_t i = 0; i + 1 < count; i++)
+        *(quad *)(to + 3 * i) = x[i] | x[plane + i] << 8 | x[2 * plane + i] << 16;
+    for (int64_t i = max64(0, count - 1); i < count; i++)
+        for (int64_t c = 0; c < 3; c++)
+            to[3 * i + c] = x[c * plane + i];
+}
+
+static void row_from_nchw(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                          int64_t block, int64_t row, int64_t columns)
+{
+    int64_t channels = in->unit, plane = s->ih * s->iw;
+    const uint8_t *from = (const uint8_t *)x + row * s->iw;
+    if (channels == 3) {
+        interleave_3((uint8_t *)to, from, plane, columns);
+        return;
+    }
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t i = 0; i < columns; i++)
+            to[i * channels + c] = (char)from[c * plane + i];
+}
+
+static void row_from_nhwc(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                          int64_t block, int64_t row, int64_t columns)
+{
+    memcpy(to, x + row * s->iw * in->unit, (size_t)(columns * in->unit));
+}
+
+static struct conv_input input_of(const struct conv_direct_q8 *a, enum source_layout layout)
+{
+    if (layout != FROM_BLOCKS)
+        return (struct conv_input){
+            .copy_row = layout == FROM_NCHW ? row_from_nchw : row_from_nhwc, .slack = 4, .unit = a->ic, .blocks = 1,
+            .image = a->ih * a->iw * a->ic, .outside = (int)a->x_zero, .tile = CONV_Q8_MOST_PIXELS,
+        };
     int64_t blocks = ceil_div(a->ic / a->groups, BLOCK), plane = a->ih * a->iw * BLOCK;
     return (struct conv_input){
         .unit = BLOCK, .blocks = blocks, .image = ceil_div(a->ic, BLOCK) * plane, .group = blocks * plane,
         .outside = (int)a->x_zero, .tile = CONV_Q8_MOST_PIXELS,
     };
+}
+
+/* The taps of a kernel row that are steps of their own, and the quads of each (of the last block). */
+struct taps {
+    int64_t kw, quads, last_quads;
+};
+
+static struct taps taps_of(const struct conv_direct_q8 *a, enum source_layout layout)
+{
+    int64_t ic = a->ic / a->groups;
+    if (layout == FROM_BLOCKS)
+        return (struct taps){a->kw, TAP_QUADS, ceil_div(ic - (ceil_div(ic, BLOCK) - 1) * BLOCK, 4)};
+    if (a->dil_w == 1)
+        return (struct taps){1, ceil_div(a->kw * ic, 4), ceil_div(a->kw * ic, 4)};
+    return (struct taps){a->kw, ceil_div(ic, 4), ceil_div(ic, 4)};
 }
 
 static int64_t next_blocks(int64_t left)
@@ -120,20 +174,20 @@ static void convolve_band(const void *context, const struct conv_band *b)
     }
 }
 
-static void conv_blocked(const void *args, char *const *bases, int tid, int nthreads)
+static void conv_direct(const void *args, char *const *bases, int tid, int nthreads, enum source_layout layout)
 {
     const struct conv_direct_q8 *a = args;
     struct conv_shape s = CONV_SHAPE(a);
-    struct conv_input in = input_of(a);
-    int64_t ic = a->ic / a->groups, tap = TAP_QUADS * a->tile_b * QUAD_BYTES;
+    struct conv_input in = input_of(a, layout);
+    struct taps taps = taps_of(a, layout);
+    int64_t tap = taps.quads * a->tile_b * QUAD_BYTES;
     struct conv_q8 c = {
         .a = a, .w = RESOLVE(const int8_t, a->w), .bias = RESOLVE(const int32_t, a->bias),
         .scale = RESOLVE(const float, a->scale), .res = RESOLVE(const uint8_t, a->res),
         .y = RESOLVE(uint8_t, a->y), .oc_blocks = ceil_div(a->oc / a->groups, BLOCK),
-        .group_weights = in.blocks * a->kh * a->kw * tap,
+        .group_weights = in.blocks * a->kh * taps.kw * tap,
         .walk = {
-            .blocks = in.blocks, .kh = a->kh, .kw = a->kw, .quads = TAP_QUADS,
-            .last_quads = ceil_div(ic - (in.blocks - 1) * BLOCK, 4), 
+            .blocks = in.blocks, .kh = a->kh, .kw = taps.kw, .quads = taps.quads, .last_quads = taps.last_quads, 
             .ldw = a->tile_b * QUAD_BYTES, .w_step = tap, .y_block = a->oh * a->ow * BLOCK,
             .q = requant_make(a->zero, a->low, a->high),
         },
@@ -146,15 +200,26 @@ static void conv_blocked(const void *args, char *const *bases, int tid, int nthr
                    bases[BASE_CLAIMS], tid, nthreads, convolve_band, &c);
 }
 
-static int64_t conv_blocked_workspace(const void *args, int nthreads)
-{
-    const struct conv_direct_q8 *a = args;
-    struct conv_shape s = CONV_SHAPE(a);
-    struct conv_input in = input_of(a);
-    return conv_band_bytes(&s, &in) * nthreads;
-}
+#define CONV_DIRECT_Q8(name, layout)                                               \
+    static void name(const void *args, char *const *bases, int tid, int nthreads)  \
+    {                                                                              \
+        conv_direct(args, bases, tid, nthreads, layout);                           \
+    }                                                                              \
+    static int64_t name##_workspace(const void *args, int nthreads)                \
+    {                                                                              \
+        const struct conv_direct_q8 *a = args;                                     \
+        struct conv_shape s = CONV_SHAPE(a);                                       \
+        struct conv_input in = input_of(a, layout);                                \
+        return conv_band_bytes(&s, &in) * nthreads;                                \
+    }
+
+CONV_DIRECT_Q8(conv_blocked, FROM_BLOCKS)
+CONV_DIRECT_Q8(conv_stem_nchw, FROM_NCHW)
+CONV_DIRECT_Q8(conv_stem_nhwc, FROM_NHWC)
 
 static const struct kernel kernels[] = {
     KERNEL("q8_conv_nchw16c", conv_blocked, conv_blocked_workspace, conv_direct_q8),
+    KERNEL("q8_conv_stem_nchw_nchw16c", conv_stem_nchw, conv_stem_nchw_workspace, conv_direct_q8),
+    KERNEL("q8_conv_stem_nhwc_nchw16c", conv_stem_nhwc, conv_stem_nhwc_workspace, conv_direct_q8),
 };
 FAMILY(conv_direct_q8, kernels)

@@ -69,18 +69,23 @@ BLOCKED = [
 ]
 
 
-def blocked(o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, tile_b: int = 2, tile_w: int = 0) -> None:
+def blocked(
+    o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, tile_b: int = 2, tile_w: int = 0, source: str = ""
+) -> None:
+    """`source`: the layout that a stem reads."""
     want = q8.conv(o, case, s)
     inputs = {
-        "x": q8.to_layout(o.x, "nchw16c"),
-        "w": packing_q8.pack_conv_blocked(o.w, tile_b, case.groups),
+        "x": q8.to_layout(o.x, source or "nchw16c"),
+        "w": packing_q8.pack_conv_stem(o.w, tile_b, case.dilation[1] > 1)
+        if source
+        else packing_q8.pack_conv_blocked(o.w, tile_b, case.groups),
         "bias": packing_q8.pack_ints(q8.folded(o, s), 16),
         "scale": packing.pack_channels(o.scale, 16),
         "res": None if o.res is None else q8.to_layout(o.res, "nchw16c"),
     }
     fields = ref.geometry(case, want.shape) | s.fields | {"groups": case.groups, "tile_b": tile_b, "tile_w": tile_w}
-    size = ref.size_in("nchw16c", want.shape)
-    got = ref.run("q8_conv_nchw16c", inputs, size, isa, threads, np.uint8, **fields)
+    kernel = f"q8_conv_stem_{source}_nchw16c" if source else "q8_conv_nchw16c"
+    got = ref.run(kernel, inputs, ref.size_in("nchw16c", want.shape), isa, threads, np.uint8, **fields)
     assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), want)
 
 
@@ -88,6 +93,27 @@ def blocked(o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, tile_
 def test_blocked(any_isa: str, case: Case) -> None:
     for threads, res, scales in ((1, True, SCALES[0]), (2, False, SCALES[1]), (2, True, SCALES[2])):
         blocked(q8.operands(case, res=res), case, scales, any_isa, threads)
+
+
+STEMS = [
+    Case(3, 64, (37, 41), (7, 7), stride=(2, 2), pads=(3, 3, 3, 3)),
+    Case(3, 16, (15, 16), (3, 3), stride=(2, 2), pads=(0, 0, 1, 1), n=2),
+    Case(3, 40, (8, 9), (3, 3), pads=(1, 1, 1, 1)),
+    Case(3, 16, (4, 1), (1, 1)),
+    Case(3, 16, (16, 16), (4, 4), stride=(4, 4)),
+    Case(1, 16, (9, 8), (5, 5), pads=(2, 2, 2, 2)),
+    Case(4, 32, (9, 8), (2, 3), stride=(1, 3), pads=(0, 1, 0, 2)),
+    Case(3, 16, (11, 12), (3, 3), pads=(2, 2, 2, 2), dilation=(2, 2)),
+    Case(7, 16, (11, 12), (3, 2), dilation=(1, 3)),
+]
+
+
+@pytest.mark.parametrize("source", ["nchw", "nhwc"])
+@pytest.mark.parametrize("case", STEMS, ids=str)
+def test_stems(any_isa: str, case: Case, source: str) -> None:
+    for threads, res, scales in ((1, True, SCALES[0]), (2, False, SCALES[1])):
+        for tile_b in (1, 2, 4):
+            blocked(q8.operands(case, res=res), case, scales, any_isa, threads, tile_b, source=source)
 
 
 @pytest.mark.parametrize("extreme", ["low", "high"])
@@ -142,7 +168,8 @@ def check_random(isa: str, seeds: range) -> None:
             *(int(z) for z in rng.integers(0, 256, 2)), low, high, int(rng.integers(0, 256)), float(rng.random())
         )
         o = q8.operands(case, seed, res=bool(rng.integers(2)))
-        blocked(o, case, scales, isa, int(rng.integers(1, 3)), int(rng.choice([1, 2, 4])))
+        source = str(rng.choice(["nchw", "nhwc"])) if case.groups == 1 and rng.random() < 0.3 else ""
+        blocked(o, case, scales, isa, int(rng.integers(1, 3)), int(rng.choice([1, 2, 4])), source=source)
 
 
 def test_random(any_isa: str) -> None:
