@@ -14,8 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.environments import command, environment
-
 Timed = Callable[[int], "list[float]"]
 """Runs that many times in a row; nanoseconds of each run."""
 Opener = Callable[[dict[str, Any]], Timed]
@@ -69,6 +67,8 @@ class Server:
     """The other end: a process that runs `main` of a module, which calls `serve`."""
 
     def __init__(self, python: Path, module: str, threads: int) -> None:
+        from benchmarks.support.environments import command, environment
+
         self.process = subprocess.Popen(
             command(python, module, threads),
             stdin=subprocess.PIPE,

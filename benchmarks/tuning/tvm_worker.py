@@ -73,7 +73,7 @@ def _prepared(onnx: str, threads: str) -> Any:
 
 
 def _sequence(*steps: Any) -> Any:
-    return part("tvm.transform").Sequential(list(steps))
+    return part("tvm.ir.transform").Sequential(list(steps))
 
 
 def _target(threads: str) -> Any:
