@@ -72,20 +72,23 @@ class Tvm:
         """
         self.work.mkdir(parents=True, exist_ok=True)
         begin = time.perf_counter()
+        task = (self.onnx.resolve(), self.work.resolve(), self.threads, 0, each, seconds)
         with (self.work / "log.txt").open("w+", encoding="utf-8") as log:
             process = subprocess.Popen(
-                command(self.python, WORKER, "tune", self.onnx.resolve(), self.work.resolve(), self.threads, 0, each),
+                command(self.python, WORKER, "tune", *task),
+                stdin=subprocess.PIPE,  # whose end tells it that this process is gone
                 stdout=log,
                 stderr=log,
                 env=environment(self.python, self.threads),
-                start_new_session=True,  # it starts processes of its own, which are to end with it
+                start_new_session=True,  # it starts processes of its own, which end with it
             )
             try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                return time.perf_counter() - begin
+                status = process.wait()
             finally:
                 _stop(process)
+            taken = time.perf_counter() - begin
+            if status == -signal.SIGKILL and taken >= seconds:
+                return taken
             log.seek(0)
             raise TvmError(_last_line(log.read(), status))
 

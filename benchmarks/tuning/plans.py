@@ -19,7 +19,11 @@ def main() -> None:
     """Serve with the number of threads that is the first argument."""
     threads = int(sys.argv[1])
     known: dict[str, Mapping[str, Constant]] = {}
-    serve(lambda subject: open_plan(subject, threads, known))
+    from plait.kernels_pyx.packing import sharing
+
+    # Plans of one network have most layers in common.
+    with sharing({}):
+        serve(lambda subject: open_plan(subject, threads, known))
 
 
 def open_plan(subject: Mapping[str, Any], threads: int, known: dict[str, Mapping[str, Constant]]) -> Timed:

@@ -1,21 +1,24 @@
 """TVM's side, in a Python that has it: tuning by MetaSchedule, and compiling.
 
-tune ONNX WORK THREADS SEED EACH    into the records in WORK, until the process is stopped
-compile ONNX WORK THREADS           WORK/network.so with the best of these records
-tasks ONNX THREADS                  how many there are to tune
+tune ONNX WORK THREADS SEED EACH SECONDS    into the records in WORK, until time is up or standard input ends
+compile ONNX WORK THREADS                   WORK/network.so with the best of these records
+tasks ONNX THREADS                          how many there are to tune
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
+import os
+import select
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 LIBRARY = "network.so"
-_ENDLESS = 1_000_000
-"""Trials: time is up long before."""
 
 
 def main() -> None:
@@ -29,17 +32,36 @@ def main() -> None:
     tasks[task](*arguments)
 
 
-def tune(onnx: str, work: str, threads: str, seed: str, each: str) -> None:
-    """Search without end; every record is kept at once. `each`: trials of a task before it is the next one's turn."""
-    part("tvm.s_tir.meta_schedule.relax_integration").tune_relax(
-        _prepared(onnx, threads),
-        params={},
-        target=_target(threads),
-        work_dir=work,
-        max_trials_global=_ENDLESS,
-        num_trials_per_iter=int(each),
-        seed=int(seed),
-    )
+def tune(onnx: str, work: str, threads: str, seed: str, each: str, seconds: str) -> None:
+    """Search without end; records are kept after each turn of a task, of `each` trials.
+
+    A scheduler of all tasks keeps what it has measured of a task until that one's next turn, which in minutes does not
+    come. So tasks take turns here, those with most to compute first; they share the model that predicts times.
+    """
+    threading.Thread(target=_end_in_time, args=(float(seconds),), daemon=True).start()
+    schedule, integration = (part(f"tvm.s_tir.meta_schedule{name}") for name in ("", ".relax_integration"))
+    found = integration.extract_tasks(_prepared(onnx, threads), _target(threads), {})
+    flops = part("tvm.s_tir.analysis").estimate_tir_flops
+    found.sort(key=lambda task: -task.weight * flops(task.dispatched[0]))
+    tasks, _ = integration.extracted_tasks_to_tune_contexts(found, work, seed=int(seed))
+    database = schedule.Database.create("json", work_dir=work)
+    model = schedule.CostModel.create("xgb", num_tuning_cores=tasks[0].num_threads)
+    for task in itertools.cycle(tasks):
+        schedule.tune.tune_tasks(
+            tasks=[task],
+            task_weights=[1.0],
+            work_dir=work,
+            max_trials_global=int(each),
+            num_trials_per_iter=int(each),
+            database=database,
+            cost_model=model,
+        )
+
+
+def _end_in_time(seconds: float) -> None:
+    """End this process and all that it has started when time is up, or when whoever started it is gone."""
+    select.select([sys.stdin], [], [], seconds)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def compile_best(onnx: str, work: str, threads: str) -> None:
