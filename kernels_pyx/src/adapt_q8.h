@@ -27,9 +27,15 @@ INLINE int is_ordinary(float scale)
     return scale > 0x1p-60f && scale < 0x1p60f;
 }
 
-#define QUANTIZE(a)                                                                                                \
-    {requant_make((a)->zero, (a)->low, (a)->high), vset((a)->scale), vset(1 / (a)->scale), viset((int32_t)(a)->nan), \
-     viset((a)->turn ? TOP_BIT : 0), !is_ordinary((a)->scale)}
+INLINE struct quantize quantize_make(float scale, int64_t zero, int64_t low, int64_t high, int64_t nan, int64_t turn)
+{
+    return (struct quantize){
+        requant_make(zero, low, high), vset(scale), vset(1 / scale), viset((int32_t)nan), viset(turn ? TOP_BIT : 0),
+        !is_ordinary(scale),
+    };
+}
+
+#define QUANTIZE(a) quantize_make((a)->scale, (a)->zero, (a)->low, (a)->high, (a)->nan, (a)->turn)
 #define DEQUANTIZE(a) {vset((a)->scale), viset((int32_t)(a)->zero), viset((a)->turn ? TOP_BIT : 0)}
 
 /* x / scale, rounded once.  Divisions take twice as long as all the rest, so where there are fused operations the

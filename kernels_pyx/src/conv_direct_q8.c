@@ -1,20 +1,21 @@
 /* Direct convolution of bytes whose result is in blocks of 16 channels.
  *
- * Three kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC.  Weights are packed in
- * groups of tile_b output blocks, zero beyond the last channels:
+ * The kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC, of bytes or of floats,
+ * which are quantized on the way.  Weights are packed in groups of tile_b output blocks, zero beyond the last channels:
  *     blocks  [oc group][ic block][kh][kw][4 quads][tile_b * 16][4]
  *     stems   [oc group][kh][quads of a row's kw * ic taps][tile_b * 16][4], or, dilated: [kh][kw][quads of ic]
  * Stems copy bands as NHWC; a quad takes what follows, of which the weights are zero.  A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
  * input block stops at the quad of the last channel.  `bias` has the zero point of x folded in, so what stands outside of
  * the image is x_zero; bias and scale are padded to whole blocks. */
 #include "conv.h"
-#include "conv_bands.h"
-#include "quant.h"
+#include "conv_stem_q8.h"
 
 #define CONV_DIRECT_Q8_FIELDS(X, S)                                                          \
     CONV_OPERANDS(X, S) X(S, REF, scale) X(S, REF, work) CONV_GEOMETRY(X, S) X(S, INT, groups) \
     X(S, INT, x_zero) REQUANT_FIELDS(X, S) RESIDUAL_FIELDS(X, S) X(S, INT, tile_w) X(S, INT, tile_b)
+#define CONV_FLOAT_STEM_FIELDS(X, S) CONV_DIRECT_Q8_FIELDS(X, S) X(S, FLOAT, x_scale) X(S, OPTION, x_nan)
 KERNEL_ARGS(conv_direct_q8, CONV_DIRECT_Q8_FIELDS)
+KERNEL_ARGS(conv_float_stem, CONV_FLOAT_STEM_FIELDS)
 
 enum { TAP_QUADS = 4, QUAD_BYTES = 4 * BLOCK };
 
@@ -56,44 +57,19 @@ struct conv_q8 {
     struct conv_walk_q8 walk;
 };
 
-enum source_layout { FROM_BLOCKS, FROM_NCHW, FROM_NHWC };
+enum source_layout { FROM_BLOCKS, FROM_NCHW, FROM_NHWC, FROM_FLOAT_NCHW, FROM_FLOAT_NHWC };
 
-/* `count` pixels of three channels from their planes; four bytes are written at a time. */
-static void interleave_3(uint8_t *to, const uint8_t *x, int64_t plane, int64_t count)
-{
-    for (int64_t i = 0; i + 1 < count; i++)
-        *(quad *)(to + 3 * i) = x[i] | x[plane + i] << 8 | x[2 * plane + i] << 16;
-    for (int64_t i = max64(0, count - 1); i < count; i++)
-        for (int64_t c = 0; c < 3; c++)
-            to[3 * i + c] = x[c * plane + i];
-}
-
-static void row_from_nchw(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
-                          int64_t block, int64_t row, int64_t columns)
-{
-    int64_t channels = in->unit, plane = s->ih * s->iw;
-    const uint8_t *from = (const uint8_t *)x + row * s->iw;
-    if (channels == 3) {
-        interleave_3((uint8_t *)to, from, plane, columns);
-        return;
-    }
-    for (int64_t c = 0; c < channels; c++)
-        for (int64_t i = 0; i < columns; i++)
-            to[i * channels + c] = (char)from[c * plane + i];
-}
-
-static void row_from_nhwc(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
-                          int64_t block, int64_t row, int64_t columns)
-{
-    memcpy(to, x + row * s->iw * in->unit, (size_t)(columns * in->unit));
-}
+static conv_row_function *const row_functions[] = {
+    NULL, row_from_nchw, row_from_nhwc, row_from_float_nchw, row_from_float_nhwc,
+};
 
 static struct conv_input input_of(const struct conv_direct_q8 *a, enum source_layout layout)
 {
     if (layout != FROM_BLOCKS)
         return (struct conv_input){
-            .copy_row = layout == FROM_NCHW ? row_from_nchw : row_from_nhwc, .slack = 4, .unit = a->ic, .blocks = 1,
-            .image = a->ih * a->iw * a->ic, .outside = (int)a->x_zero, .tile = CONV_Q8_MOST_PIXELS,
+            .copy_row = row_functions[layout], .slack = 4, .unit = a->ic, .blocks = 1,
+            .image = a->ih * a->iw * a->ic * (layout < FROM_FLOAT_NCHW ? 1 : (int64_t)sizeof(float)),
+            .outside = (int)a->x_zero, .tile = CONV_Q8_MOST_PIXELS,
         };
     int64_t blocks = ceil_div(a->ic / a->groups, BLOCK), plane = a->ih * a->iw * BLOCK;
     return (struct conv_input){
@@ -174,9 +150,9 @@ static void convolve_band(const void *context, const struct conv_band *b)
     }
 }
 
-static void conv_direct(const void *args, char *const *bases, int tid, int nthreads, enum source_layout layout)
+static void conv_direct(const struct conv_direct_q8 *a, char *const *bases, int tid, int nthreads,
+                        enum source_layout layout, const struct quantize *quantize)
 {
-    const struct conv_direct_q8 *a = args;
     struct conv_shape s = CONV_SHAPE(a);
     struct conv_input in = input_of(a, layout);
     struct taps taps = taps_of(a, layout);
@@ -196,6 +172,7 @@ static void conv_direct(const void *args, char *const *bases, int tid, int nthre
     c.walk.q.res_zero = (int32_t)a->res_zero;
     c.walk.q.res_scale = a->res_scale;
     in.x = RESOLVE(const char, a->x);
+    in.context = quantize;
     conv_for_bands(&s, &in, ceil_div(c.oc_blocks, a->tile_b), RESOLVE(char, a->work) + tid * conv_band_bytes(&s, &in),
                    bases[BASE_CLAIMS], tid, nthreads, convolve_band, &c);
 }
@@ -203,7 +180,7 @@ static void conv_direct(const void *args, char *const *bases, int tid, int nthre
 #define CONV_DIRECT_Q8(name, layout)                                               \
     static void name(const void *args, char *const *bases, int tid, int nthreads)  \
     {                                                                              \
-        conv_direct(args, bases, tid, nthreads, layout);                           \
+        conv_direct(args, bases, tid, nthreads, layout, NULL);                     \
     }                                                                              \
     static int64_t name##_workspace(const void *args, int nthreads)                \
     {                                                                              \
@@ -217,7 +194,30 @@ CONV_DIRECT_Q8(conv_blocked, FROM_BLOCKS)
 CONV_DIRECT_Q8(conv_stem_nchw, FROM_NCHW)
 CONV_DIRECT_Q8(conv_stem_nhwc, FROM_NHWC)
 
+/* Stems that quantize floats as they read them.  What they share with the others is copied to its struct. */
+#define COPY_FIELD(S, kind, name) .name = ((const struct S *)args)->name,
+#define CONV_FLOAT_STEM(name, layout)                                                            \
+    static void name(const void *args, char *const *bases, int tid, int nthreads)                \
+    {                                                                                            \
+        const struct conv_float_stem *a = args;                                                  \
+        struct conv_direct_q8 rest = {CONV_DIRECT_Q8_FIELDS(COPY_FIELD, conv_float_stem)};       \
+        struct quantize q = quantize_make(a->x_scale, a->x_zero, 0, 255, a->x_nan, 0);           \
+        conv_direct(&rest, bases, tid, nthreads, layout, &q);                                    \
+    }                                                                                            \
+    static int64_t name##_workspace(const void *args, int nthreads)                              \
+    {                                                                                            \
+        struct conv_direct_q8 rest = {CONV_DIRECT_Q8_FIELDS(COPY_FIELD, conv_float_stem)};       \
+        struct conv_shape s = CONV_SHAPE(&rest);                                                 \
+        struct conv_input in = input_of(&rest, layout);                                          \
+        return conv_band_bytes(&s, &in) * nthreads;                                              \
+    }
+
+CONV_FLOAT_STEM(conv_float_stem_nchw, FROM_FLOAT_NCHW)
+CONV_FLOAT_STEM(conv_float_stem_nhwc, FROM_FLOAT_NHWC)
+
 static const struct kernel kernels[] = {
+    KERNEL("q8_conv_stem_f32_nchw_nchw16c", conv_float_stem_nchw, conv_float_stem_nchw_workspace, conv_float_stem),
+    KERNEL("q8_conv_stem_f32_nhwc_nchw16c", conv_float_stem_nhwc, conv_float_stem_nhwc_workspace, conv_float_stem),
     KERNEL("q8_conv_nchw16c", conv_blocked, conv_blocked_workspace, conv_direct_q8),
     KERNEL("q8_conv_stem_nchw_nchw16c", conv_stem_nchw, conv_stem_nchw_workspace, conv_direct_q8),
     KERNEL("q8_conv_stem_nhwc_nchw16c", conv_stem_nhwc, conv_stem_nhwc_workspace, conv_direct_q8),

@@ -69,13 +69,27 @@ BLOCKED = [
 ]
 
 
+X_SCALE = 0.0625
+
+
+def floats_of(x: np.ndarray, zero: int) -> np.ndarray:
+    """Numbers that are quantized to x: ties to even, others near, and for the least and greatest ones far outside."""
+    steps = x.astype(np.float64) - zero
+    off = np.random.default_rng(7).choice([-0.5, -0.375, 0, 0.375, 0.5], x.shape)
+    even = np.abs(off) == 0.5
+    steps += np.where(even & (steps % 2 == 1), 0, off)
+    steps = np.where(x == 255, 300.0 + np.abs(steps) * 1e6, np.where(x == 0, -1e9, steps))
+    return (steps * X_SCALE).astype(np.float32)
+
+
 def blocked(
     o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, tile_b: int = 2, tile_w: int = 0, source: str = ""
 ) -> None:
-    """`source`: the layout that a stem reads."""
+    """`source`: the layout that a stem reads; "f32_" before it: floats, of which the kernel makes these bytes."""
     want = q8.conv(o, case, s)
+    x = floats_of(o.x, s.x_zero) if source.startswith("f32_") else o.x
     inputs = {
-        "x": q8.to_layout(o.x, source or "nchw16c"),
+        "x": q8.to_layout(x, source.removeprefix("f32_") or "nchw16c"),
         "w": packing_q8.pack_conv_stem(o.w, tile_b, case.dilation[1] > 1)
         if source
         else packing_q8.pack_conv_blocked(o.w, tile_b, case.groups),
@@ -84,6 +98,8 @@ def blocked(
         "res": None if o.res is None else q8.to_layout(o.res, "nchw16c"),
     }
     fields = ref.geometry(case, want.shape) | s.fields | {"groups": case.groups, "tile_b": tile_b, "tile_w": tile_w}
+    if x.dtype == np.float32:
+        fields |= {"x_scale": X_SCALE, "x_nan": int(np.random.default_rng(7).integers(256))}
     kernel = f"q8_conv_stem_{source}_nchw16c" if source else "q8_conv_nchw16c"
     got = ref.run(kernel, inputs, ref.size_in("nchw16c", want.shape), isa, threads, np.uint8, **fields)
     assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), want)
@@ -95,6 +111,7 @@ def test_blocked(any_isa: str, case: Case) -> None:
         blocked(q8.operands(case, res=res), case, scales, any_isa, threads)
 
 
+SOURCES = ["nchw", "nhwc", "f32_nchw", "f32_nhwc"]
 STEMS = [
     Case(3, 64, (37, 41), (7, 7), stride=(2, 2), pads=(3, 3, 3, 3)),
     Case(3, 16, (15, 16), (3, 3), stride=(2, 2), pads=(0, 0, 1, 1), n=2),
@@ -108,7 +125,7 @@ STEMS = [
 ]
 
 
-@pytest.mark.parametrize("source", ["nchw", "nhwc"])
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("case", STEMS, ids=str)
 def test_stems(any_isa: str, case: Case, source: str) -> None:
     for threads, res, scales in ((1, True, SCALES[0]), (2, False, SCALES[1])):
@@ -168,7 +185,7 @@ def check_random(isa: str, seeds: range) -> None:
             *(int(z) for z in rng.integers(0, 256, 2)), low, high, int(rng.integers(0, 256)), float(rng.random())
         )
         o = q8.operands(case, seed, res=bool(rng.integers(2)))
-        source = str(rng.choice(["nchw", "nhwc"])) if case.groups == 1 and rng.random() < 0.3 else ""
+        source = str(rng.choice(SOURCES)) if case.groups == 1 and rng.random() < 0.3 else ""
         blocked(o, case, scales, isa, int(rng.integers(1, 3)), int(rng.choice([1, 2, 4])), source=source)
 
 
@@ -179,3 +196,24 @@ def test_random(any_isa: str) -> None:
 @pytest.mark.slow
 def test_many_random(any_isa: str) -> None:
     check_random(any_isa, range(1000, 4000))
+
+
+def test_a_stem_takes_nan_as_told(any_isa: str) -> None:
+    case = STEMS[1]
+    o = q8.operands(case)
+    nan_byte = int(np.random.default_rng(7).integers(256))
+    at = np.random.default_rng(3).random(o.x.shape) < 0.1
+    o = o._replace(x=np.where(at, nan_byte, o.x).astype(np.uint8))
+    s, want = Scales(), q8.conv(o, case, Scales())
+    x = np.where(at, np.nan, floats_of(o.x, s.x_zero)).astype(np.float32)
+    for source in ("nchw", "nhwc"):
+        inputs = {
+            "x": q8.to_layout(x, source), "w": packing_q8.pack_conv_stem(o.w, 1),
+            "bias": packing_q8.pack_ints(q8.folded(o, s), 16), "scale": packing.pack_channels(o.scale, 16),
+            "res": q8.to_layout(o.res, "nchw16c"),
+        }  # fmt: skip
+        fields = ref.geometry(case, want.shape) | s.fields | {"groups": 1, "tile_b": 1, "tile_w": 0}
+        fields |= {"x_scale": X_SCALE, "x_nan": nan_byte}
+        size = ref.size_in("nchw16c", want.shape)
+        got = ref.run(f"q8_conv_stem_f32_{source}_nchw16c", inputs, size, any_isa, 1, np.uint8, **fields)
+        assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), want)
