@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plait.cli.common import FILE, MODEL, DimType, check_output
+
+if TYPE_CHECKING:
+    from plait.ir.module import Module
+    from plait.passes.quantized.report import QuantizationReport
 
 
 @click.command("import")
@@ -21,10 +26,12 @@ from plait.cli.common import FILE, MODEL, DimType, check_output
 @click.option(
     "--dim", "dims", type=DimType(), multiple=True, help="Size of a symbolic dimension, such as N=1. May be repeated."
 )
-def command(model: Path, output: Path, dims: tuple[tuple[str, int], ...]) -> None:
+@click.option("-v", "--verbose", is_flag=True, help="List every layer of a quantized model that stays on numbers.")
+def command(model: Path, output: Path, dims: tuple[tuple[str, int], ...], verbose: bool) -> None:
     """Read MODEL and write it as IR text, with its weights in a .safetensors file beside it.
 
-    Everything in the model that is not supported is listed at once; nothing is imported by half.
+    Everything in the model that is not supported is listed at once; nothing is imported by half. Of a quantized model
+    integer layers are formed, and what stays on numbers is told with the reason.
     """
     import plait
     from plait.frontends import is_onnx
@@ -40,9 +47,22 @@ def command(model: Path, output: Path, dims: tuple[tuple[str, int], ...]) -> Non
         module, told = result.module, str(result.report)
     else:
         module, told = plait.load(model, dims=dict(dims)), str(model)
+    if (quantized := _form_integer_layers(module)) is not None:
+        told += f"\n{quantized.text(verbose)}"
     if to_stdout:
         click.echo(print_module(module), nl=False)
         return
     save_ir(module, output)
     click.echo(told, err=True)
     click.echo(f"wrote {output}", err=True)
+
+
+def _form_integer_layers(module: Module) -> QuantizationReport | None:
+    """Let a quantized model compute on integers; returns what came of it, or None if nothing is quantized."""
+    from plait.passes.manager.runner import run_pipeline
+    from plait.passes.quantized.report import quantization_report
+
+    if quantization_report(module) is None:
+        return None
+    run_pipeline("form-integer-layers,dce", module)
+    return quantization_report(module)

@@ -25,13 +25,13 @@ from plait.passes.support.locations import merge_locations
 from plait.passes.support.splice import replace_by_equal
 
 
-@rewrite(Adapt)
+@rewrite(Adapt, quantized=True)
 def same_format(layer: Adapt) -> Value | No:
     """adapt(x): F -> x if x is in format F"""
     return layer.x if layer.x.type == layer.result.type else No("the format changes")
 
 
-@rewrite(Adapt)
+@rewrite(Adapt, quantized=True)
 def adapt_of_adapt(layer: Adapt) -> Layer | Value | No:
     """adapt(adapt(x)): F -> adapt(x): F, or x"""
     inner = layer.x.owner

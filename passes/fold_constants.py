@@ -27,7 +27,7 @@ from plait.passes.support.constants import constant_data
 def folding_rule(max_bytes: int) -> Rule:
     """The rewrite that evaluates layers whose result has at most `max_bytes`."""
 
-    @rewrite(Layer)
+    @rewrite(Layer, quantized=True)
     def evaluate_layer(layer: Layer, builder: Builder) -> Value | tuple[Value, ...] | No:
         """f(@a, @b) -> @c"""
         if isinstance(layer, (OpaqueLayer, Adapt)) or layer.regions() or not layer.results:

@@ -26,7 +26,7 @@ from plait.passes.rewriting import No, rewrite, rewrite_module
 _Quad = tuple[int, int, int, int]
 
 
-@rewrite(Conv2d)
+@rewrite(Conv2d, quantized=True)
 def pad_into_conv(layer: Conv2d) -> Layer | No:
     """conv2d(pad(x, p)) {pad = q} -> conv2d(x) {pad = p + q}"""
     pad = _zero_pad(layer.x)
@@ -88,6 +88,8 @@ def _spatial_pad(value: Value) -> Pad | No:
         return No("the padding layer pads batch or channels")
     if min(*pad.before, *pad.after) < 0:
         return No("the padding layer crops")
+    if pad.x.type.dtype != pad.result.type.dtype:
+        return No(f"the padding layer converts to {pad.result.type.dtype}")
     return pad
 
 

@@ -111,7 +111,13 @@ def _share_runs(region: Region) -> int:
 def _flat(value: Value, layer: Concat, flat: dict[Concat, tuple[Value, ...]]) -> tuple[Value, ...]:
     """What `value` joins along the axis of `layer`, or just `value`."""
     made = value.owner
-    return flat[made] if isinstance(made, Concat) and made in flat and _axis(made) == _axis(layer) else (value,)
+    joined = isinstance(made, Concat) and made in flat and _axis(made) == _axis(layer) and _keeps_type(made)
+    return flat[made] if isinstance(made, Concat) and joined else (value,)
+
+
+def _keeps_type(layer: Concat) -> bool:
+    """Whether what is joined is so as it is stored, with no scale changed."""
+    return all(x.type.dtype == layer.result.type.dtype for x in layer.xs)
 
 
 def _cover(
@@ -136,7 +142,9 @@ def _cover(
 def _usable(made: Concat, layer: Concat, run: tuple[Value, ...], rest: tuple[Value, ...]) -> bool:
     # Equal as a whole is the business of cse; what nothing reads must not come to life.
     there = made.region is layer.region and bool(made.result.users) and len(run) > 1
-    return there and run == rest[: len(run)] and made.result.type.format == layer.result.type.format
+    return (
+        there and _keeps_type(made) and run == rest[: len(run)] and made.result.type.format == layer.result.type.format
+    )
 
 
 def _remove_unused(layer: Concat, keeper: Layer) -> None:

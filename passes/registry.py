@@ -26,6 +26,7 @@ _BUILTIN = {
     "fold-bias": "plait.passes.fold_bias:FoldBias",
     "fold-constants": "plait.passes.fold_constants:FoldConstants",
     "fold-pad": "plait.passes.fold_pad:FoldPad",
+    "form-integer-layers": "plait.passes.form_integer_layers:FormIntegerLayers",
     "fuse-activation": "plait.passes.fuse_activation:FuseActivation",
     "fuse-residual": "plait.passes.fuse_residual:FuseResidual",
     "fuse-separable": "plait.passes.fuse_separable:FuseSeparable",

@@ -60,7 +60,7 @@ def transpose_into_weights(layer: Layer, builder: Builder) -> Layer | No:
     return attrs.evolve(layer, a=straight, b=builder.constant(weight.name, data[place]))
 
 
-@rewrite(Reshape, Transpose)
+@rewrite(Reshape, Transpose, quantized=True)
 def views_there_and_back(layer: Layer) -> Value | No:
     """reshape(reshape(x)) -> x if the shape is that of x; so for transposes that only move axes of size 1"""
     inner = layer.operands[0].owner

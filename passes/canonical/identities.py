@@ -23,6 +23,12 @@ from plait.passes.rewriting import No, has_one_use, rewrite
 from plait.passes.support.constants import constant_data
 
 
+def _unless_converted(layer: Layer, x: Value) -> Value | No:
+    """`x`, if the layer does not give its elements another type."""
+    same = x.type.dtype == layer.results[0].type.dtype
+    return x if same else No(f"it converts to {layer.results[0].type.dtype}")
+
+
 @rewrite(Add, Sub, Mul, Div)
 def neutral_element(layer: Binary) -> Value | No:
     """x + 0 -> x; x - 0 -> x; x * 1 -> x; x / 1 -> x"""
@@ -43,20 +49,20 @@ def bound_by_itself(layer: Binary) -> Value | No:
     return layer.a if layer.a is layer.b and not layer.act else No("the operands differ")
 
 
-@rewrite(Reshape, Expand, Cast)
+@rewrite(Reshape, Expand, Cast, quantized=True)
 def same_type(layer: Layer) -> Value | No:
     """reshape, expand or cast to the type that it has already -> x"""
     (x,) = layer.operands
     return x if x.type.same_logical(layer.result.type) else No("the type changes")
 
 
-@rewrite(Pad)
+@rewrite(Pad, quantized=True)
 def pad_by_nothing(layer: Pad) -> Value | No:
     """pad(x; 0) -> x"""
-    return No("it pads or crops") if any(layer.before) or any(layer.after) else layer.x
+    return No("it pads or crops") if any(layer.before) or any(layer.after) else _unless_converted(layer, layer.x)
 
 
-@rewrite(Slice)
+@rewrite(Slice, quantized=True)
 def whole_slice(layer: Slice) -> Value | No:
     """slice(x) of all elements -> x"""
     if layer.x.type.same_logical(layer.result.type) and all(s == 1 for s in layer.steps):
@@ -64,49 +70,51 @@ def whole_slice(layer: Slice) -> Value | No:
     return No("it takes a part, or in another order")
 
 
-@rewrite(Transpose)
+@rewrite(Transpose, quantized=True)
 def identity_transpose(layer: Transpose) -> Value | No:
     """transpose(x; 0, 1, 2, ...) -> x"""
     return layer.x if layer.perm == tuple(range(len(layer.perm))) else No("it moves axes")
 
 
-@rewrite(Concat)
+@rewrite(Concat, quantized=True)
 def concat_of_one(layer: Concat) -> Value | No:
     """concat(x) -> x"""
-    return layer.xs[0] if len(layer.xs) == 1 else No("it has several operands")
+    return _unless_converted(layer, layer.xs[0]) if len(layer.xs) == 1 else No("it has several operands")
 
 
-@rewrite(Split)
+@rewrite(Split, quantized=True)
 def split_in_one(layer: Split) -> Value | No:
     """split(x; all) -> x"""
     return layer.x if len(layer.sizes) == 1 else No("it makes several parts")
 
 
-@rewrite(MaxPool2d, AvgPool2d)
+@rewrite(MaxPool2d, AvgPool2d, quantized=True)
 def pool_of_one(layer: Layer) -> Value | No:
     """a pool with a 1 x 1 window, stride 1 and no padding -> x"""
     assert isinstance(layer, (MaxPool2d, AvgPool2d))
     if layer.kernel == layer.stride == (1, 1) and not any(layer.pad):
-        return layer.x
+        return _unless_converted(layer, layer.x)
     return No("the window or the stride is larger than 1, or it pads")
 
 
-@rewrite(Resize)
+@rewrite(Resize, quantized=True)
 def resize_to_same(layer: Resize) -> Value | No:
     """resize(x) to the size that it has -> x"""
     if layer.x.type.shape[2:] != layer.size:
         return No("the size changes")
     # With any other scale than 1 elements move though the size stays.
-    return No("it has a scale") if layer.scale else layer.x
+    return No("it has a scale") if layer.scale else _unless_converted(layer, layer.x)
 
 
-@rewrite(GlobalAvgPool)
+@rewrite(GlobalAvgPool, quantized=True)
 def mean_of_one(layer: GlobalAvgPool) -> Value | No:
     """global_avg_pool(x) -> x for x of [N, C, 1, 1]"""
-    return layer.x if layer.x.type.shape[2:] == (1, 1) else No("the plane is larger than 1 x 1")
+    if layer.x.type.shape[2:] != (1, 1):
+        return No("the plane is larger than 1 x 1")
+    return _unless_converted(layer, layer.x)
 
 
-@rewrite(Reshape)
+@rewrite(Reshape, quantized=True)
 def reshape_of_reshape(layer: Reshape) -> Layer | No:
     """reshape(reshape(x; s); t) -> reshape(x; t)"""
     inner = layer.x.owner
@@ -133,7 +141,7 @@ def reshape_to(x: Value, wanted: Type) -> Layer | No:
     return made if fits and 0 not in wanted.shape else No("a reshape cannot say the symbolic shape")
 
 
-@rewrite(Transpose)
+@rewrite(Transpose, quantized=True)
 def transpose_of_transpose(layer: Transpose) -> Layer | No:
     """transpose(transpose(x; p); q) -> transpose(x; p[q])"""
     inner = layer.x.owner
@@ -142,7 +150,7 @@ def transpose_of_transpose(layer: Transpose) -> Layer | No:
     return Transpose(inner.x, perm=tuple(inner.perm[q] for q in layer.perm))
 
 
-@rewrite(Transpose)
+@rewrite(Transpose, quantized=True)
 def transpose_to_reshape(layer: Transpose) -> Layer | No:
     """transpose(x) -> reshape(x) if only axes of size 1 change places with others"""
     if not moves_nothing(layer.x.type, layer.perm):

@@ -17,6 +17,7 @@ import attrs
 
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dims import Dim
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Cast, Unary
@@ -72,9 +73,15 @@ def plain(value: Value) -> bool:
     """Whether a value is an array that lies row-major: layouts that are chosen already are not touched, and axes of
     quantized types not renamed."""
     type = value.type
-    if not isinstance(type, TensorType) or not type.is_plain:
+    if not isinstance(type, TensorType):
+        return False
+    if not type.is_plain and (isinstance(value, Constant) or not _per_tensor(type)):
         return False
     return type == TensorType(type.dtype, type.shape, device=type.device)
+
+
+def _per_tensor(type: TensorType) -> bool:
+    return isinstance(type.dtype, Quantized) and type.dtype.axis is None
 
 
 def result_turns(layer: Layer) -> bool:

@@ -23,6 +23,7 @@ class DeclarativePattern(Pattern):
     benefit: int = 1
     span: Span | None = None
     """Where it is written."""
+    quantized: bool = True  # attributes that are not written have their defaults, `to` among them
 
     def match_and_rewrite(self, root: Layer, builder: Builder) -> Outcome:
         bindings = self.graph.match(root)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from plait.ir.layer import Layer
 from plait.ir.module import Module
+from plait.ir.types import TensorType
 from plait.ir.values import Array, Constant, Value
 
 
@@ -18,9 +21,13 @@ class Builder:
         self._layers: list[Layer] = []
         self._constants: dict[Constant, str] = {}
 
-    def constant(self, name: str, data: Array) -> Constant:
-        """A new constant of the module; `name` gets a number if it is taken by a constant that stays."""
-        made = self.module.add_constant(name, data)
+    def constant(self, name: str, data: Array, type: TensorType | None = None) -> Constant:
+        """A new constant of the module; `name` gets a number if it is taken by a constant that stays.
+
+        `type` is needed if the elements are quantized.
+        """
+        data = np.asarray(data, order="C")
+        made = self.module.adopt(Constant(self.module.free_name(name), data, type=type))
         self._constants[made] = name
         return made
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from plait.ir.diagnostics import PlaitError
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer, Return
 from plait.ir.module import Function, Module
 from plait.ir.values import Constant, Value
@@ -85,8 +86,10 @@ class Driver:
 
     def visit(self, root: Layer) -> None:
         """Apply the first pattern that matches `root`."""
+        types = [t for value in (*root.operands, *root.results) for t in value.type.tensors()]
+        quantized = any(isinstance(t.dtype, Quantized) for t in types)
         for pattern in self.patterns:
-            if not isinstance(root, pattern.classes):
+            if not isinstance(root, pattern.classes) or (quantized and not pattern.quantized):
                 continue
             builder = Builder(self.module, root)
             try:

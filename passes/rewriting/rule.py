@@ -50,6 +50,8 @@ class Pattern:
     """Kinds of layers that it looks at; a layer of a subclass is one too."""
     benefit: int = 1
     """Of the patterns for a layer those with a higher benefit are asked first, and equal ones in the order given."""
+    quantized: bool = False
+    """Whether it is asked of layers with quantized operands or results, whose equations are others: these round."""
 
     def match_and_rewrite(self, root: Layer, builder: Builder) -> Outcome:
         """What stands in the place of `root`. Changes nothing itself but through `builder`."""
@@ -70,6 +72,7 @@ class Rule(Pattern):
     function: Callable[..., Outcome] = attrs.field(repr=False)
     takes_builder: bool = False
     benefit: int = 1
+    quantized: bool = False
 
     def match_and_rewrite(self, root: Layer, builder: Builder) -> Outcome:
         return self.function(root, builder) if self.takes_builder else self.function(root)
@@ -80,13 +83,14 @@ class Rule(Pattern):
 
 
 def rewrite(
-    *classes: type[L], benefit: int = 1
+    *classes: type[L], benefit: int = 1, quantized: bool = False
 ) -> Callable[[Callable[[L], Outcome] | Callable[[L, Builder], Outcome]], Rule]:
-    """Decorator: a function of a layer (and a `Builder`) as a pattern for layers of these classes."""
+    """Decorator: a function of a layer (and a `Builder`) as a pattern for layers of these classes; with `quantized`
+    also for those with quantized operands or results."""
 
     def make(function: Callable[..., Outcome]) -> Rule:
         parameters = len(inspect.signature(function).parameters)
-        return Rule(function.__name__, classes, function, parameters > 1, benefit)
+        return Rule(function.__name__, classes, function, parameters > 1, benefit, quantized)
 
     return make
 

@@ -13,7 +13,12 @@ _PART = 1 << 20
 
 
 def constant_data(value: Value | None) -> Array | None:
-    """The elements of a constant, or None if `value` is no constant or has no data at hand."""
+    """The elements of a constant, or None if `value` is no constant, is quantized or has no data at hand."""
+    return stored_data(value) if isinstance(value, Constant) and value.type.is_plain else None
+
+
+def stored_data(value: Value | None) -> Array | None:
+    """The elements of a constant as they are stored, which may be quantized; None as for `constant_data`."""
     if not isinstance(value, Constant):
         return None
     try:
@@ -31,8 +36,8 @@ def float_scalar(value: Value | None) -> float | None:
 
 
 def constant_content(value: Value | None) -> bytes | None:
-    """The `content` of a constant, or None as for `constant_data`."""
-    data = constant_data(value)
+    """The `content` of a constant, or None as for `stored_data`."""
+    data = stored_data(value)
     return None if data is None else content(data)
 
 
