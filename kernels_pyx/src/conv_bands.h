@@ -66,7 +66,8 @@ static int64_t conv_band_input_rows(const struct conv_shape *s, int64_t rows)
 
 static int conv_pads(const struct conv_shape *s, const struct conv_input *in)
 {
-    return in->copy_row || s->pad_t > 0 || s->pad_l > 0 || conv_band_input_rows(s, s->oh) > s->ih || conv_band_columns(s) > s->iw;
+    return in->copy_row || s->pad_t > 0 || s->pad_l > 0 || conv_band_input_rows(s, s->oh) > s->ih ||
+           conv_band_columns(s) > s->iw;
 }
 
 /* Whether pixels of a 1x1 convolution with strides are copied: where tiles of single rows would be narrow. */
@@ -96,8 +97,8 @@ static int64_t conv_band_bytes(const struct conv_shape *s, const struct conv_inp
 }
 
 /* Input rows [top, top + rows) with their padding, as [block][rows][columns][unit]. */
-static void conv_copy_band(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in, int64_t top,
-                           int64_t rows)
+static void conv_copy_band(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
+                           int64_t top, int64_t rows)
 {
     int64_t columns = conv_band_columns(s), unit = in->unit, whole = columns * unit;
     int64_t left = min64(s->pad_l, columns), inside = max64(0, min64(columns - left, s->iw));
@@ -133,8 +134,10 @@ INLINE void conv_gather_pixels(char *to, const char *x, const struct conv_shape 
 static void conv_gather_band(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
                              int64_t row, int64_t rows)
 {
-    if (in->unit == 16) /* one move */
+    if (in->unit == 16) /* constants make moves of calls */
         conv_gather_pixels(to, x, s, in, row, rows, 16);
+    else if (in->unit == 64)
+        conv_gather_pixels(to, x, s, in, row, rows, 64);
     else
         conv_gather_pixels(to, x, s, in, row, rows, in->unit);
 }
@@ -146,7 +149,8 @@ INLINE void conv_for_bands(const struct conv_shape *s, const struct conv_input *
     if (s->oh == 0)
         return;
     int padded = conv_pads(s, in), gathered = conv_gathers(s, in);
-    int flat = gathered || (!padded && s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 && s->ow == s->iw);
+    int one = s->kh == 1 && s->kw == 1 && s->stride_h == 1 && s->stride_w == 1 && s->ow == s->iw;
+    int flat = gathered || (one && !padded);
     int by_rows = cut_rows(s->split, rows_suffice(s->oh, nthreads));
     int64_t most_rows = by_rows ? ceil_div(s->oh, nthreads) : s->oh;
     int64_t most_groups = by_rows ? oc_groups : ceil_div(oc_groups, nthreads);

@@ -1,12 +1,15 @@
 /* Direct convolution of bytes whose result is in blocks of 16 channels.
  *
- * The kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC, of bytes or of floats,
- * which are quantized on the way.  Weights are packed in groups of tile_b output blocks, zero beyond the last channels:
+ * The kernels differ only in where they read: blocks, or (stems: few channels) plain NCHW or NHWC, of bytes or of
+ * floats, which are quantized on the way.  Weights are packed in groups of tile_b output blocks, zero beyond the last
+ * channels:
  *     blocks  [oc group][ic block][kh][kw][4 quads][tile_b * 16][4]
  *     stems   [oc group][kh][quads of a row's kw * ic taps][tile_b * 16][4], or, dilated: [kh][kw][quads of ic]
- * Stems copy bands as NHWC; a quad takes what follows, of which the weights are zero.  A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
- * input block stops at the quad of the last channel.  `bias` has the zero point of x folded in, so what stands outside of
- * the image is x_zero; bias and scale are padded to whole blocks. */
+ * Stems copy bands as NHWC; the last quad takes what follows too, of which the weights are zero.
+ *
+ * A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
+ * input block stops at the quad of the last channel.  `bias` has the zero point of x folded in, so x_zero stands outside
+ * of the image; bias and scale are padded to whole blocks.  Bands and threads: conv_bands.h. */
 #include "conv.h"
 #include "conv_stem_q8.h"
 
