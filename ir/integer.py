@@ -102,7 +102,9 @@ class Target:
         if self.fixed_point:
             return multiply_by_quantized(integers, scale / (count * self.grid.scale))
         number = self.grid.float
-        return np.asarray(integers.astype(number) * (scale / (count * self.grid.scale)).astype(number))
+        # Products of scales are rounded before they are divided, as ONNX Runtime does, which then gives the same bits.
+        rounded = scale.astype(number).astype(np.float64)
+        return np.asarray(integers.astype(number) * (rounded / (count * self.grid.scale)).astype(number))
 
     def store(self, steps: Array) -> Array:
         """The result as it is stored, from numbers in steps of its scale, after the activation."""

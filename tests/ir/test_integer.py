@@ -60,7 +60,7 @@ def scale(type: str, channel: int = 0) -> Fraction:
 
 
 def multiplier(numerator: Fraction, target: str) -> Fraction:
-    return single(numerator / scale(target))
+    return single(single(numerator) / scale(target))
 
 
 X, W, Y = "qu8<0.0235:101>", "q8<[0.013, 0.4, 0.021, 0.007] axis 0>", "qu8<0.31:7>"
@@ -146,7 +146,7 @@ def test_arithmetic(op: str, steps: Callable[[int, int], Fraction]) -> None:
 def test_means() -> None:
     (x,), y = run(f"global_avg_pool(%a) {{to = {Y}}}", f"{A}[1x6x5x3]")
     totals = (x.astype(int) - 101).sum((2, 3)).reshape(-1).tolist()
-    m = multiplier(scale(A) / 15, Y)
+    m = single(scale(A) / 15 / scale(Y))
     wanted = [stored(single(single(t) * m), Y) for t in totals]
     assert y.reshape(-1).tolist() == wanted
     (again,), z = run(f"reduce(%a) {{fn = mean, axes = [2, 3], keep = false, to = {Y}}}", f"{A}[1x6x5x3]")
