@@ -53,7 +53,7 @@ def lower(module: Module, threads: int) -> Lowering:
         raise RoutineError([Diagnostic("P403", reason) for reason in reasons])
     from plait.backends.cpu.movement import copy
 
-    lowering = Lowering(threads)
+    lowering = Lowering(threads, lambda name: module.constants[name].data)
     copies = _bind_externals(lowering, function)
     _lower_layers(lowering, tuple(function))
     for output, place in copies:

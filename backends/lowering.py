@@ -15,6 +15,7 @@ import numpy as np
 from plait.backends.aliasing import Alias, Homes
 from plait.ir.layer import Layer
 from plait.ir.layout import default_layout
+from plait.ir.quantization import Lookup
 from plait.ir.values import Array, Constant, Value
 
 
@@ -91,16 +92,27 @@ def kernel_field_order(kernel: str) -> tuple[str, ...]:
     return tuple(name for name, _ in kernel_fields(kernel))
 
 
+def no_constants(name: str) -> Array:
+    """The lookup of a module without constants.
+
+    Raises:
+        KeyError: always.
+    """
+    raise KeyError(name)
+
+
 class Lowering:
     """Collects the steps of a function.
 
-    Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python` and `threads`.
+    Routines see `place`, `constant`, `workspace`, `alias`, `call`, `python`, `lookup` and `threads`.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, lookup: Lookup = no_constants) -> None:
         from plait.kernels_pyx import Plan
 
         self.threads = threads
+        self.lookup = lookup
+        """The elements of a constant of the module by name: of scales and zero points that types name."""
         self._sizer = Plan(threads)
         self.steps: list[Step] = []
         self.buffers: list[Buffer] = []

@@ -15,6 +15,7 @@ from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering, Place
 from plait.backends.routine import Aliases, Formats, Lower, Refusal, Routine, register_routine, uniform
 from plait.ir.activation import Activation
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layout import ROW_WORD
 from plait.ir.types import Type
@@ -54,17 +55,13 @@ def cpu(
     """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
 
     Layers whose dtype is another are refused, and so are constant images where the layout is not theirs, which is
-    always `nchw`.
+    always `nchw`. Of dtype `any` are routines that move elements as they are stored, of `q8` those for which some of
+    the values are quantized.
     """
 
     def refusal(candidate: Layer) -> str | None:
-        wrong = (
-            [v for v in (*candidate.operands, *candidate.results) if v.type.dtype.value != dtype]
-            if dtype != "any"
-            else []
-        )
-        if wrong:
-            return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}"
+        if reason := _refuse_dtypes(candidate, dtype):
+            return reason
         if (
             layout != ROW_WORD
             and layout != "nchw"
@@ -93,6 +90,23 @@ def cpu(
             least,
         )
     )
+
+
+def _refuse_dtypes(layer: Layer, dtype: str) -> str | None:
+    """Why element types are none that routines of a dtype take."""
+    values = (*layer.operands, *layer.results)
+    quantized = [v for v in values if isinstance(v.type.dtype, Quantized)]
+    if dtype == "q8":
+        return None if quantized else "no operand or result is quantized"
+    if dtype == "any":
+        wrong = [v for v in quantized if v.type.dtype != layer.results[0].type.dtype or _has_axis(v)]
+        return f"%{wrong[0].name} is {wrong[0].type.dtype}: elements may change" if wrong else None
+    wrong = [v for v in values if v.type.dtype.value != dtype]
+    return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}" if wrong else None
+
+
+def _has_axis(value: Value) -> bool:
+    return isinstance(value.type.dtype, Quantized) and value.type.dtype.axis is not None
 
 
 def act_fields(activation: Activation) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from plait.ir.dtypes import Quantized
 from plait.ir.module import Module
 from plait.ir.types import DType, Type
 from plait.ir.values import Array
@@ -46,12 +47,25 @@ def weights_of(type: Type, seed: int) -> Array:
 
 def _uniform(type: Type, seed: int, low: float, high: float) -> Array:
     shape, dtype = type.storage_shape, type.dtype
+    if isinstance(dtype, Quantized):
+        return _stored(dtype, shape, seed)
     if dtype not in (DType.F32, DType.F64, DType.F16):
         zeros: Array = np.zeros(shape, dtype.numpy)
         return zeros
     pattern = np.random.default_rng(seed).uniform(low, high, min(math.prod(shape), _PATTERN)).astype(dtype.numpy)
+    return _repeated(pattern, shape)
+
+
+def _stored(dtype: Quantized, shape: tuple[int, ...], seed: int) -> Array:
+    """Integers of a quantized type, of all sizes that 8 bits have."""
+    low, high = dtype.storage.integer_range
+    drawn = np.random.default_rng(seed).integers(max(low, -128), min(high, 255) + 1, min(math.prod(shape), _PATTERN))
+    return _repeated(drawn.astype(dtype.numpy), shape)
+
+
+def _repeated(pattern: Array, shape: tuple[int, ...]) -> Array:
     # Where kernels can read it: a copy of weights on other addresses takes longer than to make them.
-    repeated: Array = aligned_empty(shape, dtype.numpy)
+    repeated: Array = aligned_empty(shape, pattern.dtype)
     flat = repeated.reshape(-1)
     for start in range(0, len(flat), _PATTERN):
         flat[start : start + _PATTERN] = pattern[: len(flat) - start]

@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 
 from plait.backends.errors import RunError
-from plait.ir.activation import NONE
-from plait.ir.casting import cast_array
+from plait.backends.reference.numbers import Numbers
 from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
-from plait.ir.dtypes import Quantized
-from plait.ir.integer import HALF_EVEN, Grid, Stored, Target
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
-from plait.ir.quantization import dequantize, quantize, why_not_integer
+from plait.ir.quantization import why_not_integer
 from plait.ir.region import Region
 from plait.ir.types import ANY_SIZE, OptionalType, SequenceType, TensorType, Type
 from plait.ir.values import Array, Constant, Value
@@ -101,19 +98,13 @@ class _Evaluator:
 
     def layer(self, layer: Layer) -> tuple[Data, ...]:
         operands: list[Any] = [None if v is None else _data(v, self.live) for v in layer.operand_slots()]
-        values = (*layer.operands, *layer.results)
-        real = any(_quantized(v) for v in values) and all(isinstance(v.type, TensorType) for v in values)
-        whole = real and why_not_integer(layer) is None
-        if real := real and not whole and type(layer).execute is Layer.execute:
-            # References compute with the numbers that quantized elements stand for.
-            operands = list(map(self.dequantized, layer.operand_slots(), operands))
-        yielded = layer.results
+        yielded, slots = layer.results, layer.operand_slots()
+        whole = why_not_integer(layer) is None
         if not layer.regions() and not all(v.type.is_static for v in layer.operands):
             # Some layers look at their operands' types: let these be the types of the arrays at hand.
             layer = layer.with_operands({v: _concrete(v, self.live) for v in layer.operands})
         try:
-            with np.errstate(all="ignore"):
-                results: Any = self.integer(layer, yielded[0], operands) if whole else layer.execute(self, *operands)
+            arrays = Numbers(self.constant).compute(layer, slots, yielded, operands, whole, self)
         except PlaitError:
             raise
         except NotImplementedError as error:
@@ -121,34 +112,8 @@ class _Evaluator:
             raise _error(f"{layer.describe()}: the layer {layer.op} has no NumPy reference", hint) from error
         except (ValueError, TypeError, IndexError, MemoryError) as error:
             raise _error(f"{layer.describe()}: {error}") from error
-        arrays = results if isinstance(results, tuple) else (results,)
-        arrays = tuple(map(self.quantized, yielded, arrays)) if real else arrays
         _check_results(layer, yielded, arrays)
         return arrays
-
-    def integer(self, layer: Layer, result: Value, operands: Sequence[Any]) -> Array:
-        """What a layer that computes on integers yields for its result."""
-        assert isinstance(result.type.dtype, Quantized)
-        grid = Grid.of(result.type.dtype, self.constant)
-        target = Target(grid, getattr(layer, "act", NONE), getattr(layer, "rounding", HALF_EVEN))
-        return layer.integer_reference(target, *map(self.stored, layer.operand_slots(), operands))
-
-    def stored(self, value: Value | None, array: Any) -> Any:
-        dtype = None if value is None else _quantized(value)
-        if dtype is None:
-            return array
-        return self.dequantized(value, array) if dtype.block else Stored(array, Grid.of(dtype, self.constant))
-
-    def dequantized(self, value: Value | None, array: Any) -> Any:
-        dtype = None if value is None else _quantized(value)
-        return array if dtype is None else dequantize(array, dtype, self.constant)
-
-    def quantized(self, value: Value, array: Array) -> Array:
-        """Numbers as elements of the type of a result."""
-        dtype = value.type.dtype
-        if isinstance(dtype, Quantized):
-            return quantize(array, dtype, self.constant)
-        return cast_array(np.asarray(array), dtype)
 
     def constant(self, name: str) -> Array:
         """The elements of a constant that a type names."""
@@ -170,11 +135,6 @@ def _check_results(layer: Layer, results: Sequence[Value], arrays: Sequence[Data
         if not fits or any(isinstance(d, int) and d != s for d, s in zip(value.type.shape, array.shape, strict=True)):
             given = f"{array.dtype} of shape {list(array.shape)}" if is_array else type(array).__name__
             raise _error(f"{layer.describe()}: the reference gives {given}, not {value.type} for %{value.name}")
-
-
-def _quantized(value: Value) -> Quantized | None:
-    dtype = value.type.dtype if isinstance(value.type, TensorType) else None
-    return dtype if isinstance(dtype, Quantized) else None
 
 
 def bind_inputs(function: Function, inputs: Inputs) -> list[Data]:

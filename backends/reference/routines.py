@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering
+from plait.backends.reference.numbers import on_arrays
 from plait.backends.routine import REFERENCE, Routine, register_routine, uniform
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d, inner_products
@@ -15,15 +16,13 @@ from plait.ir.types import DType
 
 
 def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
-    lowering.python(layer)
+    plain = all(v.type.is_plain for v in (*layer.operands, *layer.results))
+    lowering.python(layer, None if plain else on_arrays(layer, lowering.lookup))
 
 
 def _refuse(layer: Layer) -> str | None:
-    if type(layer).execute is not Layer.execute:
+    if type(layer).execute is not Layer.execute and layer.op != "bitcast":
         return f"{layer.op} runs regions or nets, and a program only layers"
-    for value in (*layer.operands, *layer.results):
-        if not value.type.is_plain:
-            return f"%{value.name} is quantized ({value.type.dtype}), and the reference computes with plain numbers"
     return None
 
 

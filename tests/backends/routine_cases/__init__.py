@@ -11,19 +11,28 @@ from __future__ import annotations
 import functools
 
 from plait.backends.routine import known_routines
-from routine_cases import blocks, conversion, convolution, elementwise, linear, movement, normalization, pooling
+from routine_cases import (
+    blocks,
+    conversion,
+    convolution,
+    elementwise,
+    linear,
+    movement,
+    normalization,
+    pooling,
+    quantized,
+)
 from routine_cases.case import Case
 from routine_cases.running import check_case, ways
 
-_FAMILIES = (elementwise, convolution, blocks, linear, pooling, normalization, movement, conversion)
-_CASES = {kind: make for family in _FAMILIES for kind, make in family.KINDS.items()}
-KINDS = tuple(_CASES)
+_FAMILIES = (elementwise, convolution, blocks, linear, pooling, normalization, movement, conversion, quantized)
+KINDS = tuple(dict.fromkeys(kind for family in _FAMILIES for kind in family.KINDS))
 
 
 @functools.cache
 def cases(kind: str) -> tuple[Case, ...]:
     """The cases of one kind of layer."""
-    return tuple(_CASES[kind]())
+    return tuple(case for family in _FAMILIES if kind in family.KINDS for case in family.KINDS[kind]())
 
 
 def check(kind: str) -> list[str]:

@@ -9,6 +9,9 @@ from typing import Any
 import attrs
 import numpy as np
 
+from plait.backends.lowering import no_constants
+from plait.backends.reference.numbers import on_arrays
+from plait.ir.dtypes import ElementType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.region import Region
 from plait.ir.registry import layer_class
@@ -47,9 +50,7 @@ class Case:
             None if v is None else v.data if isinstance(v, Constant) else known[v].copy()
             for v in self.layer.operand_slots()
         ]
-        with np.errstate(all="ignore"):
-            results = self.layer.reference(*operands)
-        return results if isinstance(results, tuple) else (results,)
+        return on_arrays(self.layer, no_constants)(*operands)
 
     def inputs(self) -> list[Value]:
         """The operands that are not constants, each once."""
@@ -62,7 +63,7 @@ class Operand:
 
     shape: tuple[int, ...]
     constant: bool = False
-    dtype: DType = DType.F32
+    dtype: ElementType = DType.F32
     positive: bool = False
     high: int = 5
     same_as: int | None = None
@@ -77,6 +78,10 @@ def const(*shape: int, **more: Any) -> Operand:
 
 
 def _random(operand: Operand, rng: np.random.Generator) -> Array:
+    if isinstance(operand.dtype, Quantized):
+        low, high = operand.dtype.storage.integer_range
+        drawn = rng.integers(max(low, -20_000), min(high, 20_000), operand.shape, endpoint=True)
+        return drawn.astype(operand.dtype.numpy)
     if operand.dtype is DType.BOOL:
         return rng.integers(0, 2, operand.shape).astype(np.bool_)
     if not operand.dtype.is_float:
@@ -104,7 +109,7 @@ def make(kind: str, operands: Sequence[Operand | None], **attributes: Any) -> Ca
             continue
         data = _random(operand, rng)
         if operand.constant:
-            values.append(Constant(f"c{len(values)}", data))
+            values.append(Constant(f"c{len(values)}", data, type=TensorType(operand.dtype, operand.shape)))
         else:
             values.append(Value(f"x{len(values)}", TensorType(operand.dtype, operand.shape)))
             arguments.append(data)

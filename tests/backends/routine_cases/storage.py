@@ -15,7 +15,7 @@ def format_of(layout: str) -> Format:
 
 
 def to_storage(array: Array, type: TensorType) -> Array:
-    """A logical array as it lies in memory; lanes beyond the last channel are NaN."""
+    """A logical array as it lies in memory; lanes beyond the last channel are NaN, or all bits are set."""
     layout = layout_named(type.layout.name)
     if layout.terms is None:
         return np.ascontiguousarray(array)
@@ -23,7 +23,8 @@ def to_storage(array: Array, type: TensorType) -> Array:
         return np.ascontiguousarray(array.transpose(layout.order))
     n, c, h, w = array.shape
     block = layout.terms[-1].modulo
-    stored = np.full((n, -(-c // block), block, h, w), np.nan, array.dtype)
+    stored = np.empty((n, -(-c // block), block, h, w), array.dtype)
+    stored.view(np.uint8)[...] = 0xFF
     stored.reshape(n, -1, h, w)[:, :c] = array
     return np.ascontiguousarray(stored.transpose(0, 1, 3, 4, 2))
 

@@ -1,0 +1,131 @@
+"""What routines on bytes share: refusals, grids of values, and the fields of kernels that change scales."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import numpy as np
+
+from plait.backends.lowering import Lowering
+from plait.ir.activation import NONE, Activation
+from plait.ir.dtypes import DType, Quantized
+from plait.ir.integer import Grid
+from plait.ir.layer import Layer
+from plait.ir.quantization import why_not_integer
+from plait.ir.values import Array, Constant, Value
+from plait.kernels_pyx import packing_q8
+from plait.kernels_pyx.packing import pack_channels
+
+BLOCK = 16
+"""Channels in a block of `nchw16c`, the only blocked layout of bytes."""
+LAYOUTS = ("nchw", "nhwc", "nchw16c")
+TURN = 128
+"""What is added to a signed byte to make it an unsigned one: its top bit is turned."""
+_MOST_PRODUCTS = 65_000
+"""So many products of two bytes, and a bias of some size, are summed up in an int32."""
+
+
+def quantized(value: Value) -> Quantized:
+    """The element type of a quantized value."""
+    dtype = value.type.dtype
+    assert isinstance(dtype, Quantized), f"%{value.name} is not quantized; the routine should have refused"
+    return dtype
+
+
+def grid(value: Value, lowering: Lowering) -> Grid:
+    """What the elements of a value stand for."""
+    return Grid.of(quantized(value), lowering.lookup)
+
+
+def refuse_kernels(layer: Layer) -> str | None:
+    """Why a layer is none that kernels compute on bytes."""
+    if reason := why_not_integer(layer):
+        return reason
+    if getattr(layer, "rounding", "") == "fixed_point":
+        return "kernels change scales in float32, not in fixed point"
+    act: Activation = getattr(layer, "act", NONE)
+    if act.kind not in ("none", "relu", "clip"):
+        return f"{act} is no bound of the result"
+    images = [v for name, v in layer.named_operands() if name not in ("weight", "bias")]
+    for value in (*images, *layer.results):
+        if quantized(value).storage is not DType.U8:
+            return f"%{value.name} is stored as {value.type.dtype.storage}, and kernels take unsigned bytes"
+    return None
+
+
+def refuse_weights(layer: Any, zeros: bool = False) -> str | None:
+    """Why the weights of a layer, and its bias, are none that kernels read; `zeros`: they may have zero points."""
+    if reason := refuse_kernels(layer):
+        return reason
+    for name in ("weight", "bias"):
+        value = getattr(layer, name)
+        if value is not None and not isinstance(value, Constant):
+            return f"{name} is not constant"
+    weight = quantized(layer.weight)
+    if weight.bits > 8:
+        return f"the weights have {weight.bits} bits"
+    if not zeros and (weight.zero != 0 or not weight.is_signed):
+        return "the weights have zero points or no sign"
+    products = int(np.prod(layer.weight.type.static_shape[1:]))
+    return f"an int32 may not hold the sum of {products} products" if products > _MOST_PRODUCTS else None
+
+
+@attrs.frozen(eq=False)
+class Sums:
+    """What a layer with weights adds up: signed bytes, and for each output channel (in order) an int32 to add, the
+    factor that changes the scale, and the zero point of the weights, if there are any."""
+
+    weight: Array
+    bias: Array
+    factor: Array
+    weight_zero: Array | None
+
+    @staticmethod
+    def of(layer: Any, lowering: Lowering) -> Sums:
+        """Those of a convolution or a fully connected layer: `x`, `weight` [O, ...], `bias`."""
+        from plait.ir.integer import Stored, bias_steps
+
+        x, weight, y = (grid(v, lowering) for v in (layer.x, layer.weight, layer.result))
+        outputs = layer.weight.type.static_shape[0]
+        stored, zero = layer.weight.data.astype(np.int64), np.broadcast_to(weight.zero, (outputs,))
+        if not weight.storage.is_signed:
+            half = 1 << weight.storage.bits - 1
+            stored, zero = stored - half, zero - half
+        scale = weight.scale * x.scale
+        bias: Any = None if layer.bias is None else layer.bias.data
+        if bias is not None and isinstance(layer.bias.type.dtype, Quantized):
+            bias = Stored(bias, grid(layer.bias, lowering))
+        added = np.broadcast_to(bias_steps(bias, scale), (outputs,)).astype(np.int32)
+        zeros = zero.astype(np.int32) if zero.any() else None
+        signed = stored.astype(np.int8)
+        folded = packing_q8.fold_zero(added, signed, int(x.zero), zeros)
+        factor = np.broadcast_to((scale / y.scale).astype(np.float32), (outputs,))
+        return Sums(signed, folded, np.ascontiguousarray(factor), zeros)
+
+    def fields(self, lowering: Lowering, block: int = 1) -> dict[str, Any]:
+        """The fields `bias` and `scale`, in whole blocks."""
+        return {
+            "bias": lowering.constant(packing_q8.pack_ints(self.bias, block)),
+            "scale": lowering.constant(pack_channels(self.factor, block)),
+        }
+
+
+def result_fields(layer: Layer, lowering: Lowering) -> dict[str, int]:
+    """The fields `zero`, `low` and `high`: how a layer's result is stored, behind its activation."""
+    y = grid(layer.results[0], lowering)
+    bounds = y.bounds(getattr(layer, "act", NONE))
+    assert bounds is not None, "the routine should have refused the activation"
+    return {"zero": int(y.zero), "low": bounds[0], "high": bounds[1]}
+
+
+def residual_fields(residual: Value | None, result: Value, lowering: Lowering) -> dict[str, Any]:
+    """The fields `res`, `res_zero` and `res_scale`."""
+    if residual is None:
+        return {"res": None, "res_zero": 0, "res_scale": 0.0}
+    r, y = grid(residual, lowering), grid(result, lowering)
+    return {
+        "res": lowering.place(residual),
+        "res_zero": int(r.zero),
+        "res_scale": float(np.float32(r.scale / y.scale)),
+    }

@@ -1,0 +1,116 @@
+"""Convolutions of bytes: naive, direct on blocks of channels, and depthwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.backends.cpu.common import cpu, image
+from plait.backends.cpu.convolution import geometry, output_tiles, tile
+from plait.backends.cpu.quantized.common import (
+    BLOCK,
+    Sums,
+    grid,
+    refuse_weights,
+    residual_fields,
+    result_fields,
+)
+from plait.backends.lowering import Lowering
+from plait.ir.layers.conv import Conv2d
+from plait.kernels_pyx import packing_q8
+
+
+def _fields(conv: Conv2d, sums: Sums, lowering: Lowering, block: int = 1) -> dict[str, Any]:
+    """What all kernels take but the weights."""
+    return {
+        "x": lowering.place(conv.x),
+        "y": lowering.place(conv.result),
+        "x_zero": int(grid(conv.x, lowering).zero),
+        **geometry(conv),
+        **sums.fields(lowering, block),
+        **result_fields(conv, lowering),
+        **residual_fields(conv.residual, conv.result, lowering),
+    }
+
+
+def _naive(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    sums = Sums.of(conv, lowering)
+    lowering.call(
+        "q8_conv_naive_nchw",
+        **_fields(conv, sums, lowering),
+        w=lowering.constant(sums.weight),
+        w_zero=None if sums.weight_zero is None else lowering.constant(sums.weight_zero),
+        groups=conv.groups,
+    )
+
+
+def _refuse_naive(conv: Conv2d) -> str | None:
+    return refuse_weights(conv, zeros=True)
+
+
+def _direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    width, blocks = tile(variant)
+    sums = Sums.of(conv, lowering)
+    lowering.call(
+        "q8_conv_nchw16c",
+        **_fields(conv, sums, lowering, BLOCK),
+        w=lowering.constant(packing_q8.pack_conv_blocked(sums.weight, blocks, conv.groups)),
+        groups=conv.groups,
+        tile_w=width,
+        tile_b=blocks,
+    )
+
+
+def _tiles(conv: Conv2d) -> list[str]:
+    return output_tiles(image(conv.result.type)[1], f"nchw{BLOCK}c")
+
+
+def _refuse_direct(conv: Conv2d) -> str | None:
+    if reason := refuse_weights(conv):
+        return reason
+    o, per_group = conv.weight.type.static_shape[:2]
+    if conv.groups > 1 and (per_group % BLOCK or (o // conv.groups) % BLOCK):
+        return f"groups of {per_group} to {o // conv.groups} channels are not whole blocks of {BLOCK}"
+    return None
+
+
+def _depthwise(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    sums = Sums.of(conv, lowering)
+    lowering.call(
+        "q8_dwconv_nchw16c",
+        **_fields(conv, sums, lowering, BLOCK),
+        w=lowering.constant(packing_q8.pack_dwconv_blocked(sums.weight)),
+    )
+
+
+def _refuse_depthwise(conv: Conv2d) -> str | None:
+    return refuse_weights(conv) if conv.is_depthwise else "not depthwise with one filter for each channel"
+
+
+cpu(
+    "conv2d",
+    "nchw",
+    "naive",
+    _naive,
+    dtype="q8",
+    refuse=_refuse_naive,
+    summary="plain loops; weights may have zero points",
+)
+cpu(
+    "conv2d",
+    "nchw16c",
+    "direct",
+    _direct,
+    dtype="q8",
+    refuse=_refuse_direct,
+    variants=_tiles,
+    summary="products of four bytes (vpdpbusd), register tiles of pixels x blocks",
+)
+cpu(
+    "conv2d",
+    "nchw16c",
+    "depthwise",
+    _depthwise,
+    dtype="q8",
+    refuse=_refuse_depthwise,
+    summary="one filter for each channel, products of four neighbouring taps",
+)

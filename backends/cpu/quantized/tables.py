@@ -1,0 +1,64 @@
+"""Functions of one byte: a table of 256 entries that the layer's own meaning fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plait.backends.cpu.common import cpu, flat_rows
+from plait.backends.cpu.quantized.common import LAYOUTS
+from plait.backends.lowering import Lowering
+from plait.backends.reference.numbers import on_arrays
+from plait.ir.dtypes import Quantized
+from plait.ir.layer import Layer
+from plait.ir.layers.activations import ActivationLayer
+from plait.ir.layers.elementwise import Cast, Unary
+from plait.ir.quantization import Lookup
+from plait.ir.registry import known_layers
+from plait.ir.values import Array
+
+
+def table_of(layer: Layer, lookup: Lookup) -> Array:
+    """u8[256]: for each byte of the operand that of the result."""
+    (x,) = layer.operands
+    bytes_ = np.arange(256, dtype=np.uint8).view(x.type.dtype.numpy)
+    (result,) = on_arrays(layer, lookup)(bytes_)
+    return np.ascontiguousarray(result).view(np.uint8)
+
+
+def _refuse(layer: Layer) -> str | None:
+    for value in (*layer.operands, *layer.results):
+        dtype = value.type.dtype
+        if not isinstance(dtype, Quantized) or dtype.bits != 8 or dtype.axis is not None:
+            return f"%{value.name} is {dtype}, not bytes with one scale"
+    return None
+
+
+def _table(layout: str) -> Any:
+    def lower(layer: Layer, lowering: Lowering, variant: str) -> None:
+        (x,) = layer.operands
+        lowering.call(
+            "q8_table",
+            x=lowering.place(x),
+            y=lowering.place(layer.results[0]),
+            **flat_rows(x.type, layout),
+            table=lowering.constant(table_of(layer, lowering.lookup)),
+        )
+
+    lower.__qualname__ = "table"
+    return lower
+
+
+_KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, (ActivationLayer, Unary, Cast))]
+for _kind in _KINDS:
+    for _layout in LAYOUTS:
+        cpu(
+            _kind,
+            _layout,
+            "table",
+            _table(_layout),
+            dtype="q8",
+            refuse=_refuse,
+            summary="a table of 256 bytes",
+        )

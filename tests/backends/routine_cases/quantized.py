@@ -1,0 +1,144 @@
+"""Layers on quantized numbers: what kernels compute on bytes, to the bit, and what only the reference can."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import numpy as np
+
+from plait.backends.cpu.quantized.common import LAYOUTS
+from plait.ir.activation import KINDS as ACTIVATIONS
+from plait.ir.dtypes import DType, ElementType, Quantized, element_type
+from plait.ir.types import TensorType
+from plait.tuning.entries import detached_adapt
+from routine_cases.case import CHANNELS, Case, Operand, arg, const, make
+from routine_cases.storage import format_of
+
+X, Y, R = (element_type(text) for text in ("qu8<0.0235:101>", "qu8<0.31:7>", "qu8<0.11:130>"))
+SIGNED = element_type("q8<0.02:-5>")
+
+
+def weights(outputs: int, text: str = "", zeros: bool = False) -> ElementType:
+    """The type of filters: with a scale for each."""
+    if text:
+        return element_type(text)
+    scales = tuple(0.001 * (1 + i % 7) for i in range(outputs))
+    return Quantized(DType.I8, scales, tuple(i % 5 - 2 for i in range(outputs)) if zeros else 0, 0)
+
+
+def _conv(
+    shape: tuple[int, ...],
+    out: int,
+    kernel: tuple[int, int],
+    *,
+    w: str = "",
+    zeros: bool = False,
+    bias: ElementType | None = DType.F32,
+    residual: ElementType | None = None,
+    x: ElementType = X,
+    to: ElementType = Y,
+    **attributes: Any,
+) -> Case:
+    weight = const(out, shape[1] // attributes.get("groups", 1), *kernel, dtype=weights(out, w, zeros))
+    operands = [arg(*shape, dtype=x), weight, None if bias is None else const(out, dtype=bias), None]
+    if residual is not None:
+        plain = make("conv2d", operands, to=to, **{k: v for k, v in attributes.items() if k != "act"})
+        operands[3] = Operand(plain.layer.result.type.static_shape, dtype=residual)
+    return make("conv2d", operands, to=to, **attributes)
+
+
+def conv2d() -> Iterator[Case]:
+    same: dict[str, Any] = {"pad": (1, 1, 1, 1)}
+    acts: tuple[Any, ...] = ("relu", ("clip", -1.0, 20.0), "relu6")
+    for i, c in enumerate(CHANNELS):
+        out = CHANNELS[(i + 4) % len(CHANNELS)]
+        yield _conv((1 + i % 2, c, 5, 7), out, (3, 3), **same, stride=(1 + i % 2, 1 + i % 2), act=acts[i % 3])
+        yield _conv((2 - i % 2, c, 5, 7), out, (1, 1), bias=None if i % 2 else element_type("q32<0.0001>"))
+        yield _conv((1, c, 6, 9), c, (3, 3), **same, groups=c, act=acts[i % 3])
+    for kernel in ((5, 5), (7, 7), (3, 2)):
+        pad = (kernel[0] // 2, kernel[1] // 2, kernel[0] // 2, kernel[1] // 2)
+        yield _conv((1, 24, 9, 13), 40, kernel, pad=pad, stride=(2, 1), residual=R, act="relu")
+        yield _conv((1, 24, 9, 33), 24, kernel, pad=pad, stride=(2, 2), groups=24, residual=R)
+    yield _conv((1, 32, 5, 6), 64, (3, 3), **same, groups=2, dilation=(2, 1))
+    yield _conv((1, 12, 5, 6), 6, (3, 3), **same, groups=3)
+    yield _conv((1, 17, 5, 6), 19, (3, 3), zeros=True)  # weights with zero points
+    yield _conv((1, 17, 5, 6), 19, (1, 1), w="qu8<0.003:120>")
+    yield _conv((1, 16, 5, 6), 16, (3, 3), w="q4<0.02>")
+    # What no kernel takes: other activations and roundings, signed bytes, floats among integers.
+    yield _conv((1, 3, 4, 5), 4, (1, 1), act="silu")
+    yield _conv((1, 3, 4, 5), 4, (1, 1), rounding="fixed_point")
+    yield _conv((1, 3, 4, 5), 4, (1, 1), x=SIGNED, to=SIGNED)
+    yield _conv((1, 3, 4, 5), 4, (1, 1), to=DType.F32)
+    yield _conv((1, 3, 4, 5), 4, (1, 1), residual=DType.F32)
+
+
+def fully_connected() -> Iterator[Case]:
+    for rows, k, out in ((1, 64, 10), (3, 17, 33), (2, 300, 7)):
+        for bias in (const(out), None):
+            operands = [arg(rows, k, dtype=X), const(out, k, dtype=weights(out, zeros=rows > 1)), bias]
+            yield make("fully_connected", operands, to=Y, act="relu" if rows == 3 else "none")
+    yield make("fully_connected", [arg(2, 5, dtype=SIGNED), arg(3, 5, dtype=SIGNED)], to=Y)
+
+
+def _table(kind: str, **attributes: Any) -> Callable[[], Iterator[Case]]:
+    def cases() -> Iterator[Case]:
+        for i, (shape, dtype) in enumerate(itertools.product(((1, 17, 5, 7), (3, 50)), (X, SIGNED))):
+            yield make(kind, [arg(*shape, dtype=dtype)], **attributes, to=(Y, SIGNED)[i % 2])
+
+    return cases
+
+
+def cast() -> Iterator[Case]:
+    yield from _table("cast")()
+    for i, c in enumerate(CHANNELS):
+        for shape in ((1 + i % 2, c, 5, 7), (3, c)):
+            for dtype in (X, SIGNED):
+                yield make("cast", [arg(*shape)], to=dtype)
+                yield make("cast", [arg(*shape, dtype=dtype)], to=DType.F32)
+    yield make("cast", [arg(2, 3, dtype=element_type("q32<0.1>"))], to=SIGNED)
+
+
+def adapt() -> Iterator[Case]:
+    for i, c in enumerate(CHANNELS):
+        for source, target in itertools.permutations(LAYOUTS, 2):
+            type = TensorType(X, (1 + i % 2, c, 5, 7 + i))
+            formats = [type.with_format(format_as(type, layout)).format for layout in (source, target)]
+            data = np.random.default_rng(c).integers(0, 256, type.static_shape, np.uint8)
+            yield Case(f"adapt({type}) {source} to {target}", detached_adapt(type, *formats), (data,))
+
+
+def format_as(type: TensorType, layout: str) -> Any:
+
+    return attrs.evolve(format_of(layout), dtype=str(type.dtype))
+
+
+def moved() -> dict[str, Callable[[], Iterator[Case]]]:
+    """Layers that move bytes, with and without a change of parameters."""
+
+    def concat() -> Iterator[Case]:
+        yield make("concat", [arg(1, 3, 4, 5, dtype=X), arg(1, 5, 4, 5, dtype=X)])
+        yield make("concat", [arg(1, 3, 4, 5, dtype=X), arg(1, 5, 4, 5, dtype=Y)], to=Y)
+
+    def transpose() -> Iterator[Case]:
+        yield make("transpose", [arg(3, 4, 5, dtype=X)], perm=(2, 0, 1))
+
+    def bitcast() -> Iterator[Case]:
+        yield make("bitcast", [arg(1, 3, 4, 5, dtype=X)], to=DType.U8)
+        yield make("bitcast", [arg(5)], to=DType.I32)
+
+    return {"concat": concat, "transpose": transpose, "bitcast": bitcast}
+
+
+_PARAMETERS = {"hard_sigmoid": {"alpha": 0.25}, "clip": {"low": -0.5, "high": 1.5}}
+KINDS: dict[str, Callable[[], Iterator[Case]]] = {
+    "conv2d": conv2d,
+    "fully_connected": fully_connected,
+    "cast": cast,
+    "adapt": adapt,
+    "unary": _table("unary", fn="exp"),
+    **{kind: _table(kind, **_PARAMETERS.get(kind, {})) for kind in ACTIVATIONS if kind != "none"},
+    **moved(),
+}
