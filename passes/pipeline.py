@@ -28,7 +28,8 @@ PIPELINES: dict[str, str] = {
     # sink-layout first, for fusions need neighbours with no transpose in between; canonicalize again, since on data in
     # another order some layers have a shorter spelling. cse and dce stand before the fusions too: a second or dead
     # reader of a value keeps layers from being fused.
-    "default": "fold-constants,dce,canonicalize,form-integer-layers,sink-layout,canonicalize,cse,dce,"
+    "default": "fold-constants,dce,canonicalize,form-integer-layers,"
+    "unsigned-activations,sink-layout,canonicalize,cse,dce,"
     "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,fuse-squeeze-excite,fuse-separable,nest-concat,"
     "cse,dce",
     # Normalisations and exponentials stay in f32: their sums and quotients need more digits or range than the data.

@@ -40,6 +40,7 @@ _BUILTIN = {
     "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
     "sink-layout": "plait.passes.sink_layout:SinkLayout",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
+    "unsigned-activations": "plait.passes.unsigned_activations:UnsignedActivations",
 }
 P = TypeVar("P", bound=type[Pass])
 

@@ -54,6 +54,8 @@ def test_all_layers_compute_on_integers(signed, pipeline):
     assert report is not None and not report.floats
     assert report.integer["conv2d"] == 7 and report.integer["fully_connected"] == 1
     assert [layer.op for layer in module.main if any(r.type.dtype is DType.F32 for r in layer.results)] == ["cast"]
+    stored = {r.type.dtype.storage for layer in module.main for r in layer.results} - {DType.F32}
+    assert stored == {DType.I8 if signed and pipeline != "default" else DType.U8}
     last = module.main.outputs[0].owner
     assert isinstance(last, Cast)
     (ours,) = evaluate(module, INPUT).values()
