@@ -4,14 +4,18 @@ Weights are signed bytes, OIHW; those of fewer bits, or unsigned, are widened or
 with zeros, so what kernels read beside the last channel counts nothing.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.int8]
 Ints = NDArray[np.int32]
 
+FC_PANEL = 64
 
-def _padded(array: NDArray[np.generic], axis: int, multiple: int) -> NDArray[np.generic]:
+
+def _padded(array: NDArray[Any], axis: int, multiple: int) -> NDArray[Any]:
     """`array` with zeros behind one axis, up to a multiple."""
     missing = -array.shape[axis] % multiple
     return np.pad(array, [(0, missing if i == axis else 0) for i in range(array.ndim)]) if missing else array
@@ -60,3 +64,27 @@ def pack_dwconv_blocked(w: Bytes) -> Bytes:
     full = _padded(_padded(w[:, 0], 0, 16), 2, 4)
     split = full.reshape(-1, 16, full.shape[1], full.shape[2] // 4, 4)
     return np.ascontiguousarray(split.transpose(0, 2, 3, 1, 4), np.int8)
+
+
+def pack_fc(w: Bytes) -> Bytes:
+    """[n][k] -> [n panel][k / 4][64][4]."""
+    full = _padded(_padded(w, 0, FC_PANEL), 1, 4)
+    split = full.reshape(-1, FC_PANEL, full.shape[1] // 4, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 1, 3), np.int8)
+
+
+def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The nearest bfloat16, ties to even, as its bits; NaN stays one."""
+    bits = values.astype(np.float32).view(np.uint32)
+    rounded = bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))
+    quiet = bits | np.uint32(0x400000)
+    return (np.where(np.isnan(values), quiet, rounded) >> np.uint32(16)).astype(np.uint16)
+
+
+def pack_fc_stored(w: NDArray[Any]) -> NDArray[Any]:
+    """[n][k] -> [n panel][k][64], of the same type: weights that are widened as they are read.
+
+    Float16, signed bytes, or the bits of bfloat16 (`to_bfloat16`).
+    """
+    full = _padded(w, 0, FC_PANEL)
+    return np.ascontiguousarray(full.reshape(-1, FC_PANEL, w.shape[1]).transpose(0, 2, 1))

@@ -245,16 +245,6 @@ static void any_block(const struct block *b, struct range rows)
     }
 }
 
-/* Whether no sum of a block, changed in scale, can leave int32. */
-static int is_bounded(const struct dwconv *a, const int32_t *bias, const float *scale)
-{
-    float products = (float)(a->kh * a->kw * 255 * 128);
-    int all = 1;
-    for (int c = 0; c < BLOCK; c++)
-        all &= fabsf(scale[c]) * (fabsf((float)bias[c]) + products) < 0x1p30f; /* and not if a scale is no number */
-    return all;
-}
-
 static void dwconv_run(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct dwconv *a = args;
@@ -279,7 +269,7 @@ static void dwconv_run(const void *args, char *const *bases, int tid, int nthrea
         b.res = res ? res + at : NULL;
         memcpy(&b.bias, bias + channel, sizeof b.bias);
         memcpy(b.to.scale, scale + channel, sizeof b.to.scale);
-        b.to.bounded = is_bounded(a, bias + channel, scale + channel);
+        b.to.bounded = scales_shrink(scale + channel, BLOCK, res ? a->res_scale : 0);
         if (shape == ANY) {
             any_block(&b, part.rows);
         } else {

@@ -51,4 +51,9 @@
     X(probe_q8)                \
     X(adapt_q8)                \
     X(layout_q8)               \
-    X(dwconv_q8)
+    X(dwconv_q8)               \
+    X(binary_q8)               \
+    X(pooling_q8)              \
+    X(copy_q8)                 \
+    X(fc_q8)                   \
+    X(fc_stored)

@@ -141,38 +141,31 @@ INLINE struct pixel_taps load_present_taps(const uint8_t *x, const struct presen
 #endif
 }
 
-/* How sums become bytes.  `bounded`: the numbers are known to fit in int32 whatever the bytes are. */
+/* How sums become bytes.  `bounded`: no number is too large for an int32 (scales_shrink). */
 struct stored_sums {
     struct requant to;
     vf scale[PARTS];
     int bounded;
 };
 
-INLINE vf steps_of(const struct stored_sums *s, struct sums sums, int part, const uint8_t *res)
+INLINE vf steps_of(const struct stored_sums *s, int bounded, struct sums sums, int part, const uint8_t *res)
 {
     vf v = to_float(sums.part[part]) * s->scale[part];
-    return res ? add_residual(v, &s->to, q8_load(res + part * VF)) : v;
+    if (res)
+        v = add_residual(v, &s->to, q8_load(res + part * VF));
+    return bounded ? v : below_high(v, &s->to);
 }
 
 #if VF == 16
-/* The bytes of four pixels. Numbers are narrowed by saturating packs, which leave four channels of each pixel together;
- * only those beyond int32 must be cut before. */
-INLINE __m512i stored_pixels(const struct stored_sums *s, int bounded, vf a, vf b, vf c, vf d)
+/* Rows whose width is no multiple of four end so. */
+static __attribute__((noinline)) void store_few(const struct requant *to, int64_t count, uint8_t *y, vf a, vf b, vf c)
 {
-    vf high = vset(s->to.high);
-    __m512i zero = _mm512_set1_epi16((int16_t)s->to.zero);
-    if (!bounded) {
-        a = vmin(high, a);
-        b = vmin(high, b);
-        c = vmin(high, c);
-        d = vmin(high, d);
-    }
-    __m512i ab = _mm512_packs_epi32((__m512i)vrint(a), (__m512i)vrint(b));
-    __m512i cd = _mm512_packs_epi32((__m512i)vrint(c), (__m512i)vrint(d));
-    __m512i all = _mm512_packus_epi16(_mm512_adds_epi16(ab, zero), _mm512_adds_epi16(cd, zero));
-    all = _mm512_max_epu8(all, _mm512_set1_epi8((char)s->to.stored_low));
-    all = _mm512_min_epu8(all, _mm512_set1_epi8((char)s->to.stored_high));
-    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), all);
+    if (count == 3)
+        requantize_store4(y, to, 3, a, b, c, c);
+    else if (count == 2)
+        requantize_store4(y, to, 2, a, b, b, b);
+    else
+        requantize_store4(y, to, 1, a, a, a, a);
 }
 #endif
 
@@ -180,21 +173,21 @@ INLINE __m512i stored_pixels(const struct stored_sums *s, int bounded, vf a, vf 
 INLINE void store_four(const struct stored_sums *s, int bounded, int64_t count, struct sums a, struct sums b, struct sums c,
                        struct sums d, const uint8_t *res, uint8_t *y)
 {
-#if MASKED(16)
+#if VF == 16
     if (!res) {
-        __m512i bytes = stored_pixels(s, bounded, steps_of(s, a, 0, NULL), steps_of(s, b, 0, NULL),
-                                      steps_of(s, c, 0, NULL), steps_of(s, d, 0, NULL));
+        vf v0 = steps_of(s, bounded, a, 0, NULL), v1 = steps_of(s, bounded, b, 0, NULL);
+        vf v2 = steps_of(s, bounded, c, 0, NULL);
         if (count == 4)
-            _mm512_storeu_si512(y, bytes);
+            requantize_store4(y, &s->to, 4, v0, v1, v2, steps_of(s, bounded, d, 0, NULL));
         else
-            _mm512_mask_storeu_epi32(y, (__mmask16)((1u << (4 * count)) - 1), bytes);
+            store_few(&s->to, count, y, v0, v1, v2);
         return;
     }
 #endif
     struct sums all[4] = {a, b, c, d};
     for (int64_t p = 0; p < count; p++)
         for (int i = 0; i < PARTS; i++)
-            q8_store(y + 16 * p + i * VF, requantize(steps_of(s, all[p], i, res ? res + 16 * p : NULL), &s->to));
+            q8_store(y + 16 * p + i * VF, requantize(steps_of(s, 1, all[p], i, res ? res + 16 * p : NULL), &s->to));
 }
 
 #endif

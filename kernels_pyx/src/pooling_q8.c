@@ -1,0 +1,207 @@
+/* Maximum and average pooling of bytes, and global average pooling, nchw16c.
+ *
+ * Windows are reduced down the columns of the rows they span first, which goes over whole rows, then across.  The maximum
+ * is that of the bytes; `table` (256 bytes, or NULL) then changes their parameters.  An average is the sum of x - x_zero
+ * times scale[n], where n elements count: those inside the image, or with count_include_pad inside the padded image; of
+ * the global one times `scale`.  Threads cut rows of the result, or blocks of channels. */
+#include "lookup.h"
+#include "taps.h"
+
+#define POOL_FIELDS(X, S)                                                                                     \
+    X(S, REF, x) X(S, REF, y) X(S, REF, work)                                                                  \
+    X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow)                          \
+    X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l)     \
+    X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) SPLIT_FIELD(X, S)
+#define MAX_FIELDS(X, S) POOL_FIELDS(X, S) X(S, REF, table)
+#define AVERAGE_FIELDS(X, S) \
+    POOL_FIELDS(X, S) X(S, REF, scale) X(S, INT, count_include_pad) X(S, INT, x_zero) REQUANT_FIELDS(X, S)
+#define GLOBAL_FIELDS(X, S)                                                                                  \
+    X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, FLOAT, scale)         \
+    X(S, INT, x_zero) REQUANT_FIELDS(X, S)
+struct pool { /* where both others begin */
+    POOL_FIELDS(FIELD_MEMBER, pool)
+};
+KERNEL_ARGS(max_pool, MAX_FIELDS)
+KERNEL_ARGS(average_pool, AVERAGE_FIELDS)
+KERNEL_ARGS(global_pool, GLOBAL_FIELDS)
+
+/* The taps of the window at `start` that lie in [0, size). */
+INLINE struct range taps_inside(int64_t start, int64_t size, int64_t taps, int64_t dilation)
+{
+    if (start >= 0 && start + (taps - 1) * dilation < size) /* most windows: no division */
+        return (struct range){0, taps};
+    int64_t begin = start < 0 ? ceil_div(-start, dilation) : 0;
+    int64_t end = start >= size ? 0 : min64(taps, (size - 1 - start) / dilation + 1);
+    return (struct range){min64(begin, end), max64(0, end)};
+}
+
+/* How many taps an average divides by on one axis. */
+INLINE int64_t counted(struct range inside, int64_t start, int64_t size, int64_t taps, int64_t dilation, int64_t pad_end,
+                       int64_t include_pad)
+{
+    return include_pad ? min64(taps, (size + pad_end - 1 - start) / dilation + 1) : inside.end - inside.begin;
+}
+
+/* One block's image and a row of results. */
+struct row {
+    const struct pool *a;
+    const uint8_t *x; /* first row of the window inside the image */
+    int64_t rows;     /* of the window that are */
+    int64_t top;
+    uint8_t *y;
+};
+
+typedef void row_function(const void *args, char *const *bases, const struct row *row, void *columns);
+
+INLINE void pool_rows(const void *args, char *const *bases, int tid, int nthreads, int64_t column_bytes, row_function *one)
+{
+    const struct pool *a = args;
+    const uint8_t *x = RESOLVE(const uint8_t, a->x);
+    uint8_t *y = RESOLVE(uint8_t, a->y);
+    void *columns = RESOLVE(uint8_t, a->work) + tid * a->iw * column_bytes;
+    struct block_range part = share_block(a->split, a->n * ceil_div(a->c, BLOCK), a->oh, 1, tid, nthreads);
+    if (part.row.begin == part.row.end)
+        return;
+    for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
+        for (int64_t o = part.rows.begin; o < part.rows.end; o++) {
+            int64_t top = o * a->stride_h - a->pad_t;
+            struct range inside = taps_inside(top, a->ih, a->kh, a->dil_h);
+            int64_t first = inside.begin < inside.end ? top + inside.begin * a->dil_h : 0;
+            struct row row = {a, x + (nb * a->ih + first) * a->iw * BLOCK, inside.end - inside.begin, top,
+                              y + (nb * a->oh + o) * a->ow * BLOCK};
+            one(args, bases, &row, columns);
+        }
+    }
+}
+
+INLINE void keep_largest(uint8_t *restrict y, const uint8_t *restrict x, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        y[i] = x[i] > y[i] ? x[i] : y[i];
+}
+
+static void max_row(const void *args, char *const *bases, const struct row *row, void *columns)
+{
+    const struct pool *a = row->a;
+    const uint8_t *table = RESOLVE(const uint8_t, ((const struct max_pool *)args)->table);
+    uint8_t *down = columns;
+    int64_t bytes = a->iw * BLOCK;
+    memset(down, 0, (size_t)(row->rows ? 0 : bytes));
+    if (row->rows)
+        memcpy(down, row->x, (size_t)bytes);
+    for (int64_t i = 1; i < row->rows; i++)
+        keep_largest(down, row->x + i * a->dil_h * bytes, bytes);
+    for (int64_t o = 0; o < a->ow; o++) {
+        int64_t left = o * a->stride_w - a->pad_l;
+        struct range inside = taps_inside(left, a->iw, a->kw, a->dil_w);
+        uint8_t largest[BLOCK] = {0};
+        for (int64_t j = inside.begin; j < inside.end; j++)
+            keep_largest(largest, down + (left + j * a->dil_w) * BLOCK, BLOCK);
+        memcpy(row->y + o * BLOCK, largest, BLOCK);
+    }
+    if (table) {
+        struct lookup_table t = lookup_make(table);
+        lookup_bytes(&t, row->y, row->y, a->ow * BLOCK);
+    }
+}
+
+/* Sums down the columns; three rows at once, which most windows have. */
+static void add_rows(int32_t *restrict y, const uint8_t *restrict x, int64_t rows, int64_t step, int64_t count)
+{
+    if (rows == 3)
+        for (int64_t i = 0; i < count; i++)
+            y[i] = x[i] + x[step + i] + x[2 * step + i];
+    else
+        for (int64_t i = 0; i < count; i++)
+            y[i] = rows ? x[i] : 0;
+    for (int64_t r = 1; r < rows && rows != 3; r++)
+        for (int64_t i = 0; i < count; i++)
+            y[i] += x[r * step + i];
+}
+
+static void average_row(const void *args, char *const *bases, const struct row *row, void *columns)
+{
+    const struct pool *a = row->a;
+    const struct average_pool *average = args;
+    const float *scale = RESOLVE(const float, average->scale);
+    struct requant to = requant_make(average->zero, average->low, average->high);
+    int32_t *down = columns;
+    int64_t bytes = a->iw * BLOCK;
+    add_rows(down, row->x, row->rows, a->dil_h * bytes, bytes);
+    struct range rows = {0, row->rows};
+    int64_t high = counted(rows, row->top, a->ih, a->kh, a->dil_h, a->pad_b, average->count_include_pad);
+    for (int64_t o = 0; o < a->ow; o++) {
+        int64_t left = o * a->stride_w - a->pad_l;
+        struct range inside = taps_inside(left, a->iw, a->kw, a->dil_w);
+        int64_t wide = counted(inside, left, a->iw, a->kw, a->dil_w, a->pad_r, average->count_include_pad);
+        vf factor = vset(scale[max64(1, high * wide)]);
+        int32_t zeros = (int32_t)(row->rows * (inside.end - inside.begin) * average->x_zero);
+        for (int i = 0; i < BLOCK; i += VF) {
+            vi sum = viset(-zeros);
+            for (int64_t j = inside.begin; j < inside.end; j++)
+                sum += viload(down + (left + j * a->dil_w) * BLOCK + i);
+            q8_store(row->y + o * BLOCK + i, requantize(to_float(sum) * factor, &to));
+        }
+    }
+}
+
+static int64_t max_workspace(const void *args, int nthreads)
+{
+    return ((const struct pool *)args)->iw * BLOCK * nthreads;
+}
+
+static int64_t average_workspace(const void *args, int nthreads)
+{
+    return max_workspace(args, nthreads) * (int64_t)sizeof(int32_t);
+}
+
+static void max_run(const void *args, char *const *bases, int tid, int nthreads)
+{
+    pool_rows(args, bases, tid, nthreads, BLOCK, max_row);
+}
+
+static void average_run(const void *args, char *const *bases, int tid, int nthreads)
+{
+    pool_rows(args, bases, tid, nthreads, BLOCK * (int64_t)sizeof(int32_t), average_row);
+}
+
+/* Sums of four pixels at a time are products with ones. */
+static void global_run(const void *args, char *const *bases, int tid, int nthreads)
+{
+    const struct global_pool *a = args;
+    const uint8_t *x = RESOLVE(const uint8_t, a->x);
+    uint8_t *y = RESOLVE(uint8_t, a->y);
+    static const uint8_t zeros[TAPS_BYTES];
+    int8_t one[TAPS_BYTES];
+    memset(one, 1, sizeof one);
+    struct filter_taps ones = load_filter_taps(one);
+    struct requant to = requant_make(a->zero, a->low, a->high);
+    int64_t plane = a->h * a->w;
+    struct range blocks = share(a->n * ceil_div(a->c, BLOCK), tid, nthreads);
+    for (int64_t b = blocks.begin; b < blocks.end; b++) {
+        const uint8_t *from = x + b * plane * BLOCK;
+        struct sums s[2];
+        for (int i = 0; i < PARTS; i++)
+            s[0].part[i] = s[1].part[i] = viset(0);
+        int64_t p = 0;
+        for (; p + 2 * TAPS <= plane; p += 2 * TAPS) {
+            s[0] = dot_taps(s[0], load_pixel_taps(from + p * BLOCK), ones);
+            s[1] = dot_taps(s[1], load_pixel_taps(from + (p + TAPS) * BLOCK), ones);
+        }
+        for (; p < plane; p += TAPS) {
+            struct presence there = presence_of(0, plane - p);
+            s[0] = dot_taps(s[0], load_present_taps(from + p * BLOCK, &there, 1, zeros), ones);
+        }
+        for (int i = 0; i < PARTS; i++) {
+            vi sum = s[0].part[i] + s[1].part[i] - (int32_t)(plane * a->x_zero);
+            q8_store(y + b * BLOCK + i * VF, requantize(to_float(sum) * a->scale, &to));
+        }
+    }
+}
+
+static const struct kernel kernels[] = {
+    KERNEL("q8_maxpool_nchw16c", max_run, max_workspace, max_pool),
+    KERNEL("q8_avgpool_nchw16c", average_run, average_workspace, average_pool),
+    KERNEL("q8_global_avgpool_nchw16c", global_run, NULL, global_pool),
+};
+FAMILY(pooling_q8, kernels)
