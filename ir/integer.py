@@ -49,6 +49,12 @@ class Grid:
         """The type in which scales change towards this grid."""
         return np.float64 if self.storage.bits > 16 else np.float32
 
+    def multiplier(self, scale: Array, count: Array | int = 1) -> Array:
+        """What brings numbers with a step of `scale` (f64), over `count`, to steps of this grid: in its `float`."""
+        # Products of scales are rounded before they are divided, as ONNX Runtime does, which then gives the same bits.
+        rounded = scale.astype(self.float).astype(np.float64)
+        return np.asarray(rounded / (count * self.scale)).astype(self.float)
+
     def bounds(self, act: Activation) -> tuple[int, int] | None:
         """The least and the greatest stored integer behind an activation that is nothing but bounds; None of others."""
         low, high = self.storage.integer_range
@@ -101,10 +107,7 @@ class Target:
         integers in fixed point."""
         if self.fixed_point:
             return multiply_by_quantized(integers, scale / (count * self.grid.scale))
-        number = self.grid.float
-        # Products of scales are rounded before they are divided, as ONNX Runtime does, which then gives the same bits.
-        rounded = scale.astype(number).astype(np.float64)
-        return np.asarray(integers.astype(number) * (rounded / (count * self.grid.scale)).astype(number))
+        return np.asarray(integers.astype(self.grid.float) * self.grid.multiplier(scale, count))
 
     def store(self, steps: Array) -> Array:
         """The result as it is stored, from numbers in steps of its scale, after the activation."""

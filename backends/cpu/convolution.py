@@ -229,7 +229,9 @@ def _stem(source: str, layout: str) -> Any:
     return lower
 
 
-def _stem_formats(source: str, layout: str) -> Formats:
+def stem_formats(source: str, layout: str) -> Formats:
+    """Formats of a convolution that reads one layout and yields another, in which the residual is, too."""
+
     def formats(conv: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
         assert isinstance(conv, Conv2d)
         inputs = [format_in(conv.x, source)] + ([] if conv.residual is None else [format_in(conv.residual, layout)])
@@ -238,15 +240,19 @@ def _stem_formats(source: str, layout: str) -> Formats:
     return formats
 
 
-def _refuse_stem(conv: Layer) -> str | None:
-    assert isinstance(conv, Conv2d)
+def refuse_stem(conv: Conv2d) -> str | None:
+    """Why a convolution is none that reads few channels, as they lie in plain images."""
     if conv.groups > 1:
         return "groups are not supported"
     if image(conv.x.type)[1] > _STEM_CHANNELS:
         return f"more than {_STEM_CHANNELS} input channels: convert the layout instead"
     if conv.residual is conv.x:
         return "x and the residual are one value, which has one format"
-    return _constant_weights(conv)
+    return None
+
+
+def _refuse_stem(conv: Conv2d) -> str | None:
+    return refuse_stem(conv) or _constant_weights(conv)
 
 
 cpu(
@@ -303,7 +309,7 @@ for _layout in BLOCKED:
             f"stem_{_source}",
             _stem(_source, _layout),
             refuse=_refuse_stem,
-            formats=_stem_formats(_source, _layout),
+            formats=stem_formats(_source, _layout),
             variants=tiles(_layout),
             summary=f"direct from few channels in {_source}",
         )

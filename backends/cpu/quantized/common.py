@@ -100,7 +100,7 @@ class Sums:
         zeros = zero.astype(np.int32) if zero.any() else None
         signed = stored.astype(np.int8)
         folded = packing_q8.fold_zero(added, signed, int(x.zero), zeros)
-        factor = np.broadcast_to((scale / y.scale).astype(np.float32), (outputs,))
+        factor = np.broadcast_to(y.multiplier(scale), (outputs,))
         return Sums(signed, folded, np.ascontiguousarray(factor), zeros)
 
     def fields(self, lowering: Lowering, block: int = 1) -> dict[str, Any]:
@@ -127,5 +127,5 @@ def residual_fields(residual: Value | None, result: Value, lowering: Lowering) -
     return {
         "res": lowering.place(residual),
         "res_zero": int(r.zero),
-        "res_scale": float(np.float32(r.scale / y.scale)),
+        "res_scale": float(y.multiplier(r.scale)),
     }

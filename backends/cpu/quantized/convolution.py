@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.backends.cpu.common import cpu, image
-from plait.backends.cpu.convolution import geometry, output_tiles, tile
+from plait.backends.cpu.convolution import geometry, output_tiles, refuse_stem, stem_formats, tile
 from plait.backends.cpu.quantized.common import (
     BLOCK,
     Sums,
@@ -86,6 +86,27 @@ def _refuse_depthwise(conv: Conv2d) -> str | None:
     return refuse_weights(conv) if conv.is_depthwise else "not depthwise with one filter for each channel"
 
 
+def _stem(source: str) -> Any:
+    def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+        width, blocks = tile(variant)
+        sums = Sums.of(conv, lowering)
+        lowering.call(
+            f"q8_conv_stem_{source}_nchw16c",
+            **_fields(conv, sums, lowering, BLOCK),
+            w=lowering.constant(packing_q8.pack_conv_stem(sums.weight, blocks, conv.dilation[1] > 1)),
+            groups=1,
+            tile_w=width,
+            tile_b=blocks,
+        )
+
+    lower.__qualname__ = f"_stem_{source}"
+    return lower
+
+
+def _refuse_stem(conv: Conv2d) -> str | None:
+    return refuse_stem(conv) or refuse_weights(conv)
+
+
 cpu(
     "conv2d",
     "nchw",
@@ -114,3 +135,15 @@ cpu(
     refuse=_refuse_depthwise,
     summary="one filter for each channel, products of four neighbouring taps",
 )
+for _source in ("nchw", "nhwc"):
+    cpu(
+        "conv2d",
+        "nchw16c",
+        f"stem_{_source}",
+        _stem(_source),
+        dtype="q8",
+        refuse=_refuse_stem,
+        formats=stem_formats(_source, "nchw16c"),
+        variants=_tiles,
+        summary=f"direct from few channels in {_source}, products of four bytes",
+    )

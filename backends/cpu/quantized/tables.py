@@ -1,4 +1,4 @@
-"""Functions of one byte: a table of 256 entries that the layer's own meaning fills."""
+"""Functions of one byte, numbers that are known aside: a table of 256 entries that the layer's own meaning fills."""
 
 from __future__ import annotations
 
@@ -13,31 +13,40 @@ from plait.backends.reference.numbers import on_arrays
 from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
-from plait.ir.layers.elementwise import Cast, Unary
+from plait.ir.layers.elementwise import Binary, Cast, Unary
 from plait.ir.quantization import Lookup
 from plait.ir.registry import known_layers
-from plait.ir.values import Array
+from plait.ir.values import Array, Constant, Value
 
 
 def table_of(layer: Layer, lookup: Lookup) -> Array:
     """u8[256]: for each byte of the operand that of the result."""
-    (x,) = layer.operands
-    bytes_ = np.arange(256, dtype=np.uint8).view(x.type.dtype.numpy)
-    (result,) = on_arrays(layer, lookup)(bytes_)
+    bytes_ = np.arange(256, dtype=np.uint8).view(_operand(layer).type.dtype.numpy)
+    operands = [v.data.reshape(()) if isinstance(v, Constant) else bytes_ for v in layer.operands]
+    (result,) = on_arrays(layer, lookup)(*operands)
     return np.ascontiguousarray(result).view(np.uint8)
 
 
+def _operand(layer: Layer) -> Value:
+    """The operand of whose bytes the result is a function; the first one if there are several."""
+    return next((v for v in layer.operands if not isinstance(v, Constant)), layer.operands[0])
+
+
 def _refuse(layer: Layer) -> str | None:
-    for value in (*layer.operands, *layer.results):
+    x = _operand(layer)
+    for other in layer.operands:
+        if other is not x and not (isinstance(other, Constant) and other.type.elements == 1):
+            return f"%{other.name} is no constant number, so that the result is no function of one byte"
+    for value in (x, *layer.results):
         dtype = value.type.dtype
         if not isinstance(dtype, Quantized) or dtype.bits != 8 or dtype.axis is not None:
             return f"%{value.name} is {dtype}, not bytes with one scale"
-    return None
+    return None if x.type.shape == layer.results[0].type.shape else f"%{x.name} is broadcast"
 
 
 def _table(layout: str) -> Any:
     def lower(layer: Layer, lowering: Lowering, variant: str) -> None:
-        (x,) = layer.operands
+        x = _operand(layer)
         lowering.call(
             "q8_table",
             x=lowering.place(x),
@@ -50,7 +59,7 @@ def _table(layout: str) -> Any:
     return lower
 
 
-_KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, (ActivationLayer, Unary, Cast))]
+_KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, (ActivationLayer, Binary, Cast, Unary))]
 for _kind in _KINDS:
     for _layout in LAYOUTS:
         cpu(

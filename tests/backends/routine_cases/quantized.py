@@ -91,6 +91,19 @@ def _table(kind: str, **attributes: Any) -> Callable[[], Iterator[Case]]:
     return cases
 
 
+def _scalar(kind: str) -> Callable[[], Iterator[Case]]:
+    """Arithmetic with a number that is known, and with what is none."""
+
+    def cases() -> Iterator[Case]:
+        for i, dtype in enumerate((DType.F32, SIGNED)):
+            number = const(*(1,) * (3 * i), dtype=dtype)
+            pair = [arg(1, 17, 5, 7, dtype=X), number]
+            yield make(kind, pair[::-1] if kind in ("sub", "pow") else pair, to=(Y, SIGNED)[i], act="relu")
+        yield make(kind, [arg(3, 20, dtype=X), const(3, 20, dtype=SIGNED)], to=Y)
+
+    return cases
+
+
 def cast() -> Iterator[Case]:
     yield from _table("cast")()
     for i, c in enumerate(CHANNELS):
@@ -139,6 +152,7 @@ KINDS: dict[str, Callable[[], Iterator[Case]]] = {
     "cast": cast,
     "adapt": adapt,
     "unary": _table("unary", fn="exp"),
+    **{kind: _scalar(kind) for kind in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},
     **{kind: _table(kind, **_PARAMETERS.get(kind, {})) for kind in ACTIVATIONS if kind != "none"},
     **moved(),
 }
