@@ -16,45 +16,27 @@ BINS = 2048
 """Bins of a histogram: eight for each level of 8 bits."""
 
 
-@attrs.define
-class Extremes:
-    """The least and the greatest number."""
-
-    low: float = 0.0
-    high: float = 0.0
-    finite: bool = True
-    """Whether all numbers were; others do not count."""
-
-    def add(self, data: Array) -> None:
-        """Take the elements of an array."""
-        if not data.size:
-            return
-        low, high = float(data.min()), float(data.max())
-        if not (np.isfinite(low) and np.isfinite(high)):
-            self.finite = False
-            data = data[np.isfinite(data)]
-            low, high = float(data.min(initial=0)), float(data.max(initial=0))
-        self.low, self.high = min(self.low, low), max(self.high, high)
-
-    @property
-    def range(self) -> Range:
-        return Range(self.low, self.high)
-
-
 @attrs.define(eq=False)
 class Channels:
-    """For each channel (axis 1, of rows of features the last axis) the largest magnitude and the mean."""
+    """The least and the greatest number of each channel (axis 1 of images, the last axis of rows), and its mean."""
 
-    largest: Array | None = None
+    low: Array | None = None
+    """f64[C]"""
+    high: Array | None = None
+    """f64[C]"""
     total: Array | None = None
     count: int = 0
 
     def add(self, data: Array) -> None:
-        """Take the elements of an array of at least two dimensions."""
+        """Take the elements of an array."""
         flat = by_channel(data)
-        largest = np.abs(flat).max(axis=1, initial=0).astype(np.float64)
+        if not flat.size:
+            return
+        # NaN stays NaN in all of them, and so does infinity in the range: callers refuse what is not finite.
+        low, high = flat.min(axis=1).astype(np.float64), flat.max(axis=1).astype(np.float64)
         total = flat.sum(axis=1, dtype=np.float64)
-        self.largest = largest if self.largest is None else np.maximum(self.largest, largest)
+        self.low = low if self.low is None else np.minimum(self.low, low)
+        self.high = high if self.high is None else np.maximum(self.high, high)
         self.total = total if self.total is None else self.total + total
         self.count += flat.shape[1]
 
@@ -62,11 +44,32 @@ class Channels:
     def mean(self) -> Array:
         """f64[C]."""
         assert self.total is not None, "nothing was observed"
-        return np.asarray(self.total / max(self.count, 1))
+        return np.asarray(self.total / self.count)
+
+    @property
+    def largest(self) -> Array:
+        """f64[C]: the largest magnitude of each channel."""
+        assert self.low is not None and self.high is not None, "nothing was observed"
+        return np.maximum(np.abs(self.low), np.abs(self.high))
+
+    @property
+    def range(self) -> Range:
+        """Of all channels together."""
+        if self.low is None or self.high is None:
+            return Range()
+        return Range(float(self.low.min()), float(self.high.max()))
+
+    def divided(self, by: Array) -> Channels:
+        """What would have been observed with each channel divided by a positive number, f64[C]."""
+        if self.low is None or self.high is None or self.total is None:
+            return self
+        return Channels(self.low / by, self.high / by, self.total / by, self.count)
 
 
 def by_channel(data: Array) -> Array:
     """Elements as [channels, everything else]: axis 1 of images, the last axis of rows."""
+    if data.ndim == 0:
+        return data.reshape(1, 1)
     axis = 1 if data.ndim == 4 else data.ndim - 1
     return np.moveaxis(data, axis, 0).reshape(data.shape[axis], -1)
 

@@ -20,11 +20,11 @@ _LEAST_SCALE = float(np.finfo(np.float32).tiny) * LEVELS
 
 
 def _not_above(value: float) -> float:
-    return min(float(value), 0.0)
+    return float(value) if value != value else min(float(value), 0.0)
 
 
 def _not_below(value: float) -> float:
-    return max(float(value), 0.0)
+    return float(value) if value != value else max(float(value), 0.0)
 
 
 @attrs.frozen

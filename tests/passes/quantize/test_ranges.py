@@ -8,7 +8,7 @@ import pytest
 from plait.ir.dtypes import Array
 from plait.ir.quantization import dequantize, quantize
 from plait.passes.quantize.methods import METHODS, entropy, mse, percentile, squared_error
-from plait.passes.quantize.observers import BINS, Channels, Extremes, Histogram
+from plait.passes.quantize.observers import BINS, Channels, Histogram
 from plait.passes.quantize.ranges import Range, range_of, unsigned_type
 
 
@@ -35,29 +35,35 @@ def test_a_range_must_be_finite() -> None:
         unsigned_type(Range(0, float("inf")))
 
 
-def test_extremes_and_channels() -> None:
+def test_channels() -> None:
     rng = np.random.default_rng(0)
     parts = [rng.standard_normal((2, 3, 4, 5)).astype(np.float32) for _ in range(3)]
-    extremes, channels = Extremes(), Channels()
+    channels = Channels()
     for part in parts:
-        extremes.add(part)
         channels.add(part)
     whole = np.concatenate(parts)
-    assert (extremes.low, extremes.high) == (whole.min(), whole.max())
     np.testing.assert_allclose(channels.mean, whole.mean(axis=(0, 2, 3), dtype=np.float64), rtol=1e-12)
     np.testing.assert_array_equal(channels.largest, np.abs(whole).max(axis=(0, 2, 3)))
+    assert channels.range == Range(whole.min(), whole.max())
+    halves = channels.divided(np.array([1.0, 2.0, 4.0]))
+    np.testing.assert_allclose(halves.mean, channels.mean / [1, 2, 4])
+    np.testing.assert_array_equal(halves.largest, channels.largest / [1, 2, 4])
 
 
 def test_rows_have_their_features_last() -> None:
     channels = Channels()
     channels.add(np.array([[[1.0, -2.0], [3.0, 4.0]]], np.float32))
     np.testing.assert_array_equal(channels.mean, [2, 1])
+    channels.add(np.zeros((0, 2), np.float32))
+    assert channels.count == 2
 
 
-def test_numbers_that_are_not_finite_are_remembered() -> None:
-    extremes = Extremes()
-    extremes.add(np.array([1, np.nan, -2, np.inf], np.float32))
-    assert (extremes.low, extremes.high, extremes.finite) == (-2, 1, False)
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_not_finite_are_noticed(number: float) -> None:
+    channels = Channels()
+    channels.add(np.array([[1, number], [-2, 3]], np.float32))
+    channels.add(np.array([[1, 2], [-2, 3]], np.float32))
+    assert not channels.range.is_finite
 
 
 def histogram_of(data: Array) -> Histogram:

@@ -1,0 +1,170 @@
+"""`quantize`: from a float network and samples of its inputs to one that computes on integers, with a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from plait.ir.diagnostics import Diagnostic, did_you_mean
+from plait.ir.layer import Layer
+from plait.ir.module import Module
+from plait.ir.values import Constant, Value
+from plait.ir.verify import verify
+from plait.passes.options import matches
+from plait.passes.quantize.convert import quantize_layers
+from plait.passes.quantize.correct import bias_corrections
+from plait.passes.quantize.equalize import Skipped, equalize, pairs_of
+from plait.passes.quantize.methods import METHODS
+from plait.passes.quantize.observers import Channels
+from plait.passes.quantize.plan import WEIGHTED, Plan, make_plan, x_of
+from plait.passes.quantize.prepare import PIPELINE, prepare
+from plait.passes.quantize.ranges import Range
+from plait.passes.quantize.types import QuantizationError, choose_types
+from plait.tuning.api import optimized
+from plait.tuning.calibration import Progress, Samples, channels_of, first_of, histograms_of
+from plait.tuning.quantize_report import QuantizationReport, compare_layers, describe_layers, is_number
+from plait.tuning.untuned import twins_of
+
+
+def _method(instance: object, attribute: object, value: str) -> None:
+    if value not in METHODS:
+        raise ValueError(f"unknown method {value!r}; {did_you_mean(value, METHODS) or 'known: ' + ', '.join(METHODS)}")
+
+
+@attrs.frozen
+class QuantizeOptions:
+    """How a network is quantized.
+
+    Args:
+        method: how ranges of values are chosen from what was observed: one of
+            `plait.passes.quantize.methods.METHODS`.
+        keep_float: kinds of layers, or patterns (`*`, `?`) of the names of their results, that stay in floats.
+        equalize: scale channels so that they make good use of 8 bits, see `plait.passes.quantize.equalize`.
+        bias_correction: take the mean error of rounded weights off the biases.
+        report_samples: on how many samples, at most, layers are compared with those in floats; 0: on none.
+        threads: number of threads that share the work of each layer while the network is observed.
+    """
+
+    method: str = attrs.field(default="mse", validator=_method)
+    keep_float: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    equalize: bool = True
+    bias_correction: bool = True
+    report_samples: int = attrs.field(default=4, validator=attrs.validators.ge(0))
+    threads: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+
+
+@attrs.frozen(eq=False)
+class Quantization:
+    """A quantized module, the float module that it was made of (prepared and equalised), and what was done."""
+
+    module: Module
+    reference: Module
+    report: QuantizationReport
+
+
+def quantize_module(
+    module: Module,
+    samples: Samples,
+    options: QuantizeOptions | None = None,
+    progress: Progress = lambda done, what: None,
+) -> Quantization:
+    """Quantize a network of static shapes. The module itself is not changed.
+
+    Args:
+        samples: gives the same samples each time that it is called.
+        progress: called after each run over a sample.
+
+    Raises:
+        QuantizationError: P520, there are no samples, nothing can be quantized, numbers are not finite, or a pattern of
+            layers to keep matches none.
+        RunError: P401, a sample does not fit the inputs.
+    """
+    options = options or QuantizeOptions()
+    kept = _Kept(options.keep_float)
+    module = optimized(module, PIPELINE)
+    prepare(module, kept)
+    plan = make_plan(module.main, kept)
+    kept.check(module)
+    if not plan.integer:
+        reasons = [f"{layer.describe()}: {reason}" for layer, reason in plan.reasons.items()]
+        hint = "; ".join(reasons[:3]) or "the network has no layers"
+        raise QuantizationError(Diagnostic("P520", "no layer can be quantized", hint=hint))
+    channels = _observe(module, plan, samples, options, progress)
+    pairs = list(pairs_of(plan)) if options.equalize else []
+    if pairs:
+        by = equalize(module, plan, channels)
+        channels = {v: c.divided(by[v]) if v in by else c for v, c in channels.items()}
+    types = choose_types(plan, _ranges(module, plan, channels, samples, options, progress))
+    corrections = bias_corrections(plan, types, channels) if options.bias_correction else {}
+    reference = module.clone()
+    twins = twins_of(module, reference)
+    layers = list(module.main)
+    stored = quantize_layers(module, plan, types, corrections)
+    verify(module)
+    now = {layer: stored.get(layer.results[0], layer.results[0]) for layer in layers}
+    rows = describe_layers(plan, now)
+    if options.report_samples:
+        compared = {twins[layer.results[0]]: value for layer, value in now.items() if is_number(layer.results[0])}
+        few = first_of(samples, options.report_samples)
+        distances = compare_layers(reference, module, compared, few, progress, options.threads)
+        rows = [
+            attrs.evolve(row, sqnr=distances[twin].sqnr) if (twin := twins[layer.results[0]]) in distances else row
+            for row, layer in zip(rows, layers, strict=True)
+        ]
+    skipped = tuple(str(pair) for pair in pairs if isinstance(pair, Skipped))
+    report = QuantizationReport(tuple(rows), skipped, len(pairs) - len(skipped), options.method)
+    return Quantization(module, reference, report)
+
+
+def _observe(
+    module: Module, plan: Plan, samples: Samples, options: QuantizeOptions, progress: Progress
+) -> dict[Value, Channels]:
+    read = [x_of(layer) for layer in plan.integer if isinstance(layer, WEIGHTED)]
+    values = list(dict.fromkeys((*plan.observed(), *(v for v in read if not isinstance(v, Constant)))))
+    channels = channels_of(module, values, samples, progress, options.threads)
+    for value, found in channels.items():
+        if not found.range.is_finite:
+            message = f"%{value.name} holds numbers that are not finite"
+            raise QuantizationError(Diagnostic("P520", message, hint="does the model take such inputs?"))
+    return channels
+
+
+def _ranges(
+    module: Module,
+    plan: Plan,
+    channels: Mapping[Value, Channels],
+    samples: Samples,
+    options: QuantizeOptions,
+    progress: Progress,
+) -> dict[Value, Range]:
+    whole = {v: channels[v].range for v in plan.observed()}
+    if options.method == "minmax":
+        return whole
+    histograms = histograms_of(module, whole, samples, progress, options.threads)
+    return {v: METHODS[options.method](histogram) for v, histogram in histograms.items()}
+
+
+class _Kept:
+    """Whether a layer is to stay in floats, by patterns; remembers which of them were of use."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = tuple(patterns)
+        self.used: set[str] = set()
+
+    def __call__(self, layer: Layer) -> bool:
+        found = [p for p in self.patterns if matches((p,), layer.op, *(r.name for r in layer.results))]
+        self.used.update(found)
+        return bool(found)
+
+    def check(self, module: Module) -> None:
+        """Refuse patterns that match nothing.
+
+        Raises:
+            QuantizationError: P520.
+        """
+        names = sorted({layer.op for layer in module.main} | {r.name for layer in module.main for r in layer.results})
+        unused = [p for p in self.patterns if p not in self.used]
+        if unused:
+            message = f"no layer is called {unused[0]!r}, which is to stay in floats"
+            raise QuantizationError(Diagnostic("P520", message, hint=did_you_mean(unused[0], names)))
