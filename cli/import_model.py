@@ -64,5 +64,5 @@ def _form_integer_layers(module: Module) -> QuantizationReport | None:
 
     if quantization_report(module) is None:
         return None
-    run_pipeline("form-integer-layers,dce", module)
+    run_pipeline("fold-constants,dce,canonicalize,form-integer-layers,dce", module)
     return quantization_report(module)
