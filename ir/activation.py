@@ -47,6 +47,10 @@ KINDS: dict[str, tuple[int, Callable[..., Array]]] = {
 """kind -> (number of parameters, function on float64 arrays)."""
 
 
+BOUNDS = ("none", "relu", "clip")
+"""Kinds that do nothing but cut the range: on integers they are bounds of what is stored."""
+
+
 @attrs.frozen
 class Activation:
     """An activation function with its parameters, e.g. `clip(0.0, 6.0)`."""

@@ -1,6 +1,9 @@
 """Move activation functions into the layers that can apply them to their result.
 
 relu(conv2d(x)) = conv2d(x) {act = relu}
+
+Of quantized numbers only bounds move, relu and clip, where the type stays: cutting integers is the same before they are
+stored and after.
 """
 
 from __future__ import annotations
@@ -10,8 +13,9 @@ from typing import Any
 
 import attrs
 
-from plait.ir.activation import KINDS, RELU6
+from plait.ir.activation import BOUNDS, KINDS, RELU6
 from plait.ir.diagnostics import did_you_mean
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.module import Module
@@ -30,7 +34,7 @@ def carries_activation(layer: Layer | None) -> bool:
 def activation_rule(kinds: Sequence[str]) -> Rule:
     """The rewrite for these kinds of activations."""
 
-    @rewrite(ActivationLayer)
+    @rewrite(ActivationLayer, quantized=True)
     def activation_into_layer(layer: ActivationLayer) -> Layer | No:
         """f(layer(x)) -> layer(x) {act = f}"""
         act, target = layer.activation(), layer.x.owner
@@ -42,9 +46,22 @@ def activation_rule(kinds: Sequence[str]) -> Rule:
             return No(f"%{layer.x.name} has other uses")
         if has := _act(target):
             return No(f"{target.op} already applies {has}")
+        if reason := _changes_integers(layer):
+            return No(reason)
         return attrs.evolve(target, act=act)  # type: ignore[call-arg]
 
     return activation_into_layer
+
+
+def _changes_integers(layer: ActivationLayer) -> str | None:
+    """Why an activation of quantized numbers is not the same before these are stored, or None."""
+    made, stored = layer.x.type.dtype, layer.result.type.dtype
+    if not isinstance(made, Quantized) and not isinstance(stored, Quantized):
+        return None
+    if made != stored:
+        return f"{layer.op} makes {stored} of {made}"
+    kind = layer.activation().kind
+    return None if kind in BOUNDS else f"{kind} of rounded numbers is another thing than {kind} before they are rounded"
 
 
 def _act(layer: Layer) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import attrs
 
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Add
@@ -19,9 +20,11 @@ from plait.passes.registry import register_pass
 from plait.passes.rewriting import No, has_one_use, rewrite, rewrite_module
 
 
-@rewrite(Add)
+@rewrite(Add, quantized=True)
 def add_into_conv(layer: Add) -> Layer | No:
     """f(conv2d(x) + r) -> conv2d(x, residual = r) {act = f}"""
+    if any(isinstance(v.type.dtype, Quantized) for v in (layer.a, layer.b, layer.result)):
+        return No("the sum is of quantized numbers: conv2d would add before it rounds, which gives others")
     pairs = [(layer.a, layer.b), (layer.b, layer.a)]
     reasons = [why_not(made, other) for made, other in pairs]
     candidates = [pair for pair, why in zip(pairs, reasons, strict=True) if why is None]

@@ -56,7 +56,7 @@ def _parts(layer: Join, layout: str) -> Iterator[Part]:
         start += inner
 
 
-def _channels(layer: Join) -> Iterator[tuple[Value, int]]:
+def channel_parts(layer: Join) -> Iterator[tuple[Value, int]]:
     """The parts with their first channels."""
     first = 0
     for value in _values(layer):
@@ -111,7 +111,7 @@ def _blocked_aliases(layout: str) -> Any:
     def aliases(layer: Join) -> list[Alias]:
         return [
             Alias(value, _whole(layer), _block_offset(layer, first))
-            for value, first in _channels(layer)
+            for value, first in channel_parts(layer)
             if _starts_whole_block(layer, layout, first)
         ]
 
@@ -121,7 +121,7 @@ def _blocked_aliases(layout: str) -> Any:
 def _blocked(layout: str, in_place: bool) -> Any:
     def lower(layer: Join, lowering: Lowering, variant: str) -> None:
         whole = _whole(layer)
-        for value, first in _channels(layer):
+        for value, first in channel_parts(layer):
             may_lie = in_place and _starts_whole_block(layer, layout, first)
             if may_lie and lowering.alias(value, whole, _block_offset(layer, first)):
                 continue

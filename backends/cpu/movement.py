@@ -133,8 +133,13 @@ def _expand(layer: Expand, lowering: Lowering, variant: str) -> None:
 
 
 def _pad(layer: Pad, lowering: Lowering, variant: str) -> None:
-    source, target, size = layer.x.type.static_shape, layer.result.type.static_shape, layer.x.type.dtype.size
     lowering.call("f32_fill", y=lowering.place(layer.result), count=layer.result.type.elements, value=layer.value)
+    copy_padded(layer, lowering)
+
+
+def copy_padded(layer: Pad, lowering: Lowering) -> None:
+    """Copy what a layer pads to its place in the result."""
+    source, target, size = layer.x.type.static_shape, layer.result.type.static_shape, layer.x.type.dtype.size
     skip = sum(max(-b, 0) * s for b, s in zip(layer.before, steps_of(source), strict=True))
     lead = sum(max(b, 0) * s for b, s in zip(layer.before, steps_of(target), strict=True))
     box = tuple(d - max(-b, 0) - max(-a, 0) for d, b, a in zip(source, layer.before, layer.after, strict=True))

@@ -6,7 +6,13 @@ from typing import Any
 
 from plait.backends.cpu.common import LAYOUTS, cpu, image_fields, resampling_fields
 from plait.backends.lowering import Lowering
-from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
+from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, Pool2d
+
+
+def window_fields(layer: Pool2d) -> dict[str, int]:
+    """Fields of the window of a pooling kernel."""
+    names = ("kh", "kw", "stride_h", "stride_w", "pad_t", "pad_l", "pad_b", "pad_r", "dil_h", "dil_w")
+    return dict(zip(names, (*layer.kernel, *layer.stride, *layer.pad, *layer.dilation), strict=True))
 
 
 def _pool(layout: str, kernel: str) -> Any:
@@ -16,16 +22,7 @@ def _pool(layout: str, kernel: str) -> Any:
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
             **resampling_fields(layer.x.type, layer.result.type),
-            kh=layer.kernel[0],
-            kw=layer.kernel[1],
-            stride_h=layer.stride[0],
-            stride_w=layer.stride[1],
-            pad_t=layer.pad[0],
-            pad_l=layer.pad[1],
-            pad_b=layer.pad[2],
-            pad_r=layer.pad[3],
-            dil_h=layer.dilation[0],
-            dil_w=layer.dilation[1],
+            **window_fields(layer),
             count_include_pad=int(isinstance(layer, AvgPool2d) and layer.count_pad),
         )
 

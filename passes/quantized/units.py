@@ -8,7 +8,7 @@ from __future__ import annotations
 import attrs
 import numpy as np
 
-from plait.ir.activation import Activation
+from plait.ir.activation import BOUNDS, Activation
 from plait.ir.diagnostics import ShapeError
 from plait.ir.dtypes import DType, Quantized
 from plait.ir.layer import Layer
@@ -24,8 +24,6 @@ from plait.passes.quantized.casts import integers_of, numbers_of, per_tensor, qu
 from plait.passes.rewriting import Builder, No, has_one_use, rewrite
 from plait.passes.support.constants import constant_data
 
-_BOUNDS = ("none", "relu", "clip")
-"""Activations that only cut the range of the integers."""
 _BOUNDED = (Conv2d, FullyConnected, Add, Sub, Mul)
 _LAST_BITS = 1e-6
 
@@ -75,10 +73,10 @@ def _layer_and_bound(value: Value) -> tuple[Layer, Activation | None] | No:
         if not has_one_use(layer.x):
             return No(f"%{layer.x.name} is read as numbers elsewhere")
         act = layer.activation()
-        if inner.act or act.kind not in _BOUNDS:
+        if inner.act or act.kind not in BOUNDS:
             return No(f"{act} is no bound, and there are no integers between it and {inner.op}")
         return inner, act
-    if isinstance(layer, _BOUNDED) and layer.act.kind not in _BOUNDS:
+    if isinstance(layer, _BOUNDED) and layer.act.kind not in BOUNDS:
         return No(f"{layer.act} is no bound, and there are no integers between it and {layer.op}")
     if not hasattr(layer, "to") or isinstance(layer, Cast):
         return No(_unknown(value))

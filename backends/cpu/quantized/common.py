@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 
 from plait.backends.lowering import Lowering
-from plait.ir.activation import NONE, Activation
+from plait.ir.activation import BOUNDS, NONE, Activation
 from plait.ir.dtypes import DType, Quantized
 from plait.ir.integer import Grid
 from plait.ir.layer import Layer
@@ -45,7 +45,7 @@ def refuse_kernels(layer: Layer) -> str | None:
     if getattr(layer, "rounding", "") == "fixed_point":
         return "kernels change scales in float32, not in fixed point"
     act: Activation = getattr(layer, "act", NONE)
-    if act.kind not in ("none", "relu", "clip"):
+    if act.kind not in BOUNDS:
         return f"{act} is no bound of the result"
     images = [v for name, v in layer.named_operands() if name not in ("weight", "bias")]
     for value in (*images, *layer.results):

@@ -9,6 +9,7 @@ from plait.backends.cpu.quantized.common import Sums, grid, refuse_weights, resi
 from plait.backends.lowering import Lowering
 from plait.ir.layers.linear import FullyConnected
 from plait.ir.layout import ROW_WORD
+from plait.kernels_pyx import packing_q8
 
 _ONE_PIXEL = ("ih", "iw", "oh", "ow", "kh", "kw", "stride_h", "stride_w", "dil_h", "dil_w", "groups")
 
@@ -36,9 +37,35 @@ def _naive(layer: FullyConnected, lowering: Lowering, variant: str) -> None:
     )
 
 
+def _streamed(layer: FullyConnected, lowering: Lowering, variant: str) -> None:
+    sums = Sums.of(layer, lowering)
+    outputs, inputs = layer.weight.type.static_shape
+    lowering.call(
+        "q8_fc",
+        x=lowering.place(layer.x),
+        y=lowering.place(layer.result),
+        w=lowering.constant(packing_q8.pack_fc(sums.weight)),
+        m=math.prod(layer.x.type.static_shape[:-1]),
+        k=inputs,
+        n=outputs,
+        **sums.fields(lowering, packing_q8.FC_PANEL),
+        **result_fields(layer, lowering),
+    )
+
+
 def _refuse(layer: FullyConnected) -> str | None:
     return refuse_weights(layer, zeros=True)
 
+
+cpu(
+    "fully_connected",
+    ROW_WORD,
+    "gemv",
+    _streamed,
+    dtype="q8",
+    refuse=refuse_weights,
+    summary="weights packed in panels of 64 outputs and streamed",
+)
 
 cpu(
     "fully_connected",

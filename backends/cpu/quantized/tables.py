@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from plait.backends.cpu.common import cpu, flat_rows
-from plait.backends.cpu.quantized.common import LAYOUTS
-from plait.backends.lowering import Lowering
+from plait.backends.cpu.quantized.common import LAYOUTS, grid
+from plait.backends.lowering import Lowering, Place
 from plait.backends.reference.numbers import on_arrays
 from plait.ir.dtypes import Quantized
+from plait.ir.integer import Stored, Target
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.elementwise import Binary, Cast, Unary
@@ -25,6 +26,15 @@ def table_of(layer: Layer, lookup: Lookup) -> Array:
     operands = [v.data.reshape(()) if isinstance(v, Constant) else bytes_ for v in layer.operands]
     (result,) = on_arrays(layer, lookup)(*operands)
     return np.ascontiguousarray(result).view(np.uint8)
+
+
+def requantize_table(x: Value, y: Value, lowering: Lowering) -> Place | None:
+    """The table that changes the parameters of bytes from those of `x` to those of `y`; None if they are the same."""
+    if x.type.dtype == y.type.dtype:
+        return None
+    bytes_ = np.arange(256, dtype=np.uint8).view(x.type.dtype.numpy)
+    stored = Target(grid(y, lowering)).requantized(Stored(bytes_, grid(x, lowering)))
+    return lowering.constant(stored.view(np.uint8))
 
 
 def _operand(layer: Layer) -> Value:

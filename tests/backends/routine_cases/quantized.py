@@ -91,10 +91,20 @@ def _table(kind: str, **attributes: Any) -> Callable[[], Iterator[Case]]:
     return cases
 
 
-def _scalar(kind: str) -> Callable[[], Iterator[Case]]:
-    """Arithmetic with a number that is known, and with what is none."""
+def _arithmetic(kind: str) -> Callable[[], Iterator[Case]]:
+    """Operands of one shape, numbers for each channel, and numbers that are known."""
 
     def cases() -> Iterator[Case]:
+        for i, shape in enumerate(((1, 17, 5, 7), (2, 40, 3, 4), (3, 50), (2, 16, 14, 14))):
+            act = ("none", "relu", ("clip", -3.0, 1.0))[i % 3]
+            yield make(kind, [arg(*shape, dtype=X), arg(*shape, dtype=(X, R)[i % 2])], to=Y, act=act)
+            if len(shape) == 4:
+                channel = arg(1 if i else shape[0], shape[1], 1, 1, dtype=R)
+                yield make(kind, [arg(*shape, dtype=X), channel], to=X, act=act)
+                yield make(kind, [channel, arg(*shape, dtype=X)], to=X, act=act)
+        channel = arg(2, 17, 1, 1, dtype=R)
+        yield make(kind, [arg(2, 17, 3, 5, dtype=X), channel], to=Y)
+        yield make(kind, [arg(2, 17, 3, 5, dtype=X), arg(5, dtype=R)], to=Y)
         for i, dtype in enumerate((DType.F32, SIGNED)):
             number = const(*(1,) * (3 * i), dtype=dtype)
             pair = [arg(1, 17, 5, 7, dtype=X), number]
@@ -112,6 +122,28 @@ def cast() -> Iterator[Case]:
                 yield make("cast", [arg(*shape)], to=dtype)
                 yield make("cast", [arg(*shape, dtype=dtype)], to=DType.F32)
     yield make("cast", [arg(2, 3, dtype=element_type("q32<0.1>"))], to=SIGNED)
+
+
+def _pool(kind: str) -> Callable[[], Iterator[Case]]:
+    def cases() -> Iterator[Case]:
+        shared: dict[str, Any] = {"count_pad": True} if kind == "avg_pool2d" else {}
+        for i, c in enumerate(CHANNELS):
+            to, ceil = (X, Y)[i % 2], i % 3 == 0
+            yield make(kind, [arg(1 + i % 2, c, 9, 11, dtype=X)], kernel=(3, 2), stride=(2, 1), to=to, ceil=ceil)
+            pads = (1, 1, 1, 0)
+            yield make(kind, [arg(1, c, 8, 7, dtype=X)], kernel=3, stride=2, pad=pads, to=to, ceil=ceil, **shared)
+            yield make(kind, [arg(1, c, 6, 7, dtype=X)], kernel=3, pad=1, to=to)
+        yield make(kind, [arg(1, 16, 9, 8, dtype=X)], kernel=2, dilation=(3, 2), pad=1)
+        yield make(kind, [arg(1, 16, 3, 3, dtype=X)], kernel=2, dilation=(2, 2), pad=2, to=Y)
+        yield make(kind, [arg(1, 3, 4, 4, dtype=SIGNED)], kernel=2)
+
+    return cases
+
+
+def global_avg_pool() -> Iterator[Case]:
+    for i, c in enumerate(CHANNELS):
+        yield make("global_avg_pool", [arg(1 + i % 2, c, 7 - i % 3, 5 + i, dtype=X)], to=(X, Y)[i % 2])
+    yield make("global_avg_pool", [arg(1, 3, 4, 4, dtype=X)], rounding="fixed_point")
 
 
 def adapt() -> Iterator[Case]:
@@ -134,6 +166,22 @@ def moved() -> dict[str, Callable[[], Iterator[Case]]]:
     def concat() -> Iterator[Case]:
         yield make("concat", [arg(1, 3, 4, 5, dtype=X), arg(1, 5, 4, 5, dtype=X)])
         yield make("concat", [arg(1, 3, 4, 5, dtype=X), arg(1, 5, 4, 5, dtype=Y)], to=Y)
+        yield make("concat", [arg(2, c, 3, 5, dtype=t) for c, t in ((16, X), (17, SIGNED), (40, X))], to=X)
+        yield make("concat", [arg(2, 3, 4, dtype=X), arg(2, 3, 4, dtype=X)], axis=2)
+
+    def split() -> Iterator[Case]:
+        yield make("split", [arg(1, 40, 3, 5, dtype=X)], sizes=(16, 7, 17))
+        yield make("split", [arg(5, 3, dtype=SIGNED)], sizes=(2, 3), axis=0)
+
+    def pad() -> Iterator[Case]:
+        for dtype in (X, SIGNED):
+            sides = {"before": (0, 1, 2, -1), "after": (1, 0, 3, 2)}
+            yield make("pad", [arg(1, 3, 4, 5, dtype=dtype)], **sides, value=0.5)
+        yield make("pad", [arg(3, dtype=X)], before=(1,), after=(1,), to=Y)
+
+    def resize() -> Iterator[Case]:
+        yield make("resize", [arg(1, 3, 4, 5, dtype=X)], size=(7, 10), to=Y)
+        yield make("resize", [arg(1, 3, 4, 5, dtype=X)], size=(7, 10), mode="linear")
 
     def transpose() -> Iterator[Case]:
         yield make("transpose", [arg(3, 4, 5, dtype=X)], perm=(2, 0, 1))
@@ -142,7 +190,14 @@ def moved() -> dict[str, Callable[[], Iterator[Case]]]:
         yield make("bitcast", [arg(1, 3, 4, 5, dtype=X)], to=DType.U8)
         yield make("bitcast", [arg(5)], to=DType.I32)
 
-    return {"concat": concat, "transpose": transpose, "bitcast": bitcast}
+    return {
+        "concat": concat,
+        "split": split,
+        "pad": pad,
+        "resize": resize,
+        "transpose": transpose,
+        "bitcast": bitcast,
+    }
 
 
 _PARAMETERS = {"hard_sigmoid": {"alpha": 0.25}, "clip": {"low": -0.5, "high": 1.5}}
@@ -152,7 +207,10 @@ KINDS: dict[str, Callable[[], Iterator[Case]]] = {
     "cast": cast,
     "adapt": adapt,
     "unary": _table("unary", fn="exp"),
-    **{kind: _scalar(kind) for kind in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},
+    **{kind: _arithmetic(kind) for kind in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},
     **{kind: _table(kind, **_PARAMETERS.get(kind, {})) for kind in ACTIVATIONS if kind != "none"},
+    "max_pool2d": _pool("max_pool2d"),
+    "avg_pool2d": _pool("avg_pool2d"),
+    "global_avg_pool": global_avg_pool,
     **moved(),
 }

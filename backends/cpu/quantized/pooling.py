@@ -1,0 +1,78 @@
+"""Pooling of bytes, on blocks of channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plait.backends.cpu.common import cpu, image_fields, resampling_fields
+from plait.backends.cpu.pooling import window_fields
+from plait.backends.cpu.quantized.common import grid, quantized, refuse_kernels, result_fields
+from plait.backends.cpu.quantized.tables import requantize_table
+from plait.backends.lowering import Lowering
+from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, Pool2d
+
+
+def _places(layer: Pool2d | GlobalAvgPool, lowering: Lowering) -> dict[str, Any]:
+    return {"x": lowering.place(layer.x), "y": lowering.place(layer.result)}
+
+
+def _max(layer: MaxPool2d, lowering: Lowering, variant: str) -> None:
+    lowering.call(
+        "q8_maxpool_nchw16c",
+        **_places(layer, lowering),
+        **resampling_fields(layer.x.type, layer.result.type),
+        **window_fields(layer),
+        table=requantize_table(layer.x, layer.result, lowering),
+    )
+
+
+def _refuse_max(layer: MaxPool2d) -> str | None:
+    extents = ((k - 1) * d + 1 for k, d in zip(layer.kernel, layer.dilation, strict=True))
+    inside = all(max(pads) < e for pads, e in zip((layer.pad[::2], layer.pad[1::2]), extents, strict=True))
+    if quantized(layer.x) != quantized(layer.result) and not (inside and layer.dilation == (1, 1)):
+        return "a window may hold nothing but padding, which has no parameters to change"
+    return None
+
+
+def _average(layer: AvgPool2d, lowering: Lowering, variant: str) -> None:
+    x, y = grid(layer.x, lowering), grid(layer.result, lowering)
+    counts = np.arange(1, layer.kernel[0] * layer.kernel[1] + 1)
+    scales = np.concatenate([np.zeros(1, np.float32), y.multiplier(x.scale, counts)])
+    lowering.call(
+        "q8_avgpool_nchw16c",
+        **_places(layer, lowering),
+        **resampling_fields(layer.x.type, layer.result.type),
+        **window_fields(layer),
+        **result_fields(layer, lowering),
+        scale=lowering.constant(scales),
+        count_include_pad=int(layer.count_pad),
+        x_zero=int(x.zero),
+    )
+
+
+def _global(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
+    x, y = grid(layer.x, lowering), grid(layer.result, lowering)
+    count = int(np.prod(layer.x.type.static_shape[2:]))
+    lowering.call(
+        "q8_global_avgpool_nchw16c",
+        **_places(layer, lowering),
+        **image_fields(layer.x.type),
+        **result_fields(layer, lowering),
+        scale=float(y.multiplier(x.scale, count)),
+        x_zero=int(x.zero),
+    )
+
+
+cpu(
+    "max_pool2d",
+    "nchw16c",
+    "window",
+    _max,
+    dtype="q8",
+    refuse=lambda layer: refuse_kernels(layer) or _refuse_max(layer),
+    summary="columns first, then rows; a table changes parameters",
+)
+for _kind, _algorithm, _lower in (("avg_pool2d", "window", _average), ("global_avg_pool", "mean", _global)):
+    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=refuse_kernels, summary="exact sums of bytes")
