@@ -38,9 +38,11 @@ def ending(block: int, pixels: int, per_block: int) -> list[str]:
     ]
     lines += [f"    vf {name} = to_float(c{p}_{v}) * s{v};" for name, (p, v) in zip(names, which, strict=True)]
     at = f"{block} * l->y_block"
-    lines.append("    if (res) {")
-    for i, name in enumerate(names):
-        lines.append(f"        {name} = add_residual({name}, &q, q8_load(res + {at} + {i * vector}));")
+    loads = [(name, f"q8_load(res + {at} + {i * vector})") for i, name in enumerate(names)]
+    lines.append("    if (res && !q.res_zero) {")  # after a ReLU
+    lines += [f"        {name} += to_float({load}) * q.res_scale;" for name, load in loads]
+    lines.append("    } else if (res) {")
+    lines += [f"        {name} = add_residual({name}, &q, {load});" for name, load in loads]
     lines += ["    }", "    if (!l->shrinks) {"]
     lines += [f"        {name} = below_high({name}, &q);" for name in names]
     lines.append("    }")

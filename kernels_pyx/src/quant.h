@@ -115,6 +115,7 @@ INLINE void q8_store_part(uint8_t *y, vi q, int64_t count)
 
 struct requant {
     float low, high; /* bounds of rint(v) */
+    int plain;       /* zero is 0, and bytes are the only bounds */
     int32_t zero, stored_low, stored_high;
     int32_t res_zero;
     float res_scale;
@@ -123,8 +124,8 @@ struct requant {
 INLINE struct requant requant_make(int64_t zero, int64_t low, int64_t high)
 {
     return (struct requant){
-        .low = (float)(low - zero), .high = (float)(high - zero), .zero = (int32_t)zero,
-        .stored_low = (int32_t)low, .stored_high = (int32_t)high,
+        .low = (float)(low - zero), .high = (float)(high - zero), .plain = zero == 0 && low == 0 && high == 255,
+        .zero = (int32_t)zero, .stored_low = (int32_t)low, .stored_high = (int32_t)high,
     };
 }
 
@@ -169,12 +170,17 @@ INLINE void requantize_store4(uint8_t *y, const struct requant *r, int count, vf
     typedef __m256i packed;
     const packed order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
 #endif
-    packed zero = PACKED(set1_epi16)((int16_t)r->zero);
     packed ab = PACKED(packs_epi32)((packed)vrint(a), (packed)vrint(b));
     packed cd = PACKED(packs_epi32)((packed)vrint(c), (packed)vrint(d));
-    packed all = PACKED(packus_epi16)(PACKED(adds_epi16)(ab, zero), PACKED(adds_epi16)(cd, zero));
-    all = PACKED(max_epu8)(all, PACKED(set1_epi8)((char)r->stored_low));
-    all = PACKED(min_epu8)(all, PACKED(set1_epi8)((char)r->stored_high));
+    packed all;
+    if (r->plain) {
+        all = PACKED(packus_epi16)(ab, cd);
+    } else {
+        packed zero = PACKED(set1_epi16)((int16_t)r->zero);
+        all = PACKED(packus_epi16)(PACKED(adds_epi16)(ab, zero), PACKED(adds_epi16)(cd, zero));
+        all = PACKED(max_epu8)(all, PACKED(set1_epi8)((char)r->stored_low));
+        all = PACKED(min_epu8)(all, PACKED(set1_epi8)((char)r->stored_high));
+    }
 #if VF == 16
     all = _mm512_permutexvar_epi32(order, all);
     if (count == 4)

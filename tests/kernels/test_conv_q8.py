@@ -17,7 +17,12 @@ CASES = [
     Case(8, 8, (5, 5), (3, 3), pads=(1, 1, 1, 1), groups=8),
     Case(4, 4, (2, 2), (5, 5), pads=(4, 4, 4, 4)),
 ]
-SCALES = [Scales(), Scales(x_zero=0, zero=3, low=3, high=200, res_zero=7), Scales(x_zero=255, zero=255, low=17)]
+SCALES = [
+    Scales(),
+    Scales(x_zero=0, zero=3, low=3, high=200, res_zero=7),
+    Scales(x_zero=255, zero=255, low=17),
+    Scales(x_zero=5, zero=0, res_zero=0),
+]
 
 
 def naive(
