@@ -177,6 +177,7 @@ def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candida
 
 
 def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
-    # Layers of one signature may still differ in what is allowed (patterns for some layers) and in what costs depend
-    # on, so the routines are part of the key.
-    return f"{signature(layer)} | {', '.join(f'{c.path} {c.context}'.rstrip() for c in options)}"
+    # Layers of one signature may still differ in what is allowed (patterns for some layers), in what costs depend on,
+    # and in the scales of their values, so the routines with their formats are part of the key.
+    routines = dict.fromkeys(" ".join([c.path, c.context, *map(str, c.operands + c.results)]) for c in options)
+    return f"{signature(layer)} | {', '.join(routines)}"
