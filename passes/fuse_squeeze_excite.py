@@ -94,6 +94,8 @@ def _dense(value: Value) -> Dense | No:
         return No(f"the fully_connected of %{result.name} has more than rows of channels")
     if not has_one_use(result):
         return No(f"%{result.name} has other uses")
+    if made.to is not None:
+        return No(f"the {made.op} of %{result.name} converts to {made.to}")
     return Dense(made.x, made.weight, made.bias, made.act)
 
 

@@ -15,6 +15,7 @@ from plait.backends.descriptor import RoutinePath
 from plait.backends.profiling.accuracy import difference
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
+from plait.backends.reference.numbers import on_arrays
 from plait.backends.routine import Routine, applicable, data_operands
 from plait.backends.runner import Runner, random_inputs
 from plait.ir.isolate import isolate
@@ -98,10 +99,8 @@ def _layer_errors(
     readers = {v: layer for layer in module.main for v in layer.operands}
     for index, layer in enumerate(module.main):
         slots = [None if v is None else v.data if isinstance(v, Constant) else live[v] for v in layer.operand_slots()]
-        with np.errstate(all="ignore"):
-            found: Any = layer.reference(*slots)
-        wanted = found if isinstance(found, tuple) else (found,)
-        for path, alone in _ways(layer, all_routines):
+        wanted = on_arrays(layer, lambda name: module.constants[name].data)(*slots)
+        for path, alone in _ways(module, layer, all_routines):
             data = {v: live[v] for v in layer.operands if not isinstance(v, Constant)}
             given = [pack(array, a.type) for array, a in zip(data.values(), alone.main.arguments, strict=True)]
             results = Program(alone, threads).run(given)
@@ -115,9 +114,9 @@ def _layer_errors(
                 live.pop(value, None)
 
 
-def _ways(layer: Layer, all_routines: bool) -> Iterator[tuple[str, Module]]:
+def _ways(module: Module, layer: Layer, all_routines: bool) -> Iterator[tuple[str, Module]]:
     """The routines to check with the layer alone in a module: the chosen one, or all that are legal."""
-    chosen = isolate(layer)
+    chosen = isolate(layer, module.constants)
     (alone,) = chosen.main
     alone.via = layer.via
     if not all_routines or layer.op == "adapt":
@@ -126,19 +125,19 @@ def _ways(layer: Layer, all_routines: bool) -> Iterator[tuple[str, Module]]:
     for routine, refusal in applicable(layer):
         for variant in routine.variants(layer) if refusal is None else ():
             path = routine.path_with(variant)
-            yield str(path), _with_routine(layer, routine, path)
+            yield str(path), _with_routine(module, layer, routine, path)
 
 
-def _with_routine(layer: Layer, routine: Routine, path: RoutinePath) -> Module:
-    module = isolate(layer)
-    (alone,) = module.main
+def _with_routine(module: Module, layer: Layer, routine: Routine, path: RoutinePath) -> Module:
+    made = isolate(layer, module.constants)
+    (alone,) = made.main
     operands, results = routine.formats(layer)
     for value, format in zip(data_operands(alone), operands, strict=True):
         value.type = value.type.with_format(format)
     for value, format in zip(alone.results, results, strict=True):
         value.type = value.type.with_format(format)
     alone.via = str(path)
-    return module
+    return made
 
 
 def pack(array: Array, type: Type) -> Array:

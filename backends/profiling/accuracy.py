@@ -7,12 +7,15 @@ import functools
 import attrs
 import numpy as np
 
-from plait.backends.profiling.data import fill_network
+from plait.backends.profiling.data import data_of, fill_network
 from plait.backends.profiling.job import Job
 from plait.backends.program import Program
+from plait.backends.reference.numbers import on_arrays
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
+from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
-from plait.ir.types import Type
+from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant
 
 _LARGEST = 1e30
@@ -28,7 +31,8 @@ def error_of(job: Job) -> float:
     inputs = [_normal(v.type, seed) for seed, v in enumerate(module.main.arguments)]
     stored = [np.ascontiguousarray(v.type.layout.pack(x)) for x, v in zip(inputs, module.main.arguments, strict=True)]
     found = Program(module, job.threads).run(stored)
-    wanted = _wanted(_Alone(job.signature, layer))
+    scales = tuple(str(v.type.dtype) for v in (*layer.operands, *layer.results))
+    wanted = _wanted(_Alone(job.signature, scales, module, layer))
     types = [v.type for v in module.main.outputs]
     errors = [
         difference(type.layout.unpack(actual, type.static_shape), right)[0]
@@ -55,9 +59,11 @@ def difference(actual: Array, wanted: Array) -> tuple[float, float]:
 
 @attrs.frozen
 class _Alone:
-    """A layer alone in a module; those of one signature are equal, and so are their references."""
+    """A layer alone in a module; those of one signature and the same scales are equal, and so are their references."""
 
     signature: str
+    scales: tuple[str, ...]
+    module: Module = attrs.field(eq=False)
     layer: Layer = attrs.field(eq=False)
 
 
@@ -68,13 +74,13 @@ def _wanted(which: _Alone) -> tuple[Array, ...]:
     assert layer.region is not None
     images = {v: _normal(v.type, seed) for seed, v in enumerate(layer.region.arguments)}
     slots = [None if v is None else v.data if isinstance(v, Constant) else images[v] for v in layer.operand_slots()]
-    with np.errstate(all="ignore"):
-        found: Array | tuple[Array, ...] = layer.reference(*slots)
-    return found if isinstance(found, tuple) else (found,)
+    return on_arrays(layer, lambda name: which.module.constants[name].data)(*slots)
 
 
 def _normal(type: Type, seed: int) -> Array:
-    """Random elements of a tensor; zeros of types that are not floating-point numbers."""
+    """Random elements of a tensor; zeros of types that are neither floating-point numbers nor quantized."""
+    if isinstance(type.dtype, Quantized):
+        return data_of(TensorType(type.dtype, type.shape), seed)
     if not type.dtype.is_float:
         return np.zeros(type.static_shape, type.dtype.storage.numpy)
     array: Array = np.random.default_rng(seed).standard_normal(type.static_shape).astype(type.dtype.numpy)

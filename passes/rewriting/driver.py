@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from plait.ir.diagnostics import PlaitError
 from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer, Return
+from plait.ir.layers.bits import Bitcast
+from plait.ir.layers.elementwise import Cast
 from plait.ir.module import Function, Module
 from plait.ir.values import Constant, Value
 from plait.passes.base import PassContext, Refusal
@@ -40,6 +42,16 @@ def apply_rewrites(function: Function, module: Module, patterns: Sequence[Patter
         RewriteError: a pattern raised an exception, changes the type of a result, or uses what is not defined.
     """
     return Driver(function, module, patterns, context).run()
+
+
+def _meets_quantized(root: Layer) -> bool:
+    """Whether a layer has quantized operands or results, or reads what another one computes from such as it converts
+    them: that layer cannot be taken apart either."""
+    types = [t for value in (*root.operands, *root.results) for t in value.type.tensors()]
+    if any(isinstance(t.dtype, Quantized) for t in types):
+        return True
+    makers = [v.owner for v in root.operands if v.owner is not None and not isinstance(v.owner, (Cast, Bitcast))]
+    return any(getattr(maker, "to", None) is not None for maker in makers)
 
 
 class Driver:
@@ -86,8 +98,7 @@ class Driver:
 
     def visit(self, root: Layer) -> None:
         """Apply the first pattern that matches `root`."""
-        types = [t for value in (*root.operands, *root.results) for t in value.type.tensors()]
-        quantized = any(isinstance(t.dtype, Quantized) for t in types)
+        quantized = _meets_quantized(root)
         for pattern in self.patterns:
             if not isinstance(root, pattern.classes) or (quantized and not pattern.quantized):
                 continue

@@ -52,7 +52,6 @@ COMPUTABLE = Style(
     anything=(DType.F32,),
     computable=True,
     quantized=0,
-    integers=0,
     sequences=0,
     expressions=0,
     symbols=8,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plait.ir import Layer, Module, verify
 from plait.ir.isolate import isolate, signature
-from plait.ir.text import parse_module
+from plait.ir.text import parse_module, print_module
 
 BRANCHES = """ir 1
 const @k : f32[4] = [1.0, 2.0, 3.0, 4.0]
@@ -67,3 +67,34 @@ def test_signatures_tell_repeated_operands_apart_and_constants() -> None:
     text += "  %a = add(%x, %x)\n  %b = add(%x, %y)\n  %c = add(%y, %x)\n  %d = add(%x, @k)\n}\n"
     a, b, c, d = map(signature, parse_module(text).main)
     assert b == c and len({a, b, d}) == 3
+
+
+QUANTIZED = """ir 1
+const @s : f32[2] = [0.5, 0.25]
+const @w : q8<@s axis 0>[2x3x1x1] = [1, 2, 3, 4, 5, 6]
+net @main(%x: qu8<0.5:3>[1x3x4x4]) -> () {
+  %a = conv2d(%x, @w) {to = qu8<0.1>}
+  %b = conv2d(%x, @w) {to = qu8<0.1>}
+  %c = conv2d(%x, @w)
+  %d = conv2d(%x, @w) {to = qu8<0.7:9>}
+}
+"""
+
+
+def test_scales_count_only_where_they_are_equal() -> None:
+    a, b, c, d = parse_module(QUANTIZED).main
+    assert signature(a) == signature(b)
+    assert len({signature(layer) for layer in (a, c, d)}) == 3, "no zero point; the same type as x; another one"
+    again = parse_module(QUANTIZED.replace("0.7:9", "0.3:100").replace("qu8<0.1>", "qu8<0.2>"))
+    assert [signature(layer) for layer in again.main] == [signature(layer) for layer in (a, b, c, d)]
+
+
+def test_scales_that_types_name_come_along() -> None:
+    module = parse_module(QUANTIZED)
+    layer = next(iter(module.main))
+    alone = isolate(layer, module.constants)
+    assert alone.constants["s"].data.tolist() == [0.5, 0.25]
+    verify(alone)
+    blank = isolate(layer)
+    assert not blank.constants["s"].has_data
+    verify(parse_module(print_module(blank)))
