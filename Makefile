@@ -124,5 +124,5 @@ $(VENV)/.fuzz: $(VENV)/.test
 	touch $@
 
 $(VENV)/.test: $(VENV)/.installed $(VENV)/.models
-	$(BIN)/pip install -q "pygls>=2" pytest hypothesis pytest-cov pytest-xdist onnxruntime ruff mypy "setuptools>=70.1" "xdsl>=0.74"
+	$(BIN)/pip install -q "pygls>=2" pytest hypothesis pytest-cov pytest-xdist onnxruntime ruff mypy scipy "setuptools>=70.1" "xdsl>=0.74"
 	touch $@

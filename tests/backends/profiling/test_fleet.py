@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -244,8 +245,8 @@ def test_a_fleet_of_command_lines(database: ProfileDatabase, lab: Lab, tmp_path:
     ssh = tmp_path / "ssh"
     ssh.write_text(
         "#!/bin/sh\n# ssh HOST COMMAND...\nshift\n"
-        f"export HOME={tmp_path} PLAIT_MAX_ISA=baseline PLAIT_TEST_HOST=board\n"
-        f"exec {sys.executable} -c '\n"
+        f"export HOME={shlex.quote(str(tmp_path))} PLAIT_MAX_ISA=baseline PLAIT_TEST_HOST=board\n"
+        f"exec {shlex.quote(sys.executable)} -c '\n"
         "import os, platform\n"
         'platform.node = lambda: os.environ["PLAIT_TEST_HOST"]\n'
         "from plait.cli.main import main\n"
@@ -254,7 +255,7 @@ def test_a_fleet_of_command_lines(database: ProfileDatabase, lab: Lab, tmp_path:
     )
     ssh.chmod(0o755)
     measured = Job("relu", "cpu/f32/nchw/vector", "1", 1, RELU)
-    lines = [f"{sys.executable} -m plait worker", f"{ssh} board worker"]
+    lines = [shlex.join([sys.executable, "-m", "plait", "worker"]), shlex.join([str(ssh), "board", "worker"])]
     with fleet(database, lines) as mixed:
         results = mixed.measure_all([measured])
         machines = mixed.kinds

@@ -56,7 +56,7 @@ def test_it_can_be_added_to(version_1: Path, facts: Any) -> None:
     with ProfileDatabase(version_1) as database:
         database.begin(facts.here, facts.session())
         database.add(facts.job, facts.here, Result("ok", (4,), error=1e-7))
-        assert database.find(facts.job, facts.here) == Result("ok", (4,))
+        assert database.find(facts.job, facts.here) == Result("ok", (4,), error=1e-7)
         assert database.count() == 5
 
 
