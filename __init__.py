@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from plait.ir.diagnostics import PlaitError
     from plait.ir.values import Array
     from plait.tuning.api import PlaitWarning, TunedModel, TuneOptions
+    from plait.tuning.calibration import Progress as Runs
     from plait.tuning.compare import Comparison
+    from plait.tuning.quantize import Quantization, QuantizeOptions
+    from plait.tuning.samples import Given
 
     StrPath = str | PathLike[str]
 
@@ -37,6 +40,8 @@ __all__ = [
     "Module",
     "PlaitError",
     "PlaitWarning",
+    "Quantization",
+    "QuantizeOptions",
     "Runner",
     "TuneOptions",
     "TunedModel",
@@ -46,6 +51,7 @@ __all__ = [
     "open",
     "optimize",
     "parse",
+    "quantize",
     "tune",
 ]
 
@@ -54,6 +60,8 @@ _CLASSES = {
     "Module": "plait.ir.module",
     "PlaitError": "plait.ir.diagnostics",
     "PlaitWarning": "plait.tuning.api",
+    "Quantization": "plait.tuning.quantize",
+    "QuantizeOptions": "plait.tuning.quantize",
     "Runner": "plait.backends.runner",
     "TuneOptions": "plait.tuning.api",
     "TunedModel": "plait.tuning.api",
@@ -170,6 +178,42 @@ def tune(
         progress=progress,
         options=options or TuneOptions(),
     )
+
+
+def quantize(
+    model: StrPath | Module,
+    calibrate: Given,
+    *,
+    options: QuantizeOptions | None = None,
+    dims: Mapping[str, int] | None = None,
+    progress: Runs | None = None,
+) -> Quantization:
+    """Let the layers of a float network compute on 8-bit integers.
+
+        found = plait.quantize("mobilenetv2.onnx", "photos.npz")
+        print(found.report.summary())
+        plait.tune(found.module)
+
+    Args:
+        model: a model file or a module. Symbolic dimensions that `dims` does not name become 1, with a warning.
+        calibrate: samples that are like what the network will see: a folder of `.npy` and `.npz` files or pictures, or
+            one such file; the array of the only input, or a dict of arrays by input, with any number of samples along
+            the first axis; a list of such; or a number of random samples, which tell nothing of how accurate the
+            network is, nor which ranges its values have.
+        options: `plait.QuantizeOptions`: how ranges are chosen, and what stays in floats.
+        progress: called as `progress(done, what)` after each run over a sample.
+
+    Raises:
+        PlaitError: the model cannot be read; a sample does not fit; nothing can be quantized.
+    """
+    from plait.ir import Module
+    from plait.tuning.api import bind_dims, bind_open_dims
+    from plait.tuning.quantize import quantize_module
+    from plait.tuning.samples import samples_of
+
+    module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
+    module = bind_open_dims(module)
+    return quantize_module(module, samples_of(module.main, calibrate), options, progress or (lambda done, what: None))
 
 
 def open(

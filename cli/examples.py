@@ -17,6 +17,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "plait reduce model.onnx --check 'plait opt --load my_pass.py -p my-pass'",
         "plait reduce model.ir --check ./check.sh --match 'error 42' -o small.ir",
     ),
+    "quantize": (
+        "plait quantize mobilenetv2.onnx --calibrate photos.npz -o mobilenetv2.q8.ir",
+        "plait quantize model.onnx --calibrate pictures --mean 127 --std 128 --report",
+        "plait quantize model.ir --calibrate samples --keep-float softmax --keep-float 'head.*'",
+    ),
     "tune": (
         "plait tune resnet50.onnx -o resnet50.plait",
         "plait tune resnet50.onnx --threads 2 --dim N=1",

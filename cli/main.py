@@ -11,7 +11,7 @@ import click
 from plait.cli.examples import epilog
 
 GROUPS = {
-    "Models": ("import", "tune", "run", "bench", "compare", "inspect", "select"),
+    "Models": ("import", "quantize", "tune", "run", "bench", "compare", "inspect", "select"),
     "Working on the IR": ("opt", "reduce", "lsp"),
     "What there is": ("layers", "passes", "routines", "solvers", "plugins", "profile", "doctor", "worker"),
 }
@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("plait.cli.import_model:command", "Read a model file and write it as IR text with weights beside it."),
     "opt": ("plait.cli.opt:command", "Run passes on a module."),
     "reduce": ("plait.cli.reduce:command", "Shrink a module on which a command fails to a minimal one."),
+    "quantize": ("plait.cli.quantize:command", "Let a float network compute on 8-bit integers; write it as IR text."),
     "tune": ("plait.cli.tune:command", "Choose a routine for every layer from measured times; write a package."),
     "select": ("plait.cli.select:command", "Choose routines for a selection problem, given as data."),
     "run": ("plait.cli.run:command", "Run a model on arrays."),

@@ -11,7 +11,7 @@ from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant, Value
 from plait.ir.verify import verify
-from plait.passes.options import matches
+from plait.passes.options import matches, words
 from plait.passes.quantize.convert import quantize_layers
 from plait.passes.quantize.correct import bias_corrections
 from plait.passes.quantize.equalize import Skipped, equalize, pairs_of
@@ -47,7 +47,7 @@ class QuantizeOptions:
     """
 
     method: str = attrs.field(default="mse", validator=_method)
-    keep_float: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    keep_float: tuple[str, ...] = attrs.field(default=(), converter=words)
     equalize: bool = True
     bias_correction: bool = True
     report_samples: int = attrs.field(default=4, validator=attrs.validators.ge(0))

@@ -94,6 +94,10 @@ class QuantizationReport:
             f"{len(self.integer)} of {len(self.layers)} layers compute on integers: "
             + ", ".join(f"{n} {op}" for op, n in kinds.most_common())
         ]
+        if (sqnr := self.output_sqnr) is not None:
+            lines.append(f"the result of the last layer has {sqnr:.1f} dB")
+        if self.equalized:
+            lines.append(f"{self.equalized} pairs of layers were equalised")
         if self.floats:
             reasons = Counter(f"{row.op}: {row.reason}" for row in self.floats)
             lines += [f"{len(self.floats)} stay in floats:"]
