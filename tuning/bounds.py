@@ -7,6 +7,7 @@ bytes take so long from the nearest memory that can hold them, and whichever tak
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -19,10 +20,11 @@ from plait.backends.profiling.limits import Limits
 from plait.backends.profiling.resplit import RESPLIT
 from plait.backends.program import Program
 from plait.backends.routine import REFERENCE, Routine
+from plait.ir.dtypes import DType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import Relu
 from plait.ir.module import Function, Module
-from plait.ir.types import DType, TensorType
+from plait.ir.types import TensorType
 from plait.ir.values import Value
 from plait.tuning.entries import Entries
 from plait.tuning.work import Work, least_work
@@ -45,10 +47,19 @@ class Roof:
         work = least_work(layer)
         declared = routine.least(layer) if routine is not None and routine.least is not None else Effort(work.flops)
         nearest = self.limits.levels[0].time_us(declared.loaded, declared.stored)
-        whole = max(declared.flops / self.limits.peak / 1e3, nearest, self.moving_us(work, state))
+        whole = max(declared.flops / self.peak_of(layer) / 1e3, nearest, self.moving_us(work, state))
         python = routine is not None and routine.path.base == REFERENCE.base
         floor = self.python_us if python else self.limits.op_ns / 1e3
         return max(whole + sum(self.pass_us(*p) for p in declared.passes), floor)
+
+    def peak_of(self, layer: Layer) -> float:
+        """Operations in a nanosecond at best, with elements of the type that the layer reads; infinite where no peak is
+        known."""
+        operand = next(iter(layer.operands), None)
+        dtype = None if operand is None else operand.type.dtype
+        if isinstance(dtype, Quantized):
+            return max(self.limits.gops.values(), default=math.inf)
+        return self.limits.peak if dtype in (DType.F32, DType.F64) else math.inf
 
     def moving_us(self, work: Work, state: str) -> float:
         """The least time to move what has to be moved, from where the state has it."""
