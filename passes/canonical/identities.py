@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from plait.ir.diagnostics import ShapeError
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Add, Binary, Cast, Div, Maximum, Minimum, Mul, Sub
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
@@ -29,9 +30,11 @@ def _unless_converted(layer: Layer, x: Value) -> Value | No:
     return x if same else No(f"it converts to {layer.results[0].type.dtype}")
 
 
-@rewrite(Add, Sub, Mul, Div)
+@rewrite(Add, Sub, Mul, Div, quantized=True)
 def neutral_element(layer: Binary) -> Value | No:
     """x + 0 -> x; x - 0 -> x; x * 1 -> x; x / 1 -> x"""
+    if any(isinstance(v.type.dtype, Quantized) for v in (layer.a, layer.b, layer.result)):
+        return No("stored integers are no numbers")
     data = constant_data(layer.b)
     neutral = 0 if isinstance(layer, (Add, Sub)) else 1
     if data is None or not np.all(data == neutral):
@@ -43,10 +46,10 @@ def neutral_element(layer: Binary) -> Value | No:
     return layer.a
 
 
-@rewrite(Maximum, Minimum)
+@rewrite(Maximum, Minimum, quantized=True)
 def bound_by_itself(layer: Binary) -> Value | No:
     """max(x, x) -> x; min(x, x) -> x"""
-    return layer.a if layer.a is layer.b and not layer.act else No("the operands differ")
+    return _unless_converted(layer, layer.a) if layer.a is layer.b and not layer.act else No("the operands differ")
 
 
 @rewrite(Reshape, Expand, Cast, quantized=True)

@@ -14,7 +14,7 @@ from plait.passes.selection import Problem, SolveOptions, check, solution_to_jso
 from plait.passes.selection.solvers.external import External, ExternalSolverError
 
 MakeProblem = Callable[..., Problem]
-EXAMPLE = Path(__file__).resolve().parents[3] / "examples/solver/random_plans.py"
+EXAMPLE = shlex.quote(str(Path(__file__).resolve().parents[3] / "examples/solver/random_plans.py"))
 PYTHON = shlex.quote(sys.executable)
 
 
@@ -138,4 +138,4 @@ def test_what_a_program_starts_ends_with_it(tmp_path: Path, make_chain: MakeProb
     code = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])"
     (tmp_path / "parent.py").write_text(code)
     with pytest.raises(ExternalSolverError, match="took longer than 2 s"):
-        External(f"{PYTHON} {tmp_path}/parent.py")(make_chain(12), SolveOptions(time_limit=2.0))
+        External(f"{PYTHON} {shlex.quote(str(tmp_path))}/parent.py")(make_chain(12), SolveOptions(time_limit=2.0))
