@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from plait.ir.diagnostics import Diagnostic, did_you_mean
+from plait.ir.dtypes import Array, Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant, Value
@@ -14,7 +15,7 @@ from plait.ir.verify import verify
 from plait.passes.options import matches, words
 from plait.passes.quantize.convert import quantize_layers
 from plait.passes.quantize.correct import bias_corrections
-from plait.passes.quantize.equalize import Skipped, equalize, pairs_of
+from plait.passes.quantize.equalize import Pair, Skipped, equalize, pairs_of
 from plait.passes.quantize.methods import METHODS
 from plait.passes.quantize.observers import Channels
 from plait.passes.quantize.plan import WEIGHTED, Plan, make_plan, x_of
@@ -81,7 +82,7 @@ def quantize_module(
         RunError: P401, a sample does not fit the inputs.
     """
     options = options or QuantizeOptions()
-    kept = _Kept(options.keep_float)
+    kept = Kept(options.keep_float)
     module = optimized(module, PIPELINE)
     prepare(module, kept)
     plan = make_plan(module.main, kept)
@@ -90,17 +91,11 @@ def quantize_module(
         reasons = [f"{layer.describe()}: {reason}" for layer, reason in plan.reasons.items()]
         hint = "; ".join(reasons[:3]) or "the network has no layers"
         raise QuantizationError(Diagnostic("P520", "no layer can be quantized", hint=hint))
-    channels = _observe(module, plan, samples, options, progress)
-    pairs = list(pairs_of(plan)) if options.equalize else []
-    if pairs:
-        by = equalize(module, plan, channels)
-        channels = {v: c.divided(by[v]) if v in by else c for v, c in channels.items()}
-    types = choose_types(plan, _ranges(module, plan, channels, samples, options, progress))
-    corrections = bias_corrections(plan, types, channels) if options.bias_correction else {}
+    found = calibrate(module, plan, samples, options, progress)
     reference = module.clone()
     twins = twins_of(module, reference)
     layers = list(module.main)
-    stored = quantize_layers(module, plan, types, corrections)
+    stored = quantize_layers(module, plan, found.types, found.corrections)
     verify(module)
     now = {layer: stored.get(layer.results[0], layer.results[0]) for layer in layers}
     rows = describe_layers(plan, now)
@@ -112,9 +107,38 @@ def quantize_module(
             attrs.evolve(row, sqnr=distances[twin].sqnr) if (twin := twins[layer.results[0]]) in distances else row
             for row, layer in zip(rows, layers, strict=True)
         ]
-    skipped = tuple(str(pair) for pair in pairs if isinstance(pair, Skipped))
-    report = QuantizationReport(tuple(rows), skipped, len(pairs) - len(skipped), options.method)
+    skipped = tuple(str(pair) for pair in found.pairs if isinstance(pair, Skipped))
+    report = QuantizationReport(tuple(rows), skipped, len(found.pairs) - len(skipped), options.method)
     return Quantization(module, reference, report)
+
+
+@attrs.frozen(eq=False)
+class Calibration:
+    """What samples say of a plan: types of its values, what to add to biases, and which layers were equalised or why
+    not."""
+
+    types: Mapping[Value, Quantized]
+    corrections: Mapping[Layer, Array]
+    pairs: tuple[Pair | Skipped, ...]
+
+
+def calibrate(
+    module: Module, plan: Plan, samples: Samples, options: QuantizeOptions, progress: Progress
+) -> Calibration:
+    """Choose the types of a plan by running a prepared module, whose weights are equalised in place.
+
+    Raises:
+        QuantizationError: P520, there are no samples, or numbers are not finite.
+        RunError: P401, a sample does not fit the inputs.
+    """
+    channels = _observe(module, plan, samples, options, progress)
+    pairs = tuple(pairs_of(plan)) if options.equalize else ()
+    if pairs:
+        by = equalize(module, plan, channels)
+        channels = {v: c.divided(by[v]) if v in by else c for v, c in channels.items()}
+    types = choose_types(plan, _ranges(module, plan, channels, samples, options, progress))
+    corrections = bias_corrections(plan, types, channels) if options.bias_correction else {}
+    return Calibration(types, corrections, pairs)
 
 
 def _observe(
@@ -145,7 +169,7 @@ def _ranges(
     return {v: METHODS[options.method](histogram) for v, histogram in histograms.items()}
 
 
-class _Kept:
+class Kept:
     """Whether a layer is to stay in floats, by patterns; remembers which of them were of use."""
 
     def __init__(self, patterns: Sequence[str]) -> None:

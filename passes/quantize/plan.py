@@ -2,12 +2,13 @@
 
 Convolutions and fully connected layers with constant weights become integer wherever they stand. Arithmetic, pools,
 concatenations, tables and movements of data follow where all that they read is quantized already: between layers in
-floats they would gain nothing and lose precision.
+floats they would gain nothing and lose precision. Where costs decide, see `plait.tuning.precision`, every layer with a
+rule for integers is a candidate, and `Plan.only` states what was chosen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import attrs
 import numpy as np
@@ -104,6 +105,23 @@ class Plan:
         sources = [v for group in self.groups().values() for v in self.sources(group)]
         return [v for v in sources if not isinstance(v, Constant)]
 
+    def only(self, chosen: Collection[Layer]) -> Plan:
+        """The plan in which of these layers alone are integer; values share types as they do in this one."""
+        reasons = {layer: "it was not chosen" for layer in self.integer if layer not in chosen} | self.reasons
+        integer = dict.fromkeys(layer for layer in self.integer if layer in chosen)
+        return Plan(self.function, integer, reasons, self._leader)
+
+    def on(self, function: Function, layers: Mapping[Layer, Layer], values: Mapping[Value, Value]) -> Plan:
+        """The same plan for a copy of the function.
+
+        Args:
+            layers: those of the function, and their copies.
+            values: those of the function and the constants that it reads, and their copies.
+        """
+        integer = dict.fromkeys(layers[layer] for layer in self.integer)
+        reasons = {layers[layer]: reason for layer, reason in self.reasons.items()}
+        return Plan(function, integer, reasons, {values[v]: values[w] for v, w in self._leader.items()})
+
     def share(self, layer: Layer) -> None:
         """Let all that a layer reads and gives have one type."""
         first, *others = (*data_read(layer), *layer.results)
@@ -111,28 +129,30 @@ class Plan:
             self._leader[self.leader(other)] = self.leader(first)
 
 
-def make_plan(function: Function, kept: Callable[[Layer], bool]) -> Plan:
+def make_plan(function: Function, kept: Callable[[Layer], bool], *, anywhere: bool = False) -> Plan:
     """Decide for each layer of a prepared function. Layers of nested regions stay in floats.
 
     Args:
         kept: whether a layer is to stay in floats.
+        anywhere: whether layers may follow where what they read is in floats; a cast makes their bytes then.
     """
     plan = Plan(function)
-    held: set[Value] = set()
+    held: set[Value] | None = None if anywhere else set()
     for layer in function:
         reason = "it is to be kept" if kept(layer) else _why_not(layer, held)
         if reason is not None:
             plan.reasons[layer] = reason
             continue
         plan.integer[layer] = None
-        held.update(data_read(layer))
-        held.update(layer.results)
+        if held is not None:
+            held.update((*data_read(layer), *layer.results))
         if isinstance(layer, SHARING):
             plan.share(layer)
     return plan
 
 
-def _why_not(layer: Layer, held: set[Value]) -> str | None:
+def _why_not(layer: Layer, held: set[Value] | None) -> str | None:
+    """Why a layer stays in floats. `held` are the values of 8 bits so far; None: any value may become one."""
     if not isinstance(layer, (*WEIGHTED, *FOLLOWING)) or (isinstance(layer, Unary) and layer.x.type.rank == 0):
         return f"{layer.op} has no rule for integers"
     for value in (*data_read(layer), *layer.results):
@@ -143,6 +163,8 @@ def _why_not(layer: Layer, held: set[Value]) -> str | None:
     if isinstance(layer, WEIGHTED):
         return next(_unknown_weights(layer), None)
     reads = data_read(layer)
+    if held is None:
+        held = {v for v in reads if not isinstance(v, Constant)}
     if not any(v in held for v in reads):
         return f"%{reads[0].name} is in floats" if reads else "it reads nothing"
     for value in reads:

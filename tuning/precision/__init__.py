@@ -1,0 +1,1 @@
+"""Networks whose layers compute in several precisions, chosen for speed under a bound on what accuracy they lose."""
