@@ -44,6 +44,7 @@ CODES: dict[str, str] = {
     "P502": "a file of measurements cannot be read or written",
     "P510": "a worker cannot be used",
     "P520": "a network cannot be quantized, or samples for calibration cannot be used",
+    "P521": "it cannot be told how much accuracy a network loses",
     "P404": "a routine descriptor is malformed or matches nothing",
     "P601": "a plug-in or a file given by --load cannot be loaded",
     "P602": "two parties register the same name",

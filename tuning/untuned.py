@@ -34,7 +34,16 @@ def untuned_program(module: Module, threads: int = 1) -> Program:
     Raises:
         RoutineError: P403, a layer has no routine.
     """
-    return Program(tune(module, FixedCosts(RULES), threads=threads).module, threads)
+    return Program(untuned_module(module, threads), threads)
+
+
+def untuned_module(module: Module, threads: int = 1) -> Module:
+    """The module that such a program runs: each layer has a routine.
+
+    Raises:
+        RoutineError: P403, a layer has no routine.
+    """
+    return tune(module, FixedCosts(RULES), threads=threads).module
 
 
 def observed(module: Module, values: Sequence[Value]) -> Module:
