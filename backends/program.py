@@ -3,6 +3,7 @@ executable without Python steps is a single such call."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,6 +94,11 @@ class Program:
         """Arrays for the outputs, in the shape in which they are stored."""
         return [np.empty(p.shape, p.dtype) for p in self.outputs]
 
+    def allocate_arena(self) -> Array:
+        """Memory for a run of one's own, see `run_steps`."""
+        arena: Array = aligned_empty((max(self.arena_bytes, 64),), np.uint8)
+        return arena
+
     def run(self, inputs: Sequence[Array], outputs: Sequence[Array] | None = None) -> list[Array]:
         """Compute the outputs.
 
@@ -114,6 +120,25 @@ class Program:
         finally:
             self._arenas.append(memory)
         return outputs
+
+    def run_steps(self, first: int, last: int, externals: list[Array], memory: Array) -> None:
+        """Run the steps [first, last) of the executable.
+
+        Args:
+            externals: the inputs, then the outputs.
+            memory: of `allocate_arena`, as the steps before have left it.
+        """
+        self._check_externals(externals)
+        calls = sum(not isinstance(s, Computed) for s in self.executable.steps[:first])
+        for computed, steps in itertools.groupby(self.executable.steps[first:last], lambda s: isinstance(s, Computed)):
+            found = list(steps)
+            if not computed:
+                self._plan.run(externals, memory, calls, calls + len(found))
+                calls += len(found)
+                continue
+            for step in found:
+                assert isinstance(step, Computed)
+                self._run_python(step, externals, memory)
 
     def layer_times(self, inputs: Sequence[Array], outputs: Sequence[Array] | None = None) -> Array:
         """Run once and return the nanoseconds of each layer, barriers included; the last: copies of outputs."""
@@ -193,7 +218,7 @@ class Program:
         try:
             return self._arenas.pop()
         except IndexError:
-            return aligned_empty((max(self.arena_bytes, 64),), np.uint8)
+            return self.allocate_arena()
 
     def _run_python(self, step: Computed, externals: list[Array], memory: Array) -> None:
         operands = [None if view is None else self._view(view, externals, memory) for view in step.operands]

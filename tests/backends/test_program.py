@@ -61,12 +61,26 @@ def check(module: Module, *, threads: int = 1) -> Program:
     wanted = list(evaluate(module, inputs).values())
     given = program.allocate_outputs()
     assert program.run(inputs, given)[0] is given[0]
-    for outputs in (given, program.run(inputs), networks.run_and_poison(module, lower(module, threads), inputs)):
+    stepped = step_by_step(program, inputs)
+    for outputs in (
+        given,
+        program.run(inputs),
+        stepped,
+        networks.run_and_poison(module, lower(module, threads), inputs),
+    ):
         assert len(outputs) == len(wanted)
         assert_close(dict(enumerate(outputs)), dict(enumerate(wanted)))  # type: ignore[arg-type]
         assert [o.dtype for o in outputs] == [w.dtype for w in wanted]
     assert [i.tobytes() for i in inputs] == [i.tobytes() for i in inputs_of(module)]
     return program
+
+
+def step_by_step(program: Program, inputs: list[Array]) -> list[Array]:
+    outputs, memory = program.allocate_outputs(), program.allocate_arena()
+    count = len(program.executable.steps)
+    for first, last in ((0, count // 2), *((i, i + 1) for i in range(count // 2, count))):
+        program.run_steps(first, last, [*inputs, *outputs], memory)
+    return outputs
 
 
 # --- kernels and Python ---
