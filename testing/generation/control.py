@@ -76,10 +76,9 @@ def _call(net: Net) -> Layer:
 def _helper(net: Net) -> None:
     """Another function, which the module has not yet."""
     name = net.name()
-    while name in net.module.functions or name in ("main", net.function.name):
+    while name in net.module.functions or name == "main" or name in net.growing:
         name += "'"
-    helper = Net(net.source, net.style, net.module, name)
-    helper.depth = net.depth + 1
+    helper = Net(net.source, net.style, net.module, name, net)
     grow(helper, net.source.integer(0, 2))
     if not helper.values:
         _float(helper)

@@ -29,14 +29,16 @@ _RECENT = 6
 class Net:
     """A function under construction.
 
-    `region` is where layers are added, `depth` how deep it lies in others.
+    `region` is where layers are added, `depth` how deep it lies in others. `growing` names the functions under
+    construction: this one, and those that will call it.
     """
 
-    def __init__(self, source: Source, style: Style, module: Module, name: str) -> None:
+    def __init__(self, source: Source, style: Style, module: Module, name: str, caller: Net | None = None) -> None:
         self.source, self.style, self.module = source, style, module
         self.function = Function(name)
         self.region: Region = self.function.body
-        self.depth = 0
+        self.depth: int = 0 if caller is None else caller.depth + 1
+        self.growing: frozenset[str] = frozenset([name]) | (frozenset() if caller is None else caller.growing)
         self._scope: list[Value] = []
 
     @property
