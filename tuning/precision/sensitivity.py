@@ -9,6 +9,7 @@ different layers are all but independent, so that losses of layers add up to abo
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 import attrs
@@ -27,6 +28,9 @@ from plait.tuning.precision.stepping import Run, Stepper
 
 SAMPLES = 8
 """Enough to rank layers; the loss of a whole network is measured, over all samples."""
+
+ENOUGH, CLEAR = 3, 0.1
+"""After so many samples, further ones are not run to the outputs where the standard error of the mean is a tenth."""
 
 Twins = Mapping[str, Mapping[str, Module]]
 """For layers, by the name of their first result, and precisions: a network of that layer alone. It takes the operands
@@ -114,7 +118,6 @@ class _Search:
         self.runs = [self.stepper.start(s) for s in samples]
         self.spare = self.stepper.spare(self.runs[0])
         self.wanted = [self._rest(run) for run in self.runs]
-        self.signal = _powers(self.wanted)
 
     def layer(self, layer: Layer, twins: Mapping[str, Module]) -> dict[str, Sensitivity]:
         """The sensitivity of the next layer for each precision."""
@@ -135,8 +138,15 @@ class _Search:
         local = _ratio(_powers(exact), _powers(_differences(exact, found)))
         if not local:
             return Sensitivity(0.0, 0.0)
-        outputs = [self._rest(run, name, arrays) for run, arrays in zip(self.runs, found, strict=True)]
-        return Sensitivity(_ratio(self.signal, _powers(_differences(self.wanted, outputs))), local)
+        outputs: list[list[Array]] = []
+        shares: list[float] = []
+        for run, arrays, wanted in zip(self.runs, found, self.wanted, strict=True):
+            outputs.append(self._rest(run, name, arrays))
+            shares.append(_ratio(_powers([wanted]), _powers(_differences([wanted], outputs[-1:]))))
+            if _is_clear(shares):
+                break
+        seen = self.wanted[: len(outputs)]
+        return Sensitivity(_ratio(_powers(seen), _powers(_differences(seen, outputs))), local)
 
     def _rest(self, run: Run, name: str = "", results: Sequence[Array] = ()) -> list[Array]:
         """The outputs, from where a run stands, with other results of the layer that it has come through."""
@@ -144,6 +154,13 @@ class _Search:
         if name:
             self.stepper.replace(self.spare, name, results)
         return [np.array(a) for a in self.stepper.finish(self.spare)]
+
+
+def _is_clear(shares: Sequence[float]) -> bool:
+    """Whether the mean of some numbers is known well enough: most of the time goes into runs to the outputs."""
+    if len(shares) < ENOUGH or not all(map(math.isfinite, shares)):
+        return False
+    return statistics.stdev(shares) <= CLEAR * statistics.fmean(shares) * math.sqrt(len(shares))
 
 
 def _differences(wanted: list[list[Array]], found: list[list[Array]]) -> list[list[Array]]:
