@@ -72,9 +72,14 @@ class Metric:
 
     def show(self, loss: float) -> str:
         """A loss for people."""
-        if self.in_decibels:
-            return f"{loss:.3g} ({decibels(loss):.1f} dB)"
-        return f"{loss:.2%}" if self.name == "top1" else f"{loss:.4g}"
+        return show_loss(self.name, loss)
+
+
+def show_loss(metric: str, loss: float) -> str:
+    """A loss for people, by the name of the metric."""
+    if metric == "sqnr":
+        return f"{loss:.3g} ({decibels(loss):.1f} dB)"
+    return f"{loss:.2%}" if metric == "top1" else f"{loss:.4g}"
 
 
 def decibels(loss: float) -> float:
