@@ -169,18 +169,20 @@ class Entries:
             for source, target in itertools.permutations(conversion_formats(present), 2):
                 key = (value.type.dtype.value, value.type.shape, source, target)
                 if key not in found:
-                    found[key] = self._movement(value.type, source, target)
+                    found[key] = movement(value.type, source, target, self.threads, self.state)
         return {key: movement for key, movement in found.items() if movement is not None}
 
-    def _movement(self, type: Type, source: Format, target: Format) -> Movement | None:
-        if not may_convert(source, target):
-            return None
-        adapt = detached_adapt(type, source, target)
-        routine = next((r for r, reason in applicable(adapt) if reason is None), None)
-        if routine is None:
-            return None
-        way = target.split if source.split == target.split else ""
-        return Movement(option_for(adapt, routine, with_split("", way), self.threads, self.state).job, adapt)
+
+def movement(type: Type, source: Format, target: Format, threads: int, state: str = STREAMED) -> Movement | None:
+    """The conversion of a tensor between two formats of its dtype, or None if there is none to measure."""
+    if not may_convert(source, target):
+        return None
+    adapt = detached_adapt(type, source, target)
+    routine = next((r for r, reason in applicable(adapt) if reason is None), None)
+    if routine is None:
+        return None
+    way = target.split if source.split == target.split else ""
+    return Movement(option_for(adapt, routine, with_split("", way), threads, state).job, adapt)
 
 
 def is_free(source: Format, target: Format) -> bool:

@@ -6,7 +6,7 @@ Costs come through `CostSource`, so that this package sees no kernel and no cloc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -26,7 +26,7 @@ from plait.passes.selection.problem import Problem
 class Candidate:
     """A routine that can run a layer: its path (variant included), formats of the non-constant operands and of the
     results, and cost. `context` names what the cost depends on beside the layer: layers of one signature may differ in
-    it."""
+    it. `resources` are what it uses of what budgets limit."""
 
     path: str
     operands: tuple[Format, ...]
@@ -35,6 +35,7 @@ class Candidate:
     spread_us: float | None = None
     samples: int | None = None
     context: str = ""
+    resources: Mapping[str, float] = attrs.field(factory=dict, hash=False)
 
 
 class CostSource(Protocol):
@@ -68,9 +69,18 @@ class BuiltProblem:
         return None if ir_layer is None else self.candidates[ir_layer][choice]
 
 
-def build_problem(function: Function, costs: CostSource, *, name: str = "") -> BuiltProblem:
+def build_problem(
+    function: Function,
+    costs: CostSource,
+    *,
+    name: str = "",
+    through: Callable[[Value], Iterable[Format]] = lambda value: (),
+) -> BuiltProblem:
     """State the choice of routines for a function. Arguments and outputs keep the formats that their types have,
     outputs in any split.
+
+    Args:
+        through: formats that conversions of a value may pass through, beside those in which it is made or wanted.
 
     A layer without candidates makes the problem infeasible, which the solver reports with the layer's name.
     """
@@ -78,7 +88,7 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
     candidates = {layer: tuple(costs.candidates(layer, i)) for i, layer in enumerate(layers)}
     wanted = _formats_of_values(function, candidates)
     output_formats = tuple(_output_format(v, wanted) for v in function.outputs)
-    wanted = {value: conversion_formats(formats) for value, formats in wanted.items()}
+    wanted = {value: conversion_formats([*formats, *through(value)]) for value, formats in wanted.items()}
     formats = list(dict.fromkeys(itertools.chain.from_iterable(wanted.values())))
     builder = ProblemBuilder(_stored_formats(formats, wanted), name=name or function.name)
     number: dict[Value, int] = {}
@@ -114,6 +124,7 @@ def build_problem(function: Function, costs: CostSource, *, name: str = "") -> B
                 c.cost_us,
                 std=c.spread_us,
                 samples=c.samples,
+                resources=c.resources,
             )
             for c in candidates[layer]
         ]
@@ -178,6 +189,11 @@ def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candida
 
 def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
     # Layers of one signature may still differ in what is allowed (patterns for some layers), in what costs depend on,
-    # and in the scales of their values, so the routines with their formats are part of the key.
-    routines = dict.fromkeys(" ".join([c.path, c.context, *map(str, c.operands + c.results)]) for c in options)
+    # in the scales of their values and in what they use, so the routines with all of that are part of the key.
+    parts = ([c.path, c.context, *map(str, c.operands + c.results), *_uses(c)] for c in options)
+    routines = dict.fromkeys(map(" ".join, parts))
     return f"{signature(layer)} | {', '.join(routines)}"
+
+
+def _uses(candidate: Candidate) -> list[str]:
+    return [f"{resource}={amount!r}" for resource, amount in candidate.resources.items()]

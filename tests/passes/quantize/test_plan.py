@@ -129,3 +129,24 @@ def test_what_is_kept_is_not_taken_apart() -> None:
     before = str(module)
     prepare(module, lambda layer: True)
     assert str(module) == before
+
+
+def test_explicit_choices_share_types_as_the_whole_plan_does() -> None:
+    module = parse("""net @main(%x: f32[1x2x4x4]) -> (%c: f32[1x2x3x3], %s: f32[1x2x4x4]) {
+      %p = max_pool2d(%x) {kernel = [2, 2]}
+      %c = conv2d(%p, @w)
+      %s = add(%x, %x)
+    }""")
+    plan = make_plan(module.main, nothing, anywhere=True)
+    assert names(plan) == ["p", "c", "s"]
+    p, c, s = module.main
+    some = plan.only([c, s])
+    assert names(some) == ["c", "s"]
+    assert some.reasons == {p: "it was not chosen"}
+    assert some.leader(p.result) is plan.leader(p.result) is module.main.arguments[0]
+    copy = module.clone()
+    layers = dict(zip(module.main, copy.main, strict=True))
+    values = dict(zip(module.main.body.values(), copy.main.body.values(), strict=True))
+    twin = some.on(copy.main, layers, values)
+    assert list(twin.integer) == [layers[c], layers[s]]
+    assert twin.leader(values[p.result]) is copy.main.arguments[0]

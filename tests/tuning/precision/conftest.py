@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,6 +18,8 @@ from plait.ir.types import TensorType
 from plait.ir.values import Array
 from plait.tuning.calibration import Samples
 from plait.tuning.samples import samples_of
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `small_networks`
 
 NETWORK = """ir 1
 weights "w" {
