@@ -9,7 +9,7 @@ import numpy as np
 from plait.backends.descriptor import RoutinePath
 from plait.backends.errors import DescriptorError, RoutineError
 from plait.backends.executable import Call, Computed, Executable, Field, Port, View
-from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, kernel_field_order
+from plait.backends.lowering import KernelCall, Lowering, Place, PythonCall, kernel_field_order, kernel_options
 from plait.backends.memory import assign_offsets, set_live_ranges
 from plait.backends.partition import parse_variant
 from plait.backends.routine import Routine, data_operands, find_routine, refuse_value
@@ -98,9 +98,10 @@ class _Resolver:
         names = kernel_field_order(step.kernel)
         if unknown := sorted(step.fields.keys() - set(names)):
             raise ValueError(f"kernel {step.kernel} has no field {unknown[0]!r}; its fields are: {', '.join(names)}")
-        if missing := [n for n in names if n not in step.fields]:
+        fields = kernel_options(step.kernel) | step.fields
+        if missing := [n for n in names if n not in fields]:
             raise ValueError(f"kernel {step.kernel} needs a value for its field {missing[0]!r}")
-        return Call(step.kernel, tuple(self._value(step.fields[n]) for n in names), step.layer)
+        return Call(step.kernel, tuple(self._value(fields[n]) for n in names), step.layer)
 
     def computed(self, step: PythonCall) -> Computed:
         return Computed(

@@ -92,6 +92,14 @@ def kernel_field_order(kernel: str) -> tuple[str, ...]:
     return tuple(name for name, _ in kernel_fields(kernel))
 
 
+@functools.cache
+def kernel_options(kernel: str) -> dict[str, int]:
+    """The argument fields that may be left out, and what they are then."""
+    from plait.kernels_pyx import kernel_fields
+
+    return {name: 0 for name, kind in kernel_fields(kernel) if kind == "option"}
+
+
 def no_constants(name: str) -> Array:
     """The lookup of a module without constants.
 

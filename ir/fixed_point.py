@@ -35,8 +35,8 @@ def quantize_multiplier(real: Array) -> tuple[Array, Array]:
 
 
 def saturating_doubling_high(a: Array, b: Array) -> Array:
-    """The upper half of `2 a b` of int32 (in i64), rounded to nearest, halves away from zero; the one product that is
-    too large becomes the greatest."""
+    """The upper half of `2 a b` of int32 (in i64), rounded to nearest, halves upwards; the one product that is too
+    large becomes the greatest."""
     product = a * b
     nudged = product + np.where(product >= 0, 1 << 30, 1 - (1 << 30))
     # Division towards zero, as in C.

@@ -16,6 +16,7 @@ from plait.ir.layer import Layer
 from plait.ir.layers.bits import Bitcast
 from plait.ir.layers.elementwise import Adapt, Cast
 from plait.ir.layers.linear import Matmul
+from plait.ir.layers.pool import AvgPool2d
 from plait.ir.layers.shape import Expand, Gather, Reshape, Slice, Split, Transpose
 from plait.ir.module import Module
 from plait.ir.types import TensorType
@@ -57,12 +58,20 @@ def _is_weight(layer: Layer, name: str, value: Value) -> bool:
     return name in _WEIGHTS or (isinstance(layer, Matmul) and name == "b" and isinstance(value, Constant))
 
 
+def _rounds_by_sign(layer: Layer) -> bool:
+    """Whether a layer rounds halves of stored integers away from zero, which is another number for unsigned bytes."""
+    fixed = isinstance(layer, AvgPool2d) and layer.rounding == "fixed_point" and not layer.count_pad
+    return fixed and layer.operands[0].type.dtype == layer.results[0].type.dtype
+
+
 @rewrite(Layer, quantized=True)
 def make_unsigned(layer: Layer, builder: Builder) -> Layer | No:
     """layer(x) {to = q8<s:z>} -> cast(layer(x) {to = qu8<s:z + 128>}) {to = q8<s:z>}"""
     to = unsigned(layer.results[0]) if len(layer.results) == 1 else None
     if to is None or not _converts(layer) or _turns(layer):
         return No("it makes no signed bytes, or has no attribute that says so")
+    if _rounds_by_sign(layer):
+        return No("it rounds halves of signed bytes away from zero")
     made = attrs.evolve(layer, to=to)  # type: ignore[call-arg]
     return Cast(builder.layer(made, f"{layer.results[0].name}.u8"), to=layer.results[0].type.dtype)
 
@@ -72,6 +81,8 @@ def read_unsigned(layer: Layer, builder: Builder) -> Layer | tuple[Value, ...] |
     """layer(cast(x) {to = q8<s:z>}) -> layer(x) for x of qu8<s:z + 128>"""
     if not (_converts(layer) or isinstance(layer, _MOVERS)) or _turns(layer):
         return No(f"{layer.op} is not made for it")
+    if _rounds_by_sign(layer):
+        return No("it rounds halves of signed bytes away from zero")
     signed = [v for name, v in layer.named_operands() if unsigned(v) is not None and not _is_weight(layer, name, v)]
     found = {v: _turned(v, builder) for v in dict.fromkeys(signed)}
     if not signed or None in found.values():

@@ -53,6 +53,22 @@ def ending(block: int, pixels: int, per_block: int) -> list[str]:
     return lines
 
 
+def fixed_ending(pixels: int, blocks: int, per_block: int) -> list[str]:
+    """Of layers in fixed point: the sums of each block go through memory."""
+    lines = [
+        "    if (__builtin_expect(l->q.shifts != 0, 0)) {",
+        f"        int32_t sums[{blocks * pixels * BLOCK}];",
+    ]
+    for b in range(blocks):
+        for i, (p, v) in enumerate((p, v) for p in range(pixels) for v in range(per_block)):
+            at = b * pixels * BLOCK + i * (BLOCK // per_block)
+            lines.append(f"        vistore(sums + {at}, c{p}_{b * per_block + v});")
+    for b in range(blocks):
+        from_, channel = f"sums + {b * pixels * BLOCK}", f"scale + {b * BLOCK}"
+        lines.append(f"        store_fixed(&l->q, {from_}, {pixels}, {channel}, y + {b} * l->y_block);")
+    return [*lines, "        return;", "    }"]
+
+
 def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
     vector = VECTOR[isa]
     per_block = BLOCK // vector
@@ -87,7 +103,8 @@ def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
         step.append(f"dot_pixel x{p} = dot_broadcast({element[p]});")
         step += [f"c{p}_{v} = dot(c{p}_{v}, x{p}, w{v});" for v in vectors]
     lines += [" " * 20 + s for s in [*step, *advance, "wi += ldw;"]]
-    lines += ["                }", "            }", "        }", "    }", "    const struct requant q = l->q;"]
+    lines += ["                }", "            }", "        }", "    }", *fixed_ending(pixels, blocks, per_block)]
+    lines.append("    const struct requant q = l->q;")
     for b in range(blocks):
         lines += ending(b, pixels, per_block)
     return [*lines, "}", ""]

@@ -4,7 +4,9 @@
  *   q8_binary_channel_nchw16c   b is one byte per channel, [n or 1][c / 16][16]: b_image is its step between images
  *
  * add, sub: (a - a_zero) * a_scale +- (b - b_zero) * b_scale; mul: (a - a_zero) (b - b_zero) * a_scale, whose a_scale is the
- * product of both.  Scales are over that of the result.  y may be a or b.  Threads cut rows. */
+ * product of both.  Scales are over that of the result.  With `fixed_point` they are multipliers and shifts (fixed_point.h): add and
+ * sub bring (a - a_zero) 2^20 and (b - b_zero) 2^20 to one scale by those of their own, sums and products go to that of the
+ * result by `multiplier` and `shift`.  y may be a or b.  Threads cut rows. */
 #include "quant.h"
 
 /* The values of the field `op`, those of binary.c. */
@@ -12,7 +14,8 @@ enum { OP_ADD, OP_SUB, OP_MUL };
 
 #define OPERANDS(X, S)                                                                                        \
     X(S, REF, a) X(S, REF, b) X(S, REF, y) X(S, INT, op) X(S, INT, a_zero) X(S, INT, b_zero) X(S, FLOAT, a_scale) \
-    X(S, FLOAT, b_scale) REQUANT_FIELDS(X, S)
+    X(S, FLOAT, b_scale) REQUANT_FIELDS(X, S) X(S, OPTION, fixed_point) X(S, OPTION, a_multiplier) X(S, OPTION, a_shift)   \
+    X(S, OPTION, b_multiplier) X(S, OPTION, b_shift) X(S, OPTION, multiplier) X(S, OPTION, shift)
 #define SAME_FIELDS(X, S) OPERANDS(X, S) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) SPLIT_FIELD(X, S)
 #define CHANNEL_FIELDS(X, S) \
     OPERANDS(X, S) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, INT, b_image) SPLIT_FIELD(X, S)
@@ -24,11 +27,15 @@ struct binary {
     int32_t a_zero, b_zero;
     float a_scale, b_scale;
     struct requant to;
+    int64_t fixed_point;
+    struct fixed_factor a, b, sum;
 };
 
 #define BINARY(a)                                                                                                   \
     {(a)->op, (int32_t)(a)->a_zero, (int32_t)(a)->b_zero, (a)->a_scale, (a)->b_scale,                               \
-     requant_make((a)->zero, (a)->low, (a)->high)}
+     requant_make((a)->zero, (a)->low, (a)->high), (a)->fixed_point,                                                \
+     fixed_factor_of((a)->a_multiplier, (a)->a_shift), fixed_factor_of((a)->b_multiplier, (a)->b_shift),           \
+     fixed_factor_of((a)->multiplier, (a)->shift)}
 
 /* Numbers without zero points are of at most 9 bits, so their products are exact in floats. */
 INLINE vf combined(int op, const struct binary *o, vi a, vi b)
@@ -57,8 +64,33 @@ INLINE void combine(int op, const struct binary *o, uint8_t *y, const uint8_t *a
     }
 }
 
+enum { FRACTION = 20 }; /* bits behind the point of the terms of sums in fixed point */
+
+INLINE vi combined_fixed(const struct binary *o, vi a, vi b)
+{
+    a -= o->a_zero;
+    b -= o->b_zero;
+    if (o->op == OP_MUL)
+        return fixed_product(a * b, o->sum);
+    vi p = fixed_product(a << FRACTION, o->a), q = fixed_product(b << FRACTION, o->b);
+    return fixed_product(o->op == OP_ADD ? p + q : p - q, o->sum);
+}
+
+static void combine_fixed(const struct binary *o, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
+{
+    for (int64_t i = 0; i < count; i += VF) {
+        int64_t here = min64(VF, count - i);
+        vi steps = combined_fixed(o, q8_load_part(a + i, here), q8_load_part(b + i, here));
+        q8_store_part(y + i, requantize_steps(steps, &o->to), here);
+    }
+}
+
 static void binary_row(const struct binary *o, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
 {
+    if (o->fixed_point) {
+        combine_fixed(o, y, a, b, count);
+        return;
+    }
     switch (o->op) {
     case OP_ADD: combine(OP_ADD, o, y, a, b, count); break;
     case OP_SUB: combine(OP_SUB, o, y, a, b, count); break;

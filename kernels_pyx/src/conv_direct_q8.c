@@ -15,7 +15,8 @@
 
 #define CONV_DIRECT_Q8_FIELDS(X, S)                                                          \
     CONV_OPERANDS(X, S) X(S, REF, scale) X(S, REF, work) CONV_GEOMETRY(X, S) X(S, INT, groups) \
-    X(S, INT, x_zero) REQUANT_FIELDS(X, S) RESIDUAL_FIELDS(X, S) X(S, INT, tile_w) X(S, INT, tile_b)
+    X(S, INT, x_zero) REQUANT_FIELDS(X, S) RESIDUAL_FIELDS(X, S) X(S, INT, tile_w) X(S, INT, tile_b) \
+    SHIFTS_FIELD(X, S)
 #define CONV_FLOAT_STEM_FIELDS(X, S) CONV_DIRECT_Q8_FIELDS(X, S) X(S, FLOAT, x_scale) X(S, OPTION, x_nan)
 KERNEL_ARGS(conv_direct_q8, CONV_DIRECT_Q8_FIELDS)
 KERNEL_ARGS(conv_float_stem, CONV_FLOAT_STEM_FIELDS)
@@ -174,6 +175,7 @@ static void conv_direct(const struct conv_direct_q8 *a, char *const *bases, int 
     c.walk.shrinks = scales_shrink(c.scale, a->oc, c.res ? a->res_scale : 0);
     c.walk.q.res_zero = (int32_t)a->res_zero;
     c.walk.q.res_scale = a->res_scale;
+    c.walk.q.shifts = a->shifts;
     in.x = RESOLVE(const char, a->x);
     in.context = quantize;
     conv_for_bands(&s, &in, ceil_div(c.oc_blocks, a->tile_b), RESOLVE(char, a->work) + tid * conv_band_bytes(&s, &in),

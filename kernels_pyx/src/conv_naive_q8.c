@@ -10,7 +10,7 @@
 /* w_zero: int32 for each output channel, or NULL. */
 #define CONV_NAIVE_Q8_FIELDS(X, S)                                                                    \
     CONV_OPERANDS(X, S) X(S, REF, scale) X(S, REF, w_zero) X(S, REF, work) CONV_GEOMETRY(X, S) \
-    X(S, INT, groups) X(S, INT, x_zero) REQUANT_FIELDS(X, S) RESIDUAL_FIELDS(X, S)
+    X(S, INT, groups) X(S, INT, x_zero) REQUANT_FIELDS(X, S) RESIDUAL_FIELDS(X, S) SHIFTS_FIELD(X, S)
 KERNEL_ARGS(conv_naive_q8, CONV_NAIVE_Q8_FIELDS)
 
 static void add_constant(int32_t *sums, int64_t begin, int64_t end, int32_t product)
@@ -61,6 +61,7 @@ static void conv_naive_nchw(const void *args, char *const *bases, int tid, int n
     struct requant q = requant_make(a->zero, a->low, a->high);
     q.res_zero = (int32_t)a->res_zero;
     q.res_scale = a->res_scale;
+    q.shifts = a->shifts;
     int64_t ic_group = a->ic / a->groups, oc_group = a->oc / a->groups;
     struct range rows = {0, a->n * a->oh}, channels = {0, a->oc};
     if (cut_rows(a->split, 1))

@@ -12,7 +12,7 @@
 
 #define DWCONV_FIELDS(X, S)                                                                                   \
     CONV_OPERANDS(X, S) X(S, REF, scale) CONV_GEOMETRY(X, S) X(S, INT, x_zero) REQUANT_FIELDS(X, S)           \
-    RESIDUAL_FIELDS(X, S)
+    RESIDUAL_FIELDS(X, S) SHIFTS_FIELD(X, S)
 KERNEL_ARGS(dwconv, DWCONV_FIELDS)
 
 enum { MOST_ROWS = 5, MOVES = 4, TILE_TAPS = 2, MOST_LOADS = 4, BAND_BYTES = 64 * 1024 };
@@ -166,16 +166,24 @@ INLINE void tile_rows(enum shape shape, const struct block *b, const struct colu
     }
 }
 
-#define COLUMN(name, call)                                                                    \
-    static void name(const struct block *b, const struct column *c, struct range rows)        \
-    {                                                                                         \
-        if (b->to.bounded) {                                                                  \
-            int bounded = 1;                                                                  \
-            call;                                                                             \
-        } else {                                                                              \
-            int bounded = 0;                                                                  \
-            call;                                                                             \
-        }                                                                                     \
+#define COLUMN(name, call)                                                                                 \
+    static __attribute__((noinline)) void name##_in_fixed_point(const struct block *b, const struct column *c, \
+                                                                struct range rows)                         \
+    {                                                                                                      \
+        int bounded = IN_FIXED_POINT;                                                                      \
+        call;                                                                                              \
+    }                                                                                                      \
+    static void name(const struct block *b, const struct column *c, struct range rows)                     \
+    {                                                                                                      \
+        if (b->to.bounded == IN_FIXED_POINT) {                                                             \
+            name##_in_fixed_point(b, c, rows);                                                             \
+        } else if (b->to.bounded) {                                                                        \
+            int bounded = 1;                                                                               \
+            call;                                                                                          \
+        } else {                                                                                           \
+            int bounded = 0;                                                                               \
+            call;                                                                                          \
+        }                                                                                                  \
     }
 
 COLUMN(column_k3s1, sweep(b, c, bounded, rows))
@@ -240,7 +248,10 @@ static void any_block(const struct block *b, struct range rows)
         for (int64_t o = 0; o < a->ow; o++) {
             struct sums y = any_output(b, row * a->stride_h - a->pad_t, o * a->stride_w - a->pad_l);
             int64_t at = (row * a->ow + o) * BLOCK;
-            store_four(&b->to, 0, 1, y, y, y, y, b->res ? b->res + at : NULL, b->y + at);
+            if (b->to.bounded == IN_FIXED_POINT)
+                store_four(&b->to, IN_FIXED_POINT, 1, y, y, y, y, NULL, b->y + at);
+            else
+                store_four(&b->to, 0, 1, y, y, y, y, b->res ? b->res + at : NULL, b->y + at);
         }
     }
 }
@@ -257,6 +268,7 @@ static void dwconv_run(const void *args, char *const *bases, int tid, int nthrea
     struct block b = {.a = a, .to = {.to = requant_make(a->zero, a->low, a->high)}};
     b.to.to.res_zero = (int32_t)a->res_zero;
     b.to.to.res_scale = a->res_scale;
+    b.to.to.shifts = a->shifts;
     int64_t blocks = ceil_div(a->oc, BLOCK), filter = a->kh * ceil_div(a->kw, TAPS) * TAPS_BYTES;
     struct block_range part = share_block(a->split, a->n * blocks, a->oh, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
@@ -269,7 +281,8 @@ static void dwconv_run(const void *args, char *const *bases, int tid, int nthrea
         b.res = res ? res + at : NULL;
         memcpy(&b.bias, bias + channel, sizeof b.bias);
         memcpy(b.to.scale, scale + channel, sizeof b.to.scale);
-        b.to.bounded = scales_shrink(scale + channel, BLOCK, res ? a->res_scale : 0);
+        b.to.factors = scale + channel;
+        b.to.bounded = a->shifts ? IN_FIXED_POINT : scales_shrink(scale + channel, BLOCK, res ? a->res_scale : 0);
         if (shape == ANY) {
             any_block(&b, part.rows);
         } else {

@@ -9,7 +9,7 @@
 
 #define FC_FIELDS(X, S) \
     X(S, REF, x) X(S, REF, w) X(S, REF, bias) X(S, REF, scale) X(S, REF, y) X(S, INT, m) X(S, INT, k) X(S, INT, n)
-#define FC_BYTES_FIELDS(X, S) FC_FIELDS(X, S) REQUANT_FIELDS(X, S)
+#define FC_BYTES_FIELDS(X, S) FC_FIELDS(X, S) REQUANT_FIELDS(X, S) SHIFTS_FIELD(X, S)
 KERNEL_ARGS(fc, FC_FIELDS)
 KERNEL_ARGS(fc_bytes, FC_BYTES_FIELDS)
 
@@ -113,6 +113,7 @@ static void fc_to_bytes(const void *args, char *const *bases, int tid, int nthre
 {
     const struct fc_bytes *a = args;
     struct requant to = requant_make(a->zero, a->low, a->high);
+    to.shifts = a->shifts;
     fc_run(args, bases, tid, nthreads, &to); /* the fields of `fc` come first */
 }
 

@@ -3,7 +3,8 @@
  * Windows are reduced down the columns of the rows they span first, which goes over whole rows, then across.  The maximum
  * is that of the bytes; `table` (256 bytes, or NULL) then changes their parameters.  An average is the sum of x - x_zero
  * times scale[n], where n elements count: those inside the image, or with count_include_pad inside the padded image; of
- * the global one times `scale`.  Threads cut rows of the result, or blocks of channels. */
+ * the global one times `scale`; with `fixed_point` the sum times multiplier and shift (fixed_point.h), then divided, or only
+ * divided where parameters stay.  Threads cut rows of the result, or blocks of channels. */
 #include "lookup.h"
 #include "taps.h"
 
@@ -12,12 +13,14 @@
     X(S, INT, n) X(S, INT, c) X(S, INT, ih) X(S, INT, iw) X(S, INT, oh) X(S, INT, ow)                          \
     X(S, INT, kh) X(S, INT, kw) X(S, INT, stride_h) X(S, INT, stride_w) X(S, INT, pad_t) X(S, INT, pad_l)     \
     X(S, INT, pad_b) X(S, INT, pad_r) X(S, INT, dil_h) X(S, INT, dil_w) SPLIT_FIELD(X, S)
+#define FIXED_MEAN_FIELDS(X, S) X(S, OPTION, fixed_point) X(S, OPTION, multiplier) X(S, OPTION, shift)
 #define MAX_FIELDS(X, S) POOL_FIELDS(X, S) X(S, REF, table)
 #define AVERAGE_FIELDS(X, S) \
-    POOL_FIELDS(X, S) X(S, REF, scale) X(S, INT, count_include_pad) X(S, INT, x_zero) REQUANT_FIELDS(X, S)
+    POOL_FIELDS(X, S) X(S, REF, scale) X(S, INT, count_include_pad) X(S, INT, x_zero) REQUANT_FIELDS(X, S) \
+    FIXED_MEAN_FIELDS(X, S)
 #define GLOBAL_FIELDS(X, S)                                                                                  \
     X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) X(S, FLOAT, scale)         \
-    X(S, INT, x_zero) REQUANT_FIELDS(X, S)
+    X(S, INT, x_zero) REQUANT_FIELDS(X, S) FIXED_MEAN_FIELDS(X, S)
 struct pool { /* where both others begin */
     POOL_FIELDS(FIELD_MEMBER, pool)
 };
@@ -119,12 +122,24 @@ static void add_rows(int32_t *restrict y, const uint8_t *restrict x, int64_t row
             y[i] += x[r * step + i];
 }
 
+/* The field `fixed_point`: 0, or how. */
+enum { MEAN_CHANGES = 1, MEAN_KEEPS = 2 };
+
+/* Means of sums of x - x_zero, `inside` of them, over `count`, in fixed point. */
+INLINE vi mean_steps(int64_t how, vi sums, struct fixed_factor f, int64_t inside, int64_t count, int64_t x_zero)
+{
+    if (how == MEAN_KEEPS)
+        return fixed_means(sums + (int32_t)(inside * x_zero), count) - (int32_t)x_zero;
+    return fixed_means(fixed_product(sums, f), count);
+}
+
 static void average_row(const void *args, char *const *bases, const struct row *row, void *columns)
 {
     const struct pool *a = row->a;
     const struct average_pool *average = args;
     const float *scale = RESOLVE(const float, average->scale);
     struct requant to = requant_make(average->zero, average->low, average->high);
+    struct fixed_factor fixed = fixed_factor_of(average->multiplier, average->shift);
     int32_t *down = columns;
     int64_t bytes = a->iw * BLOCK;
     add_rows(down, row->x, row->rows, a->dil_h * bytes, bytes);
@@ -134,13 +149,19 @@ static void average_row(const void *args, char *const *bases, const struct row *
         int64_t left = o * a->stride_w - a->pad_l;
         struct range inside = taps_inside(left, a->iw, a->kw, a->dil_w);
         int64_t wide = counted(inside, left, a->iw, a->kw, a->dil_w, a->pad_r, average->count_include_pad);
-        vf factor = vset(scale[max64(1, high * wide)]);
-        int32_t zeros = (int32_t)(row->rows * (inside.end - inside.begin) * average->x_zero);
+        int64_t count = max64(1, high * wide), present = row->rows * (inside.end - inside.begin);
+        vf factor = average->fixed_point ? vset(0) : vset(scale[count]);
+        int32_t zeros = (int32_t)(present * average->x_zero);
         for (int i = 0; i < BLOCK; i += VF) {
             vi sum = viset(-zeros);
             for (int64_t j = inside.begin; j < inside.end; j++)
                 sum += viload(down + (left + j * a->dil_w) * BLOCK + i);
-            q8_store(row->y + o * BLOCK + i, requantize(to_float(sum) * factor, &to));
+            vi bytes;
+            if (average->fixed_point)
+                bytes = requantize_steps(mean_steps(average->fixed_point, sum, fixed, present, count, average->x_zero), &to);
+            else
+                bytes = requantize(to_float(sum) * factor, &to);
+            q8_store(row->y + o * BLOCK + i, bytes);
         }
     }
 }
@@ -176,6 +197,7 @@ static void global_run(const void *args, char *const *bases, int tid, int nthrea
     memset(one, 1, sizeof one);
     struct filter_taps ones = load_filter_taps(one);
     struct requant to = requant_make(a->zero, a->low, a->high);
+    struct fixed_factor fixed = fixed_factor_of(a->multiplier, a->shift);
     int64_t plane = a->h * a->w;
     struct range blocks = share(a->n * ceil_div(a->c, BLOCK), tid, nthreads);
     for (int64_t b = blocks.begin; b < blocks.end; b++) {
@@ -194,7 +216,9 @@ static void global_run(const void *args, char *const *bases, int tid, int nthrea
         }
         for (int i = 0; i < PARTS; i++) {
             vi sum = s[0].part[i] + s[1].part[i] - (int32_t)(plane * a->x_zero);
-            q8_store(y + b * BLOCK + i * VF, requantize(to_float(sum) * a->scale, &to));
+            vi bytes = a->fixed_point ? requantize_steps(mean_steps(MEAN_CHANGES, sum, fixed, 0, plane, 0), &to)
+                                      : requantize(to_float(sum) * a->scale, &to);
+            q8_store(y + b * BLOCK + i * VF, bytes);
         }
     }
 }

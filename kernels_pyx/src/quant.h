@@ -3,11 +3,12 @@
  * Stored activations are unsigned bytes, weights signed ones (docs/design/quantization.md).  A result is
  *     v = f32(acc) * scale [+ f32(r - zr) * res_scale],   y = clip(rint(v), low - zero, high - zero) + zero
  * with each operation rounded by itself: files that include this are compiled with -ffp-contract=off.  Bounds are whole
- * numbers, so it is the same to clip before rint, or after the zero point was added. */
+ * numbers, so it is the same to clip before rint, or after the zero point was added.  Layers in fixed point have the field
+ * `shifts`: their `scale` has int32 multipliers, and so many elements behind them the shifts (fixed_point.h). */
 #ifndef PLAIT_QUANT_H
 #define PLAIT_QUANT_H
 
-#include "isa.h"
+#include "fixed_point.h"
 
 typedef uint8_t vb __attribute__((vector_size(VF)));
 typedef uint8_t vb_unaligned __attribute__((vector_size(VF), aligned(1), may_alias));
@@ -19,6 +20,11 @@ typedef int32_t quad __attribute__((aligned(1), may_alias)); /* four bytes */
 INLINE vi viload(const int32_t *p)
 {
     return *(const vi_unaligned *)p;
+}
+
+INLINE void vistore(int32_t *p, vi v)
+{
+    *(vi_unaligned *)p = v;
 }
 
 INLINE vi viset(int32_t s)
@@ -112,6 +118,8 @@ INLINE void q8_store_part(uint8_t *y, vi q, int64_t count)
 #define REQUANT_FIELDS(X, S) X(S, INT, zero) X(S, INT, low) X(S, INT, high)
 /* A residual in the layout of the result: its zero point, and its scale over that of the result, as float32. */
 #define RESIDUAL_FIELDS(X, S) X(S, INT, res_zero) X(S, FLOAT, res_scale)
+/* How scales change: 0 for floats in `scale`; else see above. */
+#define SHIFTS_FIELD(X, S) X(S, OPTION, shifts)
 
 struct requant {
     float low, high; /* bounds of rint(v) */
@@ -119,6 +127,7 @@ struct requant {
     int32_t zero, stored_low, stored_high;
     int32_t res_zero;
     float res_scale;
+    int64_t shifts; /* see SHIFTS_FIELD */
 };
 
 INLINE struct requant requant_make(int64_t zero, int64_t low, int64_t high)
@@ -138,6 +147,14 @@ INLINE vf add_residual(vf v, const struct requant *r, vi stored)
 INLINE vi requantize(vf v, const struct requant *r)
 {
     return vrint(vmin(vset(r->high), vmax(vset(r->low), v))) + r->zero;
+}
+
+/* The same of whole numbers. */
+INLINE vi requantize_steps(vi steps, const struct requant *r)
+{
+    vi low = viset(r->stored_low - r->zero), high = viset(r->stored_high - r->zero);
+    steps = choose(steps < low, low, steps);
+    return choose(steps > high, high, steps) + r->zero;
 }
 
 /* The processor's int32 of numbers too small is the least one, of those too large as well: an upper bound comes first. */
@@ -214,12 +231,53 @@ INLINE void requantize_store4(uint8_t *y, const struct requant *r, int count, vf
 #endif
 }
 
+/* The factors in fixed point of VF channels. */
+INLINE struct fixed_factor load_factors(const struct requant *r, const float *scale)
+{
+    const int32_t *multiplier = (const int32_t *)scale;
+    return fixed_factor_make(viload(multiplier), viload(multiplier + r->shifts));
+}
+
+/* Pixels of 16 channels whose sums lie in memory, in fixed point. */
+static __attribute__((noinline, unused)) void store_fixed(const struct requant *r, const int32_t *sums, int64_t pixels,
+                                                          const float *scale, uint8_t *y)
+{
+    for (int i = 0; i < 16; i += VF) {
+        struct fixed_factor f = load_factors(r, scale + i);
+        for (int64_t at = i; at < pixels * 16; at += 16)
+            q8_store(y + at, requantize_steps(fixed_product(viload(sums + at), f), r));
+    }
+}
+
+/* A row of results, one by one (see requantize_row). */
+static __attribute__((noinline, unused)) void fixed_row(const struct requant *r, const int32_t *acc, int64_t count,
+                                                        const int32_t *bias, const float *scale, int step, uint8_t *y)
+{
+    const int32_t *multiplier = (const int32_t *)scale, *shift = multiplier + r->shifts;
+    for (int64_t i = 0; i < count; i += VF) {
+        int64_t here = min64(VF, count - i);
+        vi sums = {0}, multipliers = sums, shifts = sums;
+        for (int64_t j = 0; j < here; j++) {
+            int64_t c = step ? i + j : 0;
+            sums[j] = acc[i + j] + bias[c];
+            multipliers[j] = multiplier[c];
+            shifts[j] = shift[c];
+        }
+        vi steps = fixed_product(sums, fixed_factor_make(multipliers, shifts));
+        q8_store_part(y + i, requantize_steps(steps, r), here);
+    }
+}
+
 /* `count` results whose sums lie in memory.  Bias and scale: one each (step 1), or one for all (step 0).  res may be
  * NULL. */
 static __attribute__((noinline, unused)) void requantize_row(const struct requant *r, const int32_t *acc, int64_t count,
                                                              const int32_t *bias, const float *scale, int step,
                                                              const uint8_t *res, uint8_t *y)
 {
+    if (r->shifts) {
+        fixed_row(r, acc, count, bias, scale, step, y);
+        return;
+    }
     int64_t i = 0;
     for (; i + VF <= count; i += VF) {
         vi sums = viload(acc + i) + (step ? viload(bias + i) : viset(*bias));

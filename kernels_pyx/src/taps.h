@@ -141,10 +141,12 @@ INLINE struct pixel_taps load_present_taps(const uint8_t *x, const struct presen
 #endif
 }
 
-/* How sums become bytes.  `bounded`: no number is too large for an int32 (scales_shrink). */
+/* How sums become bytes.  `bounded`: no number is too large for an int32 (scales_shrink), or IN_FIXED_POINT. */
+enum { IN_FIXED_POINT = 2 };
 struct stored_sums {
     struct requant to;
     vf scale[PARTS];
+    const float *factors; /* the field `scale` of these channels */
     int bounded;
 };
 
@@ -173,6 +175,11 @@ static __attribute__((noinline)) void store_few(const struct requant *to, int64_
 INLINE void store_four(const struct stored_sums *s, int bounded, int64_t count, struct sums a, struct sums b, struct sums c,
                        struct sums d, const uint8_t *res, uint8_t *y)
 {
+    struct sums all[4] = {a, b, c, d};
+    if (bounded == IN_FIXED_POINT) {
+        store_fixed(&s->to, (const int32_t *)all, count, s->factors, y);
+        return;
+    }
 #if VF == 16
     if (!res) {
         vf v0 = steps_of(s, bounded, a, 0, NULL), v1 = steps_of(s, bounded, b, 0, NULL);
@@ -184,7 +191,6 @@ INLINE void store_four(const struct stored_sums *s, int bounded, int64_t count, 
         return;
     }
 #endif
-    struct sums all[4] = {a, b, c, d};
     for (int64_t p = 0; p < count; p++)
         for (int i = 0; i < PARTS; i++)
             q8_store(y + 16 * p + i * VF, requantize(steps_of(s, 1, all[p], i, res ? res + 16 * p : NULL), &s->to));

@@ -8,10 +8,19 @@ import numpy as np
 
 from plait.backends.cpu.common import cpu, flat_rows, image_fields
 from plait.backends.cpu.elementwise import operand_kind
-from plait.backends.cpu.quantized.common import BLOCK, LAYOUTS, grid, refuse_kernels, result_fields
+from plait.backends.cpu.quantized.common import (
+    BLOCK,
+    LAYOUTS,
+    fixed_fields,
+    grid,
+    is_fixed_point,
+    refuse_kernels,
+    result_fields,
+)
 from plait.backends.lowering import Lowering
+from plait.ir.integer import Grid
 from plait.ir.layers.elementwise import Binary, Mul
-from plait.ir.values import Constant, Value
+from plait.ir.values import Array, Constant, Value
 from plait.kernels_pyx import BinaryOp
 
 _KINDS = ("add", "sub", "mul")
@@ -21,6 +30,7 @@ def _fields(layer: Binary, a: Value, b: Value, lowering: Lowering) -> dict[str, 
     """What both kernels take, for operands in this order."""
     first, second, y = (grid(v, lowering) for v in (a, b, layer.result))
     scales = (first.scale * second.scale, np.zeros(())) if isinstance(layer, Mul) else (first.scale, second.scale)
+    changes = _fixed_changes(layer, scales, y) if is_fixed_point(layer) else _changes(scales, y)
     return {
         "a": lowering.place(a),
         "b": lowering.place(b),
@@ -28,10 +38,23 @@ def _fields(layer: Binary, a: Value, b: Value, lowering: Lowering) -> dict[str, 
         "op": int(BinaryOp[layer.op.upper()]),
         "a_zero": int(first.zero),
         "b_zero": int(second.zero),
-        "a_scale": float(y.multiplier(scales[0])),
-        "b_scale": float(y.multiplier(scales[1])),
+        **changes,
         **result_fields(layer, lowering),
     }
+
+
+def _changes(scales: tuple[Array, Array], y: Grid) -> dict[str, float]:
+    return {"a_scale": float(y.multiplier(scales[0])), "b_scale": float(y.multiplier(scales[1]))}
+
+
+def _fixed_changes(layer: Binary, scales: tuple[Array, Array], y: Grid) -> dict[str, float]:
+    """In fixed point; the terms of sums have their own, towards twice the greater scale with 20 bits behind it."""
+    fields: dict[str, float] = {"fixed_point": 1, "a_scale": 0.0, "b_scale": 0.0}
+    if isinstance(layer, Mul):
+        return fields | fixed_fields(scales[0] / y.scale)
+    shared = 2 * np.maximum(*scales)
+    terms = fixed_fields(scales[0] / shared, "a_") | fixed_fields(scales[1] / shared, "b_")
+    return fields | terms | fixed_fields(shared / (1 << 20) / y.scale)
 
 
 def _refuse_same(layer: Binary) -> str | None:

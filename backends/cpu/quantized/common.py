@@ -7,9 +7,11 @@ from typing import Any
 import attrs
 import numpy as np
 
+from plait.backends.cpu.quantized.limits import refuse_sums, stored_bias
 from plait.backends.lowering import Lowering
 from plait.ir.activation import BOUNDS, NONE, Activation
 from plait.ir.dtypes import DType, Quantized
+from plait.ir.fixed_point import quantize_multiplier
 from plait.ir.integer import Grid
 from plait.ir.layer import Layer
 from plait.ir.quantization import why_not_integer
@@ -22,8 +24,6 @@ BLOCK = 16
 LAYOUTS = ("nchw", "nhwc", "nchw16c")
 TURN = 128
 """What is added to a signed byte to make it an unsigned one: its top bit is turned."""
-_MOST_PRODUCTS = 65_000
-"""So many products of two bytes, and a bias of some size, are summed up in an int32."""
 
 
 def quantized(value: Value) -> Quantized:
@@ -42,8 +42,6 @@ def refuse_kernels(layer: Layer) -> str | None:
     """Why a layer is none that kernels compute on bytes."""
     if reason := why_not_integer(layer):
         return reason
-    if getattr(layer, "rounding", "") == "fixed_point":
-        return "kernels change scales in float32, not in fixed point"
     act: Activation = getattr(layer, "act", NONE)
     if act.kind not in BOUNDS:
         return f"{act} is no bound of the result"
@@ -67,25 +65,24 @@ def refuse_weights(layer: Any, zeros: bool = False) -> str | None:
         return f"the weights have {weight.bits} bits"
     if not zeros and (weight.zero != 0 or not weight.is_signed):
         return "the weights have zero points or no sign"
-    products = int(np.prod(layer.weight.type.static_shape[1:]))
-    return f"an int32 may not hold the sum of {products} products" if products > _MOST_PRODUCTS else None
+    return refuse_sums(layer)
 
 
 @attrs.frozen(eq=False)
 class Sums:
     """What a layer with weights adds up: signed bytes, and for each output channel (in order) an int32 to add, the
-    factor that changes the scale, and the zero point of the weights, if there are any."""
+    factor that changes the scale (f32, or in fixed point a multiplier, with its shift), and the zero point of the
+    weights, if there are any."""
 
     weight: Array
     bias: Array
     factor: Array
+    shift: Array | None
     weight_zero: Array | None
 
     @staticmethod
     def of(layer: Any, lowering: Lowering) -> Sums:
         """Those of a convolution or a fully connected layer: `x`, `weight` [O, ...], `bias`."""
-        from plait.ir.integer import Stored, bias_steps
-
         x, weight, y = (grid(v, lowering) for v in (layer.x, layer.weight, layer.result))
         outputs = layer.weight.type.static_shape[0]
         stored, zero = layer.weight.data.astype(np.int64), np.broadcast_to(weight.zero, (outputs,))
@@ -93,22 +90,36 @@ class Sums:
             half = 1 << weight.storage.bits - 1
             stored, zero = stored - half, zero - half
         scale = weight.scale * x.scale
-        bias: Any = None if layer.bias is None else layer.bias.data
-        if bias is not None and isinstance(layer.bias.type.dtype, Quantized):
-            bias = Stored(bias, grid(layer.bias, lowering))
-        added = np.broadcast_to(bias_steps(bias, scale), (outputs,)).astype(np.int32)
+        added = np.broadcast_to(stored_bias(layer, lowering.lookup), (outputs,)).astype(np.int32)
         zeros = zero.astype(np.int32) if zero.any() else None
         signed = stored.astype(np.int8)
         folded = packing_q8.fold_zero(added, signed, int(x.zero), zeros)
-        factor = np.broadcast_to(y.multiplier(scale), (outputs,))
-        return Sums(signed, folded, np.ascontiguousarray(factor), zeros)
+        shift = None
+        if is_fixed_point(layer):
+            factor, shift = (np.broadcast_to(v, (outputs,)) for v in quantize_multiplier(scale / y.scale))
+        else:
+            factor = np.broadcast_to(y.multiplier(scale), (outputs,))
+        return Sums(signed, folded, np.ascontiguousarray(factor), shift, zeros)
 
     def fields(self, lowering: Lowering, block: int = 1) -> dict[str, Any]:
-        """The fields `bias` and `scale`, in whole blocks."""
-        return {
-            "bias": lowering.constant(packing_q8.pack_ints(self.bias, block)),
-            "scale": lowering.constant(pack_channels(self.factor, block)),
-        }
+        """The fields `bias`, `scale` and, in fixed point, `shifts`, in whole blocks."""
+        bias = lowering.constant(packing_q8.pack_ints(self.bias, block))
+        if self.shift is None:
+            return {"bias": bias, "scale": lowering.constant(pack_channels(self.factor, block))}
+        multipliers, shifts = (packing_q8.pack_ints(v, block) for v in (self.factor, self.shift))
+        scale = lowering.constant(np.concatenate([multipliers, shifts]))
+        return {"bias": bias, "scale": scale, "shifts": multipliers.size}
+
+
+def is_fixed_point(layer: Layer) -> bool:
+    """Whether a layer changes scales by multipliers of 31 bits and shifts."""
+    return getattr(layer, "rounding", "") == "fixed_point"
+
+
+def fixed_fields(real: Array, prefix: str = "") -> dict[str, int]:
+    """The fields `multiplier` and `shift` of kernels with one factor: those of a real number."""
+    multiplier, shift = quantize_multiplier(real)
+    return {f"{prefix}multiplier": int(multiplier), f"{prefix}shift": int(shift)}
 
 
 def result_fields(layer: Layer, lowering: Lowering) -> dict[str, int]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from plait.backends.cpu.common import cpu, image_fields, resampling_fields
 from plait.backends.cpu.pooling import window_fields
-from plait.backends.cpu.quantized.common import grid, quantized, refuse_kernels, result_fields
+from plait.backends.cpu.quantized.common import (
+    fixed_fields,
+    grid,
+    is_fixed_point,
+    quantized,
+    refuse_kernels,
+    result_fields,
+)
+from plait.backends.cpu.quantized.limits import MOST_MEANS
 from plait.backends.cpu.quantized.tables import requantize_table
 from plait.backends.lowering import Lowering
+from plait.ir.integer import Grid
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, Pool2d
 
 
@@ -36,10 +46,18 @@ def _refuse_max(layer: MaxPool2d) -> str | None:
     return None
 
 
+def _fixed_mean(layer: Pool2d | GlobalAvgPool, x: Grid, y: Grid, keeps: bool = False) -> dict[str, int]:
+    """The fields of means in fixed point: nothing, or 1 with the factor, or 2 where parameters stay."""
+    if not is_fixed_point(layer):
+        return {}
+    return {"fixed_point": 2} if keeps else {"fixed_point": 1, **fixed_fields(x.scale / y.scale)}
+
+
 def _average(layer: AvgPool2d, lowering: Lowering, variant: str) -> None:
     x, y = grid(layer.x, lowering), grid(layer.result, lowering)
     counts = np.arange(1, layer.kernel[0] * layer.kernel[1] + 1)
     scales = np.concatenate([np.zeros(1, np.float32), y.multiplier(x.scale, counts)])
+    keeps = x.scale == y.scale and x.zero == y.zero and not layer.count_pad
     lowering.call(
         "q8_avgpool_nchw16c",
         **_places(layer, lowering),
@@ -49,6 +67,7 @@ def _average(layer: AvgPool2d, lowering: Lowering, variant: str) -> None:
         scale=lowering.constant(scales),
         count_include_pad=int(layer.count_pad),
         x_zero=int(x.zero),
+        **_fixed_mean(layer, x, y, keeps),
     )
 
 
@@ -62,6 +81,7 @@ def _global(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
         **result_fields(layer, lowering),
         scale=float(y.multiplier(x.scale, count)),
         x_zero=int(x.zero),
+        **_fixed_mean(layer, x, y),
     )
 
 
@@ -74,5 +94,14 @@ cpu(
     refuse=lambda layer: refuse_kernels(layer) or _refuse_max(layer),
     summary="columns first, then rows; a table changes parameters",
 )
+
+
+def _refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
+    if reason := refuse_kernels(layer):
+        return reason
+    count = math.prod(layer.kernel if isinstance(layer, AvgPool2d) else layer.x.type.static_shape[2:])
+    return f"an int32 may not hold the sum of {count} bytes" if count > MOST_MEANS else None
+
+
 for _kind, _algorithm, _lower in (("avg_pool2d", "window", _average), ("global_avg_pool", "mean", _global)):
-    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=refuse_kernels, summary="exact sums of bytes")
+    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=_refuse_mean, summary="exact sums of bytes")
