@@ -84,6 +84,8 @@ def test_ten_thousand_layers(isa: str) -> None:
     known = {f"{r.layer} {r.path}" for r in known_routines() if r.path.dtype == "q8"}
     assert answer["runs"].keys() == known, "routines that no layer was drawn for"
     assert min(answer["runs"].values()) >= 5
+    assert sum(answer["untaken"].values()) < LAYERS // 50, "layers that no routine takes"
+    assert not answer["untaken"]["corners"]
     assert min(answer["fixed_point"][key] for key in FIXED_POINT) >= 20
 
 
@@ -92,6 +94,7 @@ def test_the_largest_sums() -> None:
     check_corners(tally, every=9)
     agree(tally.failures, kernels.isa_level())
     assert tally.layers["corners"] > 50
+    assert not tally.untaken["corners"]
 
 
 def _sums(products: int, bias: int, zero: int | tuple[int, ...] = 0) -> Case:

@@ -14,6 +14,7 @@ answer = {
     "layers": tally.layers,
     "runs": tally.runs,
     "fixed_point": tally.fixed_point,
+    "untaken": tally.untaken,
     "failures": tally.failures,
 }
 json.dump(answer, sys.stdout)

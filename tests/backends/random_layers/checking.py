@@ -15,7 +15,9 @@ from routine_cases.storage import from_storage, to_storage
 
 from plait.backends.program import Program
 from plait.backends.routine import Routine, known_routines
+from plait.ir.activation import NONE
 from plait.ir.dtypes import Array, DType, Quantized
+from plait.ir.quantization import why_not_integer
 from plait.ir.region import Region
 from plait.ir.registry import layer_class
 from plait.ir.types import TensorType
@@ -34,6 +36,8 @@ class Tally:
     layers: collections.Counter[str] = attrs.field(factory=collections.Counter)
     runs: collections.Counter[str] = attrs.field(factory=collections.Counter)
     fixed_point: collections.Counter[str] = attrs.field(factory=collections.Counter)
+    untaken: collections.Counter[str] = attrs.field(factory=collections.Counter)
+    """Layers that no routine takes."""
     failures: list[str] = attrs.field(factory=list)
 
 
@@ -48,8 +52,9 @@ def check(layers: Iterable[tuple[str, int]]) -> Tally:
     tally = Tally()
     for family, seed in layers:
         recipe = FAMILIES[family][1](Draw(np.random.default_rng(seed)))
-        _check_recipe(f"{family} {seed}", recipe, tally)
+        taken = _check_recipe(f"{family} {seed}", recipe, tally)
         tally.layers[family] += 1
+        tally.untaken[family] += not taken
     return tally
 
 
@@ -59,11 +64,14 @@ def check_corners(tally: Tally, every: int = 1) -> None:
 
     for i, (name, recipe) in enumerate(corners()):
         if i % every == 0:
-            _check_recipe(name, recipe, tally)
+            taken = _check_recipe(name, recipe, tally)
             tally.layers["corners"] += 1
+            tally.untaken["corners"] += not taken
 
 
-def _check_recipe(name: str, recipe: Recipe, tally: Tally) -> None:
+def _check_recipe(name: str, recipe: Recipe, tally: Tally) -> int:
+    """Adds to what was run; how many routines with their variants that were."""
+    before = sum(tally.runs.values())
     case = case_of(name, recipe)
     wanted = case.reference()
     tasks = [(case, wanted)]
@@ -82,6 +90,7 @@ def _check_recipe(name: str, recipe: Recipe, tally: Tally) -> None:
                 tally.fixed_point[key] += recipe.attributes.get("rounding") == "fixed_point"
                 if problem := _check_routine(one, answer, routine, variant):
                     tally.failures.append(f"{one.name} by {routine.path_with(variant)}: {problem}: {recipe.attributes}")
+    return sum(tally.runs.values()) - before
 
 
 def _check_routine(case: Case, wanted: Sequence[Array], routine: Routine, variant: str) -> str:
@@ -144,8 +153,19 @@ def _turns(case: Case, recipe: Recipe) -> bool:
     signed = any(_is_signed(o) for o in recipe.operands) or _signed_bytes(recipe.attributes.get("to"))
     keeps = case.layer.operands[0].type.dtype == case.layer.results[0].type.dtype
     rounds = recipe.kind == "avg_pool2d" and recipe.attributes["rounding"] == "fixed_point" and keeps
-    floats = any(o is not None and o.dtype is DType.F32 and not o.weight for o in recipe.operands)
-    return signed and not rounds and not floats
+    return signed and not rounds and not _has_nan(recipe, why_not_integer(case.layer) is None)
+
+
+def _has_nan(recipe: Recipe, whole: bool) -> bool:
+    """Whether a layer on numbers, not on integers, gives NaN somewhere; its activation may hide it."""
+    if whole or recipe.kind in ("adapt", "split", "pad"):
+        return False
+    numbers = {**recipe.attributes, "to": DType.F32, "act": NONE}
+    if "act" not in recipe.attributes:
+        del numbers["act"]
+    return any(
+        np.isnan(found).any() for found in case_of("numbers", Recipe(recipe.kind, recipe.operands, numbers)).reference()
+    )
 
 
 def _is_signed(drawn: Drawn | None) -> bool:

@@ -14,6 +14,8 @@ from plait.ir.dtypes import DType, Quantized
 from random_layers.draw import Draw, Drawn, Recipe, rms
 
 MOST_PRODUCTS = 400_000
+LARGE = 60
+"""So many times more some layers have, so that their images are cut into bands."""
 
 
 def _window(d: Draw, kernels: tuple[int, ...]) -> tuple[dict[str, Any], tuple[int, int], tuple[int, int]]:
@@ -31,8 +33,10 @@ def _window(d: Draw, kernels: tuple[int, ...]) -> tuple[dict[str, Any], tuple[in
 
 def _convolution(d: Draw, channels: int, outputs: int, groups: int, kernels: tuple[int, ...], n: int) -> Recipe:
     window, kernel, size = _window(d, kernels)
-    depth = channels // groups * math.prod(kernel)
-    while n * outputs * math.prod(size) * depth > MOST_PRODUCTS and (n > 1 or min(size) > 1 + kernel[0] * 3):
+    depth, most = channels // groups * math.prod(kernel), MOST_PRODUCTS
+    if d.chance(2):
+        most, size = LARGE * MOST_PRODUCTS, (d.integer(30, 70), d.integer(40, 120))
+    while n * outputs * math.prod(size) * depth > most and (n > 1 or min(size) > 1 + kernel[0] * 3):
         n, size = 1, (max(1 + kernel[0] * 3, size[0] // 2), max(1 + kernel[1] * 3, size[1] // 2))
     x, weight = d.operand((n, channels, *size)), d.weights((outputs, channels // groups, *kernel))
     assert isinstance(x.dtype, Quantized) and isinstance(weight.dtype, Quantized)
