@@ -65,8 +65,13 @@ class Plan:
 
     def job(self, threads: int) -> Job:
         """What measures it."""
-        text = print_module(self.module, locations=False)
-        return Job(f"plan {hashlib.sha256(text.encode()).hexdigest()[:32]}", "plan", self.version, threads, text, WHOLE)
+        return whole_job(self.module, self.version, threads)
+
+
+def whole_job(module: Module, version: str, threads: int) -> Job:
+    """What measures runs of a module whose layers have routines, end to end."""
+    text = print_module(module, locations=False)
+    return Job(f"plan {hashlib.sha256(text.encode()).hexdigest()[:32]}", "plan", version, threads, text, WHOLE)
 
 
 @attrs.frozen(eq=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import numpy as np
 
 from plait.backends.null import FixedCosts
-from plait.backends.profiling.job import Job
+from plait.backends.profiling.job import WHOLE, Job
 from plait.ir.module import Module
 from plait.ir.text import parse_module
 from plait.tuning.calibration import Samples
@@ -61,13 +62,17 @@ def samples_for(module: Module, count: int = 2) -> Samples:
 
 
 def costs(seed: int) -> FixedCosts:
-    """Costs that look random: of bytes mostly less than of floats, of references more."""
+    """Costs that look random: of bytes mostly less than of floats, of references more. Whole networks take the sum."""
 
     def cost(job: Job) -> float:
+        if job.state == WHOLE:
+            return sum(map(float, re.findall(r"!([\d.]+)us", job.module)))
         digest = hashlib.sha256(f"{seed} {job.signature} {job.routine} {job.threads}".encode()).digest()
-        least = 200.0 if job.routine.endswith("/reference") and "bf16" not in job.signature else 0.0
-        scale = 8 if "bf16" in job.signature else 20 if "/q8/" in job.routine else 40
-        return least + (5 if job.routine.startswith("cpu") and "adapt" in job.signature else scale) * digest[0] / 64
+        if job.signature.startswith(("adapt", "cast")):
+            return 1 + digest[0] / 32
+        least = 200.0 if job.routine.endswith("/reference") and "bf16" not in job.signature else 1.0
+        scale = 8 if "bf16" in job.signature else 16 if "/q8/" in job.routine else 80
+        return least + scale * digest[0] / 256
 
     return FixedCosts(cost)
 
