@@ -68,7 +68,7 @@ def test_a_sample() -> None:
     tally = check([*sample(QUICK), *(("adapt", seed) for seed in range(24))])
     agree(tally.failures, kernels.isa_level())
     paths = {str(r.path) for r in known_routines() if r.path.dtype == "q8"}
-    assert {key.split()[1] for key in tally.runs} == paths, "routines that no layer was drawn for"
+    assert {key.split()[1] for key in tally.runs} >= paths, "routines that no layer was drawn for"
 
 
 @pytest.mark.parametrize("isa", [level for level in LEVELS if level != kernels.isa_level()])
@@ -82,7 +82,7 @@ def test_ten_thousand_layers(isa: str) -> None:
     answer = on_level(isa, LAYERS, "corners")
     agree(answer["failures"], isa)
     known = {f"{r.layer} {r.path}" for r in known_routines() if r.path.dtype == "q8"}
-    assert answer["runs"].keys() == known, "routines that no layer was drawn for"
+    assert answer["runs"].keys() >= known, "routines that no layer was drawn for"
     assert min(answer["runs"].values()) >= 5
     assert sum(answer["untaken"].values()) < LAYERS // 50, "layers that no routine takes"
     assert not answer["untaken"]["corners"]

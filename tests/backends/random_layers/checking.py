@@ -14,7 +14,7 @@ from routine_cases.running import alone, run_poisoned, ways
 from routine_cases.storage import from_storage, to_storage
 
 from plait.backends.program import Program
-from plait.backends.routine import Routine, known_routines
+from plait.backends.routine import REFERENCE, Routine, known_routines
 from plait.ir.activation import NONE
 from plait.ir.dtypes import Array, DType, Quantized
 from plait.ir.quantization import why_not_integer
@@ -82,7 +82,7 @@ def _check_recipe(name: str, recipe: Recipe, tally: Tally) -> int:
         tasks.append((turned, flipped))
     for one, answer in tasks:
         for routine in known_routines(one.layer.op):
-            if routine.path.dtype != "q8" or routine.refuse(one.layer) is not None:
+            if routine.path == REFERENCE or routine.refuse(one.layer) is not None:
                 continue
             for variant in ways(routine, one):
                 key = f"{one.layer.op} {routine.path.base}"

@@ -127,9 +127,11 @@ def global_avg_pool(d: Draw) -> Recipe:
 
 def concat(d: Draw) -> Recipe:
     n, h, w = d.integer(1, 2), d.integer(1, 6), d.integer(1, 9)
-    shared = d.whole()
-    parts = [d.operand((n, d.channels(40), h, w), shared if d.chance(60) else None) for _ in range(d.integer(2, 4))]
-    return Recipe("concat", tuple(parts), {"axis": 1, "to": d.choice((shared, d.whole()))})
+    shared, percent = d.whole(), d.choice((0, 60, 100))
+    parts = [
+        d.operand((n, d.channels(40), h, w), shared if d.chance(percent) else None) for _ in range(d.integer(2, 4))
+    ]
+    return Recipe("concat", tuple(parts), {"axis": 1, "to": d.choice((shared, shared, d.whole()))})
 
 
 def split(d: Draw) -> Recipe:
