@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from plait.tuning.api import PlaitWarning, TunedModel, TuneOptions
     from plait.tuning.calibration import Progress as Runs
     from plait.tuning.compare import Comparison
+    from plait.tuning.precision.front import Front
+    from plait.tuning.precision.options import PrecisionOptions
     from plait.tuning.quantize import Quantization, QuantizeOptions
     from plait.tuning.samples import Given
 
@@ -37,9 +39,11 @@ __version__ = "0.2.0"
 
 __all__ = [
     "Comparison",
+    "Front",
     "Module",
     "PlaitError",
     "PlaitWarning",
+    "PrecisionOptions",
     "Quantization",
     "QuantizeOptions",
     "Runner",
@@ -50,6 +54,7 @@ __all__ = [
     "load",
     "open",
     "optimize",
+    "pareto",
     "parse",
     "quantize",
     "tune",
@@ -57,9 +62,11 @@ __all__ = [
 
 _CLASSES = {
     "Comparison": "plait.tuning.compare",
+    "Front": "plait.tuning.precision.front",
     "Module": "plait.ir.module",
     "PlaitError": "plait.ir.diagnostics",
     "PlaitWarning": "plait.tuning.api",
+    "PrecisionOptions": "plait.tuning.precision.options",
     "Quantization": "plait.tuning.quantize",
     "QuantizeOptions": "plait.tuning.quantize",
     "Runner": "plait.backends.runner",
@@ -138,6 +145,7 @@ def tune(
     progress: Progress | None = None,
     dims: Mapping[str, int] | None = None,
     options: TuneOptions | None = None,
+    precision: PrecisionOptions | None = None,
 ) -> TunedModel:
     """Choose a routine for every layer from measured times: optimise, profile, solve.
 
@@ -159,18 +167,79 @@ def tune(
             everything is known. What it raises ends the tuning; all that was measured is kept.
         dims: sizes of symbolic dimensions.
         options: `plait.TuneOptions`: what is measured, in which state, and for how long.
+        precision: layers may compute in several precisions, within a bound on the accuracy that is lost; what came of
+            it is `tuned.precision`.
 
     Raises:
-        PlaitError: the model cannot be read; a pattern is malformed; a layer has no routine.
-        ValueError: `threads` is below 1, or there is no such solver.
+        PlaitError: the model cannot be read; a pattern is malformed; a layer has no routine; of `precision`: samples
+            do not fit.
+        ValueError: `threads` is below 1, or there is no such solver; or `precision` and another pipeline are given.
     """
-    from plait.ir import Module
-    from plait.tuning.api import TuneOptions, bind_dims, bind_open_dims, optimized, tune_module
+    from plait.tuning.api import TuneOptions, optimized, tune_module
 
-    module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
-    module = optimized(bind_open_dims(module), pipeline)
+    module = _static(model, dims)
+    if precision is not None:
+        from plait.tuning.precision.api import tune_within
+
+        if pipeline != "default":
+            raise ValueError("the passes that prepare mixed precisions are fixed: leave out pipeline")
+        return tune_within(
+            module,
+            precision,
+            threads=threads,
+            routines=routines,
+            db=db,
+            solver=solver,
+            progress=progress,
+            options=options or TuneOptions(),
+        )
+    module = optimized(module, pipeline)
     return tune_module(
         module,
+        threads=threads,
+        routines=routines,
+        db=db,
+        solver=solver,
+        progress=progress,
+        options=options or TuneOptions(),
+    )
+
+
+def pareto(
+    model: StrPath | Module,
+    count: int,
+    *,
+    precision: PrecisionOptions,
+    threads: int = 1,
+    routines: Sequence[str] = (),
+    db: StrPath | None = None,
+    solver: str = "exact",
+    progress: Progress | None = None,
+    dims: Mapping[str, int] | None = None,
+    options: TuneOptions | None = None,
+) -> Front:
+    """The front of latency against loss: plans in mixed precisions, from the most accurate to the fastest.
+
+        front = plait.pareto("resnet50.onnx", 6, precision=plait.PrecisionOptions("photos"))
+        front.plot("front.png")
+
+    Args:
+        count: how many plans are made, at least 2; of two plans that are alike, or of which one is better in both, one
+            is left.
+        precision: the samples, the precisions, and the metric; its bound has no say.
+        threads, routines, db, solver, progress, dims, options: as for `tune`.
+
+    Raises:
+        PlaitError: as `tune`.
+        ValueError: as `tune`; `count` is below 2.
+    """
+    from plait.tuning.api import TuneOptions
+    from plait.tuning.precision.api import front_within
+
+    return front_within(
+        _static(model, dims),
+        precision,
+        count,
         threads=threads,
         routines=routines,
         db=db,
@@ -206,13 +275,10 @@ def quantize(
     Raises:
         PlaitError: the model cannot be read; a sample does not fit; nothing can be quantized.
     """
-    from plait.ir import Module
-    from plait.tuning.api import bind_dims, bind_open_dims
     from plait.tuning.quantize import quantize_module
     from plait.tuning.samples import samples_of
 
-    module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
-    module = bind_open_dims(module)
+    module = _static(model, dims)
     return quantize_module(module, samples_of(module.main, calibrate), options, progress or (lambda done, what: None))
 
 
@@ -296,6 +362,15 @@ def compare(
     return compare_plans(
         module, original, threads=threads or tuned_for, all_routines=all_routines, inputs=inputs, seed=seed
     )
+
+
+def _static(model: StrPath | Module, dims: Mapping[str, int] | None) -> Module:
+    """A model with numbers for dimensions: those that are not named become 1, with a warning."""
+    from plait.ir import Module
+    from plait.tuning.api import bind_dims, bind_open_dims
+
+    module = bind_dims(model, dims or {}) if isinstance(model, Module) else load(model, dims=dims)
+    return bind_open_dims(module, stacklevel=4)
 
 
 def __getattr__(name: str) -> Any:

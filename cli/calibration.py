@@ -74,9 +74,22 @@ _OPTIONS = (
     click.option("--no-bias-correction", is_flag=True, help="Leave biases as they are."),
 )
 
+CALIBRATION = (
+    "calibrate",
+    "samples",
+    "seed",
+    "mean",
+    "std",
+    "method",
+    "keep_float",
+    "no_equalize",
+    "no_bias_correction",
+)
+"""The parameters that `calibration_options` adds."""
+
 
 def calibration_options(command: Command) -> Command:
-    """Add the options that say what to calibrate with, and how: those of `NAMES`."""
+    """Add the options that say what to calibrate with, and how: those of `CALIBRATION`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

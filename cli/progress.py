@@ -78,6 +78,11 @@ class Measuring:
         """Remember how far the search is."""
         self.forecast.watch(standing)
 
+    def runs(self, done: int, what: str) -> None:
+        """Tell of runs over samples."""
+        if self.show is not None and self.show.due():
+            self.show.write(f"{what}: {done} runs")
+
 
 @contextlib.contextmanager
 def measuring(shown: bool = True) -> Iterator[Measuring]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,10 +23,13 @@ from plait.cli.common import (
 )
 from plait.cli.output import note, print_json
 from plait.cli.progress import measuring
+from plait.cli.tune_precision import check_precision, precision_of, precision_options, show_front, show_precision
 from plait.cli.tune_report import show_report
 
 if TYPE_CHECKING:
     from plait.tuning import TuningReport
+    from plait.tuning.api import TunedModel
+    from plait.tuning.precision.front import Front
 
 
 @click.command("tune")
@@ -113,9 +116,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether to store packed weights beside the original ones: a larger package that opens in milliseconds.",
 )
+@precision_options
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @JSON
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     model: Path,
     output: Path | None,
     threads: int,
@@ -136,12 +143,16 @@ def command(
     packed: bool,
     quiet: bool,
     as_json: bool,
+    **accuracy: Any,
 ) -> None:
     """Choose a routine for every layer of MODEL from measured times, and write a package.
 
     Only what decides is measured: every other routine has a lower bound on its time that proves it no better.
     Measurements are kept in the profile database: what is known is not measured again. Interrupting loses nothing: the
     best plan so far is written, with its proven gap, and the same command goes on from there.
+
+    With --max-loss layers compute in several precisions: the fastest mix that was found to lose no more accuracy than
+    that over all samples.
     """
     import plait
     from plait.passes import selection
@@ -150,31 +161,50 @@ def command(
     selection.solver(solver)  # a wrong one is said before the model is read
     if max_error is not None and state == "in_place":
         raise click.UsageError("--max-error is not for --state in_place: whole networks run there, not routines alone")
+    mixed = check_precision(accuracy, context)
     output = check_output(output or Path(model.stem + ".plait"), inputs=[model])
     module = load_static(model, dims)
     with warnings_shown(), measuring(not quiet and not as_json) as progress:
-        tuned = plait.tune(
-            module,
-            threads=threads,
-            routines=routines,
-            db=db,
-            solver=solver,
-            pipeline=pipeline,
-            progress=progress,
-            options=TuneOptions(
-                state,
-                exhaustive,
-                budget,
-                interruptible=True,
-                race=race,
-                watch=progress.watch,
-                retry_failed=retry_failed,
-                workers=workers,
-                jobs=jobs or 0,
-                kind=kind,
-                max_error=max_error,
-            ),
+        options = TuneOptions(
+            state,
+            exhaustive,
+            budget,
+            interruptible=True,
+            race=race,
+            watch=progress.watch,
+            retry_failed=retry_failed,
+            workers=workers,
+            jobs=jobs or 0,
+            kind=kind,
+            max_error=max_error,
         )
+        common: dict[str, Any] = {"routines": routines, "db": db, "solver": solver, "options": options}
+        common.update(threads=threads, progress=progress)
+        if not mixed:
+            tuned = plait.tune(module, pipeline=pipeline, **common)
+        else:
+            precision = precision_of(accuracy, threads, progress.runs)
+            if accuracy["pareto"] is not None:
+                front = plait.pareto(module, accuracy["pareto"], precision=precision, **common)
+            else:
+                tuned = plait.tune(module, precision=precision, **common)
+    if accuracy["pareto"] is None:
+        _write_plan(tuned, output, packed, as_json)
+    else:
+        _write_front(front, accuracy["plot"], as_json)
+
+
+def _write_front(front: Front, plot: Path | None, as_json: bool) -> None:
+    if as_json:
+        print_json(front.to_json())
+    else:
+        show_front(front)
+    if plot is not None:
+        front.plot(plot)
+        click.echo(f"wrote {plot}", err=True)
+
+
+def _write_plan(tuned: TunedModel, output: Path, packed: bool, as_json: bool) -> None:
     stopped = _stopped(tuned.report)
     if output.suffix == ".ir":
         from plait.ir.text import save_ir
@@ -188,9 +218,12 @@ def command(
             note(f"{output} was not a package of this model; it is replaced")
         plans, done = saved.plans, "nothing new for" if saved.unchanged else "wrote"
     if as_json:
-        print_json({**tuned.report.to_json(), "output": str(output), "plans": plans})
+        mixed = {} if tuned.precision is None else {"precision": tuned.precision.to_json()}
+        print_json({**tuned.report.to_json(), **mixed, "output": str(output), "plans": plans})
     else:
         show_report(tuned.report)
+        if tuned.precision is not None:
+            show_precision(tuned.precision)
         others = [p for p in plans if p != tuned.report.device]
         kept = f" (beside {', '.join(others)})" if others else ""
         click.echo(f"{done} {output}: plan {tuned.report.device}{kept}", err=True)

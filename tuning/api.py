@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -39,6 +40,9 @@ from plait.tuning.saving import Saved, ToSave
 from plait.tuning.select import Lazily, roofline_bounds
 from plait.tuning.tuner import Tuned, tune
 
+if TYPE_CHECKING:
+    from plait.tuning.precision.report import PrecisionReport
+
 
 class PlaitWarning(UserWarning):
     """Something works, but not as well or not quite as the caller may expect."""
@@ -47,6 +51,9 @@ class PlaitWarning(UserWarning):
 @attrs.frozen(eq=False)
 class TunedModel(Tuned):
     """A tuned module with its report; `save` writes it as a package, `runner` runs it."""
+
+    precision: PrecisionReport | None = None
+    """Which precisions layers have and what accuracy is lost, if they were chosen."""
 
     @functools.cached_property
     def executable(self) -> Executable:
@@ -232,11 +239,12 @@ def bind_dims(module: Module, dims: Mapping[str, int]) -> Module:
     return module
 
 
-def bind_open_dims(module: Module) -> Module:
-    """A module whose remaining symbolic dimensions are 1, with a `PlaitWarning` for each."""
+def bind_open_dims(module: Module, stacklevel: int = 3) -> Module:
+    """A module whose remaining symbolic dimensions are 1, with a `PlaitWarning` for each, at the place of a caller."""
     symbols = module.main.symbols()
     for name in symbols:
         warnings.warn(
-            PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"), stacklevel=3
+            PlaitWarning(f"dimension {name} is symbolic; using 1 (set with dims={{{name!r}: ...}})"),
+            stacklevel=stacklevel,
         )
     return bind_dims(module, dict.fromkeys(symbols, 1))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
-
-from plait.tuning.precision.metrics import show_loss
 
 
 @attrs.frozen
@@ -70,48 +68,3 @@ class Front:
         axes.set_ylabel(f"loss by {self.metric}")
         axes.set_title(f"{self.samples} samples", fontsize=9)
         figure.savefig(path)
-
-    def rows(self) -> list[tuple[str, str, str, str]]:
-        """Time in ms, loss, summed noise in dB, and layers of each point, for people."""
-        return [
-            (
-                f"{p.time_us / 1e3:.3f}",
-                show_loss(self.metric, p.loss),
-                show_loss("sqnr", p.summed),
-                ", ".join(f"{n} {name}" for name, n in p.layers.items()),
-            )
-            for p in self.points
-        ]
-
-
-def front_of(
-    realize: Callable[[float], FrontPoint], least: float, most: float, count: int, metric: str, samples: int
-) -> Front:
-    """The front through plans for several budgets.
-
-    Args:
-        realize: makes, tunes and measures the plan for a budget of summed losses.
-        least, most: the least loss of a layer, and the sum of the fastest plan: where budgets make a difference.
-        count: how many plans to make, at least 2: all in float32, the fastest, and others between.
-    """
-    return front(metric, samples, [realize(budget) for budget in budgets(least, most, count)])
-
-
-def budgets(least: float, most: float, count: int) -> list[float]:
-    """Budgets of summed losses, in ratios that are alike: 0 first, no bound last."""
-    if count < 2:
-        raise ValueError(f"a front has at least 2 points, not {count}")
-    inner = count - 2
-    if not (0 < least <= most < math.inf):
-        inner = 0
-    steps = [(i + 1) / (inner + 1) for i in range(inner)]
-    return [0.0, *(least * (most / least) ** s for s in steps), math.inf]
-
-
-def front(metric: str, samples: int, points: Sequence[FrontPoint]) -> Front:
-    """The front of some plans: without those that another beats in both, or equals."""
-    kept: list[FrontPoint] = []
-    for point in sorted(points, key=lambda p: (p.time_us, p.loss)):
-        if not kept or point.loss < kept[-1].loss:
-            kept.append(point)
-    return Front(metric, samples, tuple(reversed(kept)), len(points) - len(kept))

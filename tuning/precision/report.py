@@ -34,14 +34,21 @@ class PrecisionRow:
 
 
 @attrs.frozen
-class Attempt:
-    """A plan that was made for a budget of summed losses, and what the network then lost."""
+class PlanRow:
+    """A plan whose loss was measured. Times in microseconds."""
 
-    budget: float
+    kind: str
+    """`mixed`, or the one precision that all layers have which can."""
+    layers: Mapping[str, int]
+    """How many layers have each precision."""
     summed: float
-    """The losses of its layers, each alone, added up."""
+    """What its layers lose, each alone, added up: noise over signal at the outputs."""
     loss: float
     """What was measured, by the metric."""
+    predicted_us: float
+    measured_us: float | None
+    """The median of whole runs, in turns with other plans; of plans that did not take turns None."""
+    kept: bool
 
 
 @attrs.frozen
@@ -53,8 +60,8 @@ class PrecisionReport:
     loss: float
     samples: int
     rows: tuple[PrecisionRow, ...]
-    attempts: tuple[Attempt, ...] = ()
-    """Plans whose loss was measured; the last one is kept."""
+    plans: tuple[PlanRow, ...] = ()
+    """In the order in which their loss was measured."""
 
     @property
     def kept(self) -> tuple[PrecisionRow, ...]:
@@ -74,9 +81,9 @@ class PrecisionReport:
         layers = ", ".join(f"{n} {p}" for p, n in self.counts.items())
         within = "within" if self.loss <= self.max_loss else "above"
         loss, most = show_loss(self.metric, self.loss), show_loss(self.metric, self.max_loss)
-        tried = len(self.attempts)
-        return f"layers: {layers}; loss by {self.metric} over {self.samples} samples {loss}, {within} {most}" + (
-            f", after {tried} plans" if tried > 1 else ""
+        return (
+            f"{layers} layers; loss by {self.metric} over {self.samples} samples {loss}, {within} {most}; "
+            f"measured of {len(self.plans)} plans"
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def sensitivities(
         count: how many samples to look at; the first ones.
         threads: number of threads that share the work of each layer.
         database: where what is known is found, and what is found out is kept.
-        progress: called after each layer with the number of layers done.
+        progress: called after each layer with the number of runs through layers so far.
 
     Raises:
         RunError: P401, a sample does not fit the inputs.
@@ -105,7 +105,7 @@ def sensitivities(
                 new = [(name, p, prints[name, p], s.loss, s.local) for p, s in found.items()]
                 add_sensitivities(database, context, new)
             known[name].update(found)
-            progress(done, f"sensitivity of {len(ordered)} layers")
+            progress(done * len(few), "sensitivity")
     return {name: {p: known[name][p] for p in some} for name, some in twins.items()}
 
 

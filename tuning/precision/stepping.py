@@ -15,6 +15,7 @@ from plait.backends.build import assemble, lower
 from plait.backends.program import Program
 from plait.backends.reference.evaluate import bind_inputs
 from plait.ir.layer import Layer
+from plait.ir.layers.elementwise import Adapt
 from plait.ir.module import Module
 from plait.ir.values import Array, Constant, Value
 from plait.tuning.calibration import Sample
@@ -53,9 +54,10 @@ class Stepper:
         self._program = Program(assemble(self.module, lowering))
         self._lowering = lowering
         layers = list(self.module.main)
-        made = {layer.results[0].name: (i, layer) for i, layer in enumerate(layers)}
-        # Layers keep their names; the adapts among them have new ones.
-        self._layers = {name: made[name] for name in (layer.results[0].name for layer in module.main)}
+        # By their order: an adapt that is put behind a layer may take over its name.
+        placed = [(i, layer) for i, layer in enumerate(layers) if not isinstance(layer, Adapt)]
+        names = [layer.results[0].name for layer in module.main if not isinstance(layer, Adapt)]
+        self._layers = dict(zip(names, placed, strict=True))
         self._ends = _ends([step.layer for step in lowering.steps], len(layers))
 
     def start(self, sample: Sample) -> Run:

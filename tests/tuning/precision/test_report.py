@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from plait.tuning.precision.report import Attempt, PrecisionReport, explain
+from plait.tuning.precision.report import PlanRow, PrecisionReport, explain
 
 ALLOWED = ("float32", "qint8", "bfloat16")
 
@@ -17,7 +17,11 @@ def report(case: Any) -> PrecisionReport:
     losses = {"a": {"qint8": 0.001}, "b": {"qint8": 0.25, "bfloat16": 0.01}, "m": {"qint8": 0.5}, "r": {"qint8": 0.0}}
     reasons = {"s": {"qint8": "no rule"}, "f": {"qint8": "not linear", "bfloat16": "moves nothing"}}
     rows = explain(case.module, chosen, free, losses, reasons, ALLOWED)
-    return PrecisionReport("top1", 0.01, 0.0025, 400, rows, (Attempt(0.1, 0.09, 0.02), Attempt(0.05, 0.04, 0.0025)))
+    plans = (
+        PlanRow("qint8", {"qint8": 7}, 2.0, 0.02, 50.0, None, False),
+        PlanRow("mixed", {}, 0.1, 0.0, 60.0, 61.0, True),
+    )
+    return PrecisionReport("top1", 0.01, 0.0025, 400, rows, plans)
 
 
 def test_reasons(case: Any) -> None:
@@ -41,11 +45,11 @@ def test_layers_that_the_bound_keeps_come_with_the_worst_first(case: Any) -> Non
 def test_summary_and_json(case: Any) -> None:
     found = report(case)
     assert found.summary() == (
-        "layers: 4 float32, 2 bfloat16, 1 qint8; loss by top1 over 400 samples 0.25%, within 1.00%, after 2 plans"
+        "4 float32, 2 bfloat16, 1 qint8 layers; loss by top1 over 400 samples 0.25%, within 1.00%; measured of 2 plans"
     )
     data = json.loads(json.dumps(found.to_json()))
     assert data["schema"] == "precision-report/1"
-    assert data["rows"][1]["losses"] == {"qint8": 0.25, "bfloat16": 0.01} and data["attempts"][1]["budget"] == 0.05
+    assert data["rows"][1]["losses"] == {"qint8": 0.25, "bfloat16": 0.01} and data["plans"][1]["measured_us"] == 61.0
 
 
 def test_a_loss_above_the_bound_is_told(case: Any) -> None:
