@@ -9,12 +9,13 @@ left out, so the lists are short.  The sharing mode is ``tree``.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import attrs
 
-from plait.passes.selection.conversion import Step
+from plait.passes.selection.conversion import MAX_TERMINALS, Step
 from plait.passes.selection.problem import Adapts, Problem, TooManyFormatsError
 from plait.passes.selection.reductions import Kept
 
@@ -22,6 +23,8 @@ MAX_FORMATS = 10
 """Most formats for which all sets of copies are listed: there are ``2**10`` for each source."""
 MAX_WAYS = 48
 """Most incomparable ways to make one set of copies from one source."""
+MAX_SETS = 4096
+"""Most sets of wanted formats of one value, where each has one way."""
 
 Amounts: TypeAlias = tuple[float, ...]
 
@@ -79,8 +82,6 @@ def ways_of_values(problem: Problem, kept: Kept) -> list[list[Way]]:
     Raises:
         TooManyFormatsError: there are more formats than all sets of copies can be listed for.
     """
-    if len(problem.formats) > MAX_FORMATS:
-        raise TooManyFormatsError(f"there are {len(problem.formats)} formats; ways are listed for up to {MAX_FORMATS}")
     listed: dict[tuple[int, int], list[Way]] = {}
     names = summed_resources(problem)
     return [_ways_of_value(problem, kept, v, names, listed) for v in range(len(problem.values))]
@@ -96,6 +97,10 @@ def _ways_of_value(
     for wish in wishes:
         wanted |= wish
     spec, found = problem.values[value], []
+    if not has_peak(problem) and not any(problem.adapts[spec.adapt].resources.get(name) for name in names):
+        return _cheapest_ways(problem, value, sources, wishes)
+    if len(problem.formats) > MAX_FORMATS:
+        raise TooManyFormatsError(f"there are {len(problem.formats)} formats; ways are listed for up to {MAX_FORMATS}")
     for source in sources:
         key = (spec.adapt, source)
         if key not in listed:
@@ -112,6 +117,26 @@ def _ways_of_value(
         for group in best.values():
             ends = front((amounts, n) for n, (amounts, _) in enumerate(group))
             found += [group[n][1] for _, n in ends]
+    return found
+
+
+def _cheapest_ways(problem: Problem, value: int, sources: Sequence[int], wishes: Sequence[int]) -> list[Way]:
+    """The ways of a value whose conversions use nothing that is limited: of each set of copies the cheapest tree."""
+    planner = problem.planner(value)
+    terminals = [f for f in range(len(problem.formats)) if any(wish >> f & 1 for wish in wishes)]
+    sizes = range(min(len(wishes), len(terminals)) + 1)
+    if sum(math.comb(len(terminals), n) for n in sizes) > MAX_SETS or len(terminals) > MAX_TERMINALS:
+        raise TooManyFormatsError(f"a value is wanted in {len(terminals)} formats; ways are listed for fewer")
+    sets = [copies for n in sizes for copies in itertools.combinations(terminals, n)]
+    served = [copies for copies in sets if all(any(wish >> f & 1 for f in copies) for wish in wishes)]
+    used = (0.0,) * len(summed_resources(problem))
+    found = []
+    for source in sources:
+        for copies in served:
+            steps = planner.plan(source, copies, "tree")
+            if steps is not None:
+                cost = math.fsum(planner.direct[a, b] for a, b in steps)
+                found.append(Way(source, _formats(copies), cost, used, steps))
     return found
 
 

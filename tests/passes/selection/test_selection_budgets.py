@@ -32,7 +32,7 @@ from plait.passes.selection.budgets import pareto_front, solve_budgeted
 from plait.passes.selection.budgets.lagrange import curve
 from plait.passes.selection.budgets.relaxation import Relaxation
 from plait.passes.selection.budgets.usage import allowed, memory_by_step, usage
-from plait.passes.selection.solution import Conversion
+from plait.passes.selection.solution import Conversion, evaluate
 
 MakeProblem = Callable[..., Problem]
 
@@ -284,3 +284,41 @@ def test_pareto_front(resource: str, make_random: MakeProblem) -> None:
             assert cost == brute_force(budgeted)
         lengths.add(len(front))
     assert max(lengths) > 2
+
+
+def without_use_of_conversions(problem: Problem, limit: float | None = None) -> Problem:
+    """The problem whose conversions use no energy, of which routines may use so much."""
+    adapts = tuple(attrs.evolve(a, resources={}) for a in problem.adapts)
+    budgets = () if limit is None else (Budget("energy", "sum", limit),)
+    return attrs.evolve(problem, adapts=adapts, budgets=budgets)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 3, 4, 5, 7, 10, 11])
+def test_many_formats_are_exact_where_conversions_use_nothing(seed: int, make_random: MakeProblem) -> None:
+    pytest.importorskip("scipy")
+    free = without_use_of_conversions(with_resources(make_random(seed), seed))
+    # Formats that nothing has are beyond what all sets of copies are listed for.
+    more = 12 - len(free.formats)
+    wide = attrs.evolve(
+        free,
+        formats=(*free.formats, *(Format(f"more{n}") for n in range(more))),
+        adapts=tuple(_widened(a, more) for a in free.adapts),
+    )
+    used = []
+    plans = []
+    for choice in itertools.product(*(range(len(free.routines(i))) for i in range(len(free.layers)))):
+        cost, conversions = evaluate(free, choice)
+        if math.isfinite(cost):
+            used.append(usage(without_use_of_conversions(free, 1e9), choice, conversions)[0])
+            plans.append(cost)
+    for limit in (sorted(used)[len(used) // 10], sorted(used)[len(used) // 2]):
+        found = solve_budgeted(without_use_of_conversions(wide, limit))
+        assert found.status == "optimal"
+        assert found.cost == pytest.approx(min(c for c, u in zip(plans, used, strict=True) if u <= limit), rel=1e-9)
+
+
+def _widened(adapts: Adapts, more: int) -> Adapts:
+    count = len(adapts.cost)
+    rows = [(*row, *[math.inf] * more) for row in adapts.cost]
+    rows += [tuple(0.0 if f == g else math.inf for g in range(count + more)) for f in range(count, count + more)]
+    return Adapts(tuple(rows))
