@@ -17,6 +17,8 @@ from plait.ir.types import TensorType
 
 Shapes = Mapping[str, Sequence[int | str | None]]
 _LETTERS = re.compile(r"[A-Za-z0-9_]")
+_ANY = -1
+"""The size by which some exporters mean that any will do."""
 
 
 def sanitised(name: str) -> str:
@@ -137,7 +139,7 @@ def _type(
 
 def _stated(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
     match dim.WhichOneof("value"):
-        case "dim_value":
+        case "dim_value" if dim.dim_value != _ANY:
             return int(dim.dim_value)
         case "dim_param" if _LETTERS.search(dim.dim_param):
             return str(dim.dim_param)

@@ -217,8 +217,8 @@ def test_typed_data_of_the_wrong_length():
 
 def test_wrong_inputs_and_opsets():
     model = relu()
-    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
-    fails(InconsistentModel, model, "input 'x' has the dimension -1", "input_shapes=")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -2
+    fails(InconsistentModel, model, "input 'x' has the dimension -2", "input_shapes=")
     model.graph.input[0].type.tensor_type.elem_type = 77
     fails(InconsistentModel, model, "unknown element type 77")
     model = relu()

@@ -227,10 +227,10 @@ def test_dimension_is_pinned_by_either_name(name):
 
 def test_names_of_dimensions():
     nodes = [node("Relu", ["x"], ["y"])]
-    shape = ("axis", "aXis", "7", "", "?", None, "axis")
-    model = graph_model(nodes, {"x": example(*[1] * 7)}, {}, ["y"], shapes={"x": shape})
+    shape = ("axis", "aXis", "7", "", "?", None, -1, "axis")
+    model = graph_model(nodes, {"x": example(*[1] * 8)}, {}, ["y"], shapes={"x": shape})
     dims = [str(d) for d in import_onnx(model).module.main.arguments[0].type.shape]
-    assert dims == ["aXis", "aXis_1", "d7", "X_3", "X_4", "X_5", "aXis"]
+    assert dims == ["aXis", "aXis_1", "d7", "X_3", "X_4", "X_5", "X_6", "aXis"]
 
 
 def test_input_shapes_replace_those_of_the_model():
