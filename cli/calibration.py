@@ -71,6 +71,9 @@ _OPTIONS = (
         help="Kind of layer, or name of its result, that stays in floats; * and ? stand for anything. May be repeated.",
     ),
     click.option("--no-equalize", is_flag=True, help="Leave the channels of weights as they are."),
+    click.option(
+        "--round-nearest", is_flag=True, help="Round each weight by itself rather than all of a channel together."
+    ),
     click.option("--no-bias-correction", is_flag=True, help="Leave biases as they are."),
 )
 
@@ -83,6 +86,7 @@ CALIBRATION = (
     "method",
     "keep_float",
     "no_equalize",
+    "round_nearest",
     "no_bias_correction",
 )
 """The parameters that `calibration_options` adds."""
@@ -130,6 +134,7 @@ def quantize_options(given: dict[str, Any], threads: int, **more: Any) -> Quanti
         method=given["method"],
         keep_float=given["keep_float"],
         equalize=not given["no_equalize"],
+        round_together=not given["round_nearest"],
         bias_correction=not given["no_bias_correction"],
         threads=threads,
         **more,

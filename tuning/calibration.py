@@ -16,10 +16,13 @@ from plait.backends.errors import RoutineError
 from plait.backends.reference import evaluate
 from plait.backends.reference.evaluate import bind_inputs
 from plait.ir.diagnostics import Diagnostic
+from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.types import TensorType
 from plait.ir.values import Array, Constant, Value
+from plait.passes.quantize.moments import Moments
 from plait.passes.quantize.observers import Channels, Histogram
+from plait.passes.quantize.plan import x_of
 from plait.passes.quantize.ranges import Range
 from plait.passes.quantize.types import QuantizationError
 from plait.tuning.untuned import observed, untuned_program
@@ -63,6 +66,28 @@ def histograms_of(
     found = {value: Histogram(range) for value, range in ranges.items()}
     tell = partial(_tell, progress, "histograms")
     run_over(module, list(ranges), samples, lambda v, data: found[v].add(data), tell, threads)
+    return found
+
+
+def moments_of(
+    module: Module, layers: Sequence[Layer], samples: Samples, progress: Progress, threads: int = 1
+) -> dict[Layer, Moments]:
+    """What layers of `main` multiply with their weights, over all samples.
+
+    Raises:
+        RunError: P401, a sample does not fit the inputs.
+        QuantizationError: P520, there are no samples.
+    """
+    found = {layer: Moments(layer) for layer in layers}
+    readers: dict[Value, list[Moments]] = {}
+    for layer, moments in found.items():
+        readers.setdefault(x_of(layer), []).append(moments)
+
+    def take(value: Value, data: Array) -> None:
+        for moments in readers[value]:
+            moments.add(data)
+
+    run_over(module, list(readers), samples, take, partial(_tell, progress, "moments"), threads)
     return found
 
 

@@ -9,6 +9,7 @@ import attrs
 from plait.ir.diagnostics import Diagnostic, did_you_mean
 from plait.ir.dtypes import Array, Quantized
 from plait.ir.layer import Layer
+from plait.ir.layers.linear import Matmul
 from plait.ir.module import Module
 from plait.ir.values import Constant, Value
 from plait.ir.verify import verify
@@ -16,14 +17,17 @@ from plait.passes.options import matches, words
 from plait.passes.quantize.convert import quantize_layers
 from plait.passes.quantize.correct import bias_corrections
 from plait.passes.quantize.equalize import Pair, Skipped, equalize, pairs_of
+from plait.passes.quantize.fit import fit_weights
 from plait.passes.quantize.methods import METHODS
+from plait.passes.quantize.moments import layers_at_once
 from plait.passes.quantize.observers import Channels
 from plait.passes.quantize.plan import WEIGHTED, Plan, make_plan, x_of
 from plait.passes.quantize.prepare import PIPELINE, prepare
 from plait.passes.quantize.ranges import Range
 from plait.passes.quantize.types import QuantizationError, choose_types
+from plait.passes.quantize.weights import QuantizedWeights
 from plait.tuning.api import optimized
-from plait.tuning.calibration import Progress, Samples, channels_of, first_of, histograms_of
+from plait.tuning.calibration import Progress, Samples, channels_of, first_of, histograms_of, moments_of
 from plait.tuning.quantize_report import QuantizationReport, compare_layers, describe_layers, is_number
 from plait.tuning.untuned import twins_of
 
@@ -42,6 +46,8 @@ class QuantizeOptions:
             `plait.passes.quantize.methods.METHODS`.
         keep_float: kinds of layers, or patterns (`*`, `?`) of the names of their results, that stay in floats.
         equalize: scale channels so that they make good use of 8 bits, see `plait.passes.quantize.equalize`.
+        round_together: round weights so that their errors make up for each other, see
+            `plait.passes.quantize.rounding`.
         bias_correction: take the mean error of rounded weights off the biases.
         report_samples: on how many samples, at most, layers are compared with those in floats; 0: on none.
         threads: number of threads that share the work of each layer while the network is observed.
@@ -50,6 +56,7 @@ class QuantizeOptions:
     method: str = attrs.field(default="mse", validator=_method)
     keep_float: tuple[str, ...] = attrs.field(default=(), converter=words)
     equalize: bool = True
+    round_together: bool = True
     bias_correction: bool = True
     report_samples: int = attrs.field(default=4, validator=attrs.validators.ge(0))
     threads: int = attrs.field(default=1, validator=attrs.validators.ge(1))
@@ -95,7 +102,7 @@ def quantize_module(
     reference = module.clone()
     twins = twins_of(module, reference)
     layers = list(module.main)
-    stored = quantize_layers(module, plan, found.types, found.corrections)
+    stored = quantize_layers(module, plan, found.types, found.corrections, found.weights)
     verify(module)
     now = {layer: stored.get(layer.results[0], layer.results[0]) for layer in layers}
     rows = describe_layers(plan, now)
@@ -114,10 +121,11 @@ def quantize_module(
 
 @attrs.frozen(eq=False)
 class Calibration:
-    """What samples say of a plan: types of its values, what to add to biases, and which layers were equalised or why
-    not."""
+    """What samples say of a plan: types of its values, the integers of weights that are not each rounded by itself,
+    what to add to biases, and which layers were equalised or why not."""
 
     types: Mapping[Value, Quantized]
+    weights: Mapping[Layer, QuantizedWeights]
     corrections: Mapping[Layer, Array]
     pairs: tuple[Pair | Skipped, ...]
 
@@ -137,8 +145,9 @@ def calibrate(
         by = equalize(module, plan, channels)
         channels = {v: c.divided(by[v]) if v in by else c for v, c in channels.items()}
     types = choose_types(plan, _ranges(module, plan, channels, samples, options, progress))
-    corrections = bias_corrections(plan, types, channels) if options.bias_correction else {}
-    return Calibration(types, corrections, pairs)
+    weights = _weights(module, plan, types, samples, options, progress)
+    corrections = bias_corrections(plan, types, channels, weights) if options.bias_correction else {}
+    return Calibration(types, weights, corrections, pairs)
 
 
 def _observe(
@@ -167,6 +176,25 @@ def _ranges(
         return whole
     histograms = histograms_of(module, whole, samples, progress, options.threads)
     return {v: METHODS[options.method](histogram) for v, histogram in histograms.items()}
+
+
+def _weights(
+    module: Module,
+    plan: Plan,
+    types: Mapping[Value, Quantized],
+    samples: Samples,
+    options: QuantizeOptions,
+    progress: Progress,
+) -> dict[Layer, QuantizedWeights]:
+    """Weights that are rounded by what was observed, as many layers at a time as memory holds."""
+    found: dict[Layer, QuantizedWeights] = {}
+    if not options.round_together:
+        return found
+    for part in layers_at_once(plan):
+        for layer, moments in moments_of(module, part, samples, progress, options.threads).items():
+            corrected = options.bias_correction and not isinstance(layer, Matmul)
+            found[layer] = fit_weights(layer, types[x_of(layer)], moments, corrected)
+    return found
 
 
 class Kept:

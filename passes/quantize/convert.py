@@ -21,22 +21,27 @@ from plait.ir.quantization import quantize
 from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 from plait.passes.quantize.plan import MOVING, WEIGHTED, Plan, data_read, weight_of, x_of
-from plait.passes.quantize.weights import bias_scale, quantize_bias, quantize_weights
+from plait.passes.quantize.weights import QuantizedWeights, bias_scale, quantize_bias, quantize_weights
 
 
 def quantize_layers(
-    module: Module, plan: Plan, types: Mapping[Value, Quantized], corrections: Mapping[Layer, Array] | None = None
+    module: Module,
+    plan: Plan,
+    types: Mapping[Value, Quantized],
+    corrections: Mapping[Layer, Array] | None = None,
+    weights: Mapping[Layer, QuantizedWeights] | None = None,
 ) -> dict[Value, Value]:
     """Make the layers of a plan integer, in place.
 
     Args:
         types: of every value that the plan has.
         corrections: f32[O] for layers with weights: what is added to their biases.
+        weights: the integers of layers, where each weight is not to be rounded by itself.
 
     Returns:
         For each value of `plan.values()` that is no constant, the value of 8 bits that took its place.
     """
-    conversion = _Conversion(module, types, corrections or {})
+    conversion = _Conversion(module, types, corrections or {}, weights or {})
     for layer in plan.integer:
         conversion.layer(layer)
     conversion.leave()
@@ -44,8 +49,14 @@ def quantize_layers(
 
 
 class _Conversion:
-    def __init__(self, module: Module, types: Mapping[Value, Quantized], corrections: Mapping[Layer, Array]) -> None:
-        self.module, self.types, self.corrections = module, types, corrections
+    def __init__(
+        self,
+        module: Module,
+        types: Mapping[Value, Quantized],
+        corrections: Mapping[Layer, Array],
+        fitted: Mapping[Layer, QuantizedWeights],
+    ) -> None:
+        self.module, self.types, self.corrections, self.fitted = module, types, corrections, fitted
         self.body = module.main.body
         self.stored: dict[Value, Value] = {}
         self.constants: dict[tuple[Constant, Quantized], Constant] = {}
@@ -97,7 +108,7 @@ class _Conversion:
         x_type = self.types[x_of(layer)]
         assert isinstance(x_type.scale, float)
         bias = self.bias(layer)
-        found = quantize_weights(weight.data, x_type.scale, bias, axis)
+        found = self.fitted.get(layer) or quantize_weights(weight.data, x_type.scale, bias, axis)
         scale = self.module.add_constant(f"{weight.name}.scale", found.scale)
         dtype = Quantized(DType.I8, ConstantName(scale.name), 0, axis)
         changes: dict[str, Any] = {field: self.adopt(weight.name, found.stored, dtype)}

@@ -19,11 +19,14 @@ from plait.ir.layers.linear import FullyConnected
 from plait.ir.values import Constant, Value
 from plait.passes.quantize.observers import Channels
 from plait.passes.quantize.plan import Plan
-from plait.passes.quantize.weights import quantize_weights
+from plait.passes.quantize.weights import QuantizedWeights, quantize_weights
 
 
 def bias_corrections(
-    plan: Plan, types: Mapping[Value, Quantized], channels: Mapping[Value, Channels]
+    plan: Plan,
+    types: Mapping[Value, Quantized],
+    channels: Mapping[Value, Channels],
+    weights: Mapping[Layer, QuantizedWeights] | None = None,
 ) -> dict[Layer, Array]:
     """f32[O] for each integer layer with a bias: what to add to it.
 
@@ -33,16 +36,20 @@ def bias_corrections(
     found: dict[Layer, Array] = {}
     for layer in plan.integer:
         if isinstance(layer, (Conv2d, FullyConnected)) and layer.x in channels:
-            found[layer] = -_mean_error(layer, types[layer.x], channels[layer.x].mean).astype(np.float32)
+            fitted = (weights or {}).get(layer)
+            found[layer] = -_mean_error(layer, types[layer.x], channels[layer.x].mean, fitted).astype(np.float32)
     return found
 
 
-def _mean_error(layer: Conv2d | FullyConnected, x_type: Quantized, mean: Array) -> Array:
+def _mean_error(
+    layer: Conv2d | FullyConnected, x_type: Quantized, mean: Array, fitted: QuantizedWeights | None
+) -> Array:
     """f64[O]: how far the mean of each output channel is off."""
     assert isinstance(layer.weight, Constant) and isinstance(x_type.scale, float)
     weight = layer.weight.data
     bias = layer.bias.data if isinstance(layer.bias, Constant) else None
-    error = quantize_weights(weight, x_type.scale, bias).numbers - weight.astype(np.float64)
+    fitted = fitted or quantize_weights(weight, x_type.scale, bias)
+    error = fitted.numbers - weight.astype(np.float64)
     per_input = error.reshape(*error.shape[:2], -1).sum(axis=2)  # [O, C / groups]
     if not isinstance(layer, Conv2d) or layer.groups == 1:
         return np.asarray(per_input @ mean)

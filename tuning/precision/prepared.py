@@ -65,7 +65,8 @@ class Prepared:
         plan = self.plan.only(chosen).on(copy.main, layers, values)
         types = {values[v]: dtype for v, dtype in self.calibration.types.items()}
         corrections = {layers[layer]: by for layer, by in self.calibration.corrections.items()}
-        stored = quantize_layers(copy, plan, types, corrections)
+        weights = {layers[layer]: of for layer, of in self.calibration.weights.items()}
+        stored = quantize_layers(copy, plan, types, corrections, weights)
         return Integers(copy, {v: stored[twin] for v, twin in values.items() if twin in stored}, values)
 
 
