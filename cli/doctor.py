@@ -100,6 +100,8 @@ def _show_limits(limits: tuple[Limits, ...]) -> None:
         table.add(f"float32 multiply-add, {isa}", "GFLOP/s", *(f"{x.gflops[isa]:.1f}" for x in limits))
     for isa in limits[0].gops:
         table.add(f"products of bytes, {isa}", "GOP/s", *(f"{x.gops[isa]:.1f}" for x in limits))
+    for isa in limits[0].bf16:
+        table.add(f"products of bfloat16, {isa}", "GFLOP/s", *(f"{x.bf16[isa]:.1f}" for x in limits))
     for name in dict.fromkeys(level.name for x in limits for level in x.levels):
         for kind in ("read", "write", "copy"):
             table.add(f"{name} {kind}", "GB/s", *(_bandwidth(x, name, kind) for x in limits))

@@ -62,6 +62,9 @@ class Layer:
     """Which element types the operands may have."""
     one_type: ClassVar[bool] = False
     """Whether all operands have one element type (quantized ones aside: they stand for real numbers)."""
+    stored_operands: ClassVar[frozenset[str]] = frozenset()
+    """Operands (weights) that may be stored as 16-bit floats where the others are f32: they stand for the same numbers
+    in f32."""
     integer_operands: ClassVar[Mapping[str, int | None]] = MappingProxyType({})
     """The operands that are quantized, all of them, where the layer computes on integers; for each the axis along which
     scales may differ, if there is one. Empty if the layer has no integer rule."""
@@ -199,6 +202,8 @@ class Layer:
                 continue
             if not (dtype.is_float or (self.elements is Elements.NUMBERS and (dtype.is_integer or dtype.is_complex))):
                 raise ShapeError(f"{name} must hold {self.elements.value}, got {value.type}")
+            if plain is DType.F32 and name in self.stored_operands and dtype in (DType.F16, DType.BF16):
+                continue
             if self.one_type and plain not in (None, dtype):
                 raise ShapeError(f"operands have dtypes {plain} and {dtype}")
             plain = dtype

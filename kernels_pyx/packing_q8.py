@@ -41,10 +41,15 @@ def pack_ints(values: Ints, multiple: int) -> Ints:
 
 def pack_conv_blocked(w: Bytes, tile_b: int, groups: int = 1) -> Bytes:
     """[oc][ic/g][kh][kw] -> [g][oc group][ic block][kh][kw][4][tile_b * 16][4]: quads of input channels."""
+    return pack_steps(w, 4, tile_b, groups)
+
+
+def pack_steps(w: NDArray[Any], step: int, tile_b: int, groups: int = 1) -> NDArray[Any]:
+    """The same with `step` input channels side by side, of the type of `w`: -> [...][16 / step][tile_b * 16][step]."""
     oc, ic, kh, kw = w.shape
     full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh, kw), 1, tile_b * 16), 2, 16)
-    split = full.reshape(groups, -1, tile_b * 16, full.shape[2] // 16, 4, 4, kh, kw)
-    return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5), np.int8)
+    split = full.reshape(groups, -1, tile_b * 16, full.shape[2] // 16, 16 // step, step, kh, kw)
+    return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5))
 
 
 def pack_conv_stem(w: Bytes, tile_b: int, dilated: bool = False) -> Bytes:
@@ -52,11 +57,16 @@ def pack_conv_stem(w: Bytes, tile_b: int, dilated: bool = False) -> Bytes:
 
     `dilated`: taps of a row do not lie side by side; -> [oc group][kh][kw][quads of ic][tile_b * 16][4].
     """
+    return pack_stem_steps(w, 4, tile_b, dilated)
+
+
+def pack_stem_steps(w: NDArray[Any], step: int, tile_b: int, dilated: bool = False) -> NDArray[Any]:
+    """The same with `step` taps side by side, of the type of `w`."""
     oc, _, kh, kw = w.shape
     taps = w.transpose(0, 2, 3, 1).reshape(oc, kh, kw if dilated else 1, -1)
-    full = _padded(_padded(taps, 0, tile_b * 16), 3, 4)
-    split = full.reshape(-1, tile_b * 16, kh, full.shape[2], full.shape[3] // 4, 4)
-    return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1, 5), np.int8)
+    full = _padded(_padded(taps, 0, tile_b * 16), 3, step)
+    split = full.reshape(-1, tile_b * 16, kh, full.shape[2], full.shape[3] // step, step)
+    return np.ascontiguousarray(split.transpose(0, 2, 3, 4, 1, 5))
 
 
 def pack_dwconv_blocked(w: Bytes) -> Bytes:

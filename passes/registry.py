@@ -39,6 +39,7 @@ _BUILTIN = {
     "rewrite": "plait.passes.rewrite:Rewrite",
     "simplify-clamps": "plait.passes.simplify_clamps:SimplifyClamps",
     "sink-layout": "plait.passes.sink_layout:SinkLayout",
+    "store-weights": "plait.passes.store_weights:StoreWeights",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
     "unsigned-activations": "plait.passes.unsigned_activations:UnsignedActivations",
 }

@@ -59,6 +59,8 @@ class Roof:
         dtype = None if operand is None else operand.type.dtype
         if isinstance(dtype, Quantized):
             return max(self.limits.gops.values(), default=math.inf)
+        if dtype is DType.BF16:
+            return max(self.limits.bf16.values(), default=math.inf)
         return self.limits.peak if dtype in (DType.F32, DType.F64) else math.inf
 
     def moving_us(self, work: Work, state: str) -> float:

@@ -2,6 +2,7 @@
 
 from plait.backends.cpu import (
     adapts,
+    bf16,
     convolution,
     depthwise,
     elementwise,
@@ -14,10 +15,12 @@ from plait.backends.cpu import (
     resize,
     separable,
     squeeze_excite,
+    stored,
 )
 
 __all__ = [
     "adapts",
+    "bf16",
     "convolution",
     "depthwise",
     "elementwise",
@@ -30,4 +33,5 @@ __all__ = [
     "resize",
     "separable",
     "squeeze_excite",
+    "stored",
 ]

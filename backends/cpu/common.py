@@ -13,11 +13,20 @@ from plait.backends.cpu.splits import partition_of
 from plait.backends.descriptor import RoutinePath
 from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering, Place
-from plait.backends.routine import Aliases, Formats, Lower, Refusal, Routine, register_routine, uniform
+from plait.backends.routine import (
+    Aliases,
+    Formats,
+    Lower,
+    Refusal,
+    Routine,
+    format_in,
+    register_routine,
+    uniform,
+)
 from plait.ir.activation import Activation
 from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
-from plait.ir.layout import ROW_WORD
+from plait.ir.layout import ROW_WORD, Format
 from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
 from plait.kernels_pyx import Act, kernel_names
@@ -33,6 +42,8 @@ def _blocked_layouts() -> dict[str, int]:
 BLOCKED = _blocked_layouts()
 """Channels in a block, by layout: `nchw16c`, which every ISA level has, and that of one vector where it is shorter."""
 LAYOUTS = ("nchw", "nhwc", *BLOCKED)
+BLOCKS_OF_FLOATS = (*(("f32", layout) for layout in LAYOUTS), ("bf16", "nchw16c"))
+"""Element types and layouts of routines on images that bfloat16 has in blocks only."""
 _DATA = frozenset({"x", "xs", "residual"})
 """Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 
@@ -44,6 +55,7 @@ def cpu(
     lower: Lower,
     *,
     dtype: str = "f32",
+    also: tuple[str, ...] = (),
     refuse: Refusal | None = None,
     formats: Formats | None = None,
     variants: Callable[[Any], Sequence[str]] | None = None,
@@ -54,13 +66,13 @@ def cpu(
 ) -> Routine:
     """Register `cpu/{dtype}/{layout}/{algorithm}` for a kind of layer.
 
-    Layers whose dtype is another are refused, and so are constant images where the layout is not theirs, which is
-    always `nchw`. Of dtype `any` are routines that move elements as they are stored, of `q8` those for which some of
-    the values are quantized.
+    Layers whose dtype is another are refused (`also`: what some values may have beside it), and so are constant
+    images where the layout is not theirs, which is always `nchw`. Of dtype `any` are routines that move elements as
+    they are stored, of `q8` those for which some of the values are quantized.
     """
 
     def refusal(candidate: Layer) -> str | None:
-        if reason := _refuse_dtypes(candidate, dtype):
+        if reason := _refuse_dtypes(candidate, dtype, also):
             return reason
         if (
             layout != ROW_WORD
@@ -92,7 +104,7 @@ def cpu(
     )
 
 
-def _refuse_dtypes(layer: Layer, dtype: str) -> str | None:
+def _refuse_dtypes(layer: Layer, dtype: str, also: tuple[str, ...] = ()) -> str | None:
     """Why element types are none that routines of a dtype take."""
     values = (*layer.operands, *layer.results)
     quantized = [v for v in values if isinstance(v.type.dtype, Quantized)]
@@ -101,7 +113,10 @@ def _refuse_dtypes(layer: Layer, dtype: str) -> str | None:
     if dtype == "any":
         wrong = [v for v in quantized if v.type.dtype != layer.results[0].type.dtype or _has_axis(v)]
         return f"%{wrong[0].name} is {wrong[0].type.dtype}: elements may change" if wrong else None
-    wrong = [v for v in values if v.type.dtype.value != dtype]
+    named = [(v, "q8" if isinstance(v.type.dtype, Quantized) else v.type.dtype.value) for v in values]
+    wrong = [v for v, name in named if name not in (dtype, *also)]
+    if not wrong and all(v.type.dtype.value != dtype for v in values):
+        wrong = list(values)
     return f"%{wrong[0].name} is {wrong[0].type.dtype}, not {dtype}" if wrong else None
 
 
@@ -184,8 +199,31 @@ def refuse_unless_constant(*names: str) -> Refusal:
     return refuse
 
 
+def formats_between(source: str, target: str) -> Formats:
+    """Formats of a layer that reads one layout and yields another."""
+
+    def formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
+        operands = tuple(format_in(v, source) for v in layer.operands if not isinstance(v, Constant))
+        return operands, (format_in(layer.results[0], target),)
+
+    return formats
+
+
+def refuse_flat(refuse: Refusal) -> Refusal:
+    """Refuse what has one layout only: constants, and what is no image."""
+
+    def refuse_others(layer: Layer) -> str | None:
+        x = layer.operands[0]
+        if isinstance(x, Constant) or x.type.rank != 4:
+            return "x is a constant or no image, so that its layout does not change"
+        return refuse(layer)
+
+    return refuse_others
+
+
 __all__ = [
     "BLOCKED",
+    "BLOCKS_OF_FLOATS",
     "LAYOUTS",
     "act_fields",
     "channel_block",
@@ -193,7 +231,9 @@ __all__ = [
     "cpu",
     "data",
     "flat_rows",
+    "formats_between",
     "image",
     "image_fields",
+    "refuse_flat",
     "refuse_unless_constant",
 ]

@@ -6,8 +6,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from plait.backends.cpu.common import (
     BLOCKED,
+    BLOCKS_OF_FLOATS,
     act_fields,
     channel_constant,
     cpu,
@@ -173,12 +176,14 @@ def _refuse_direct(layout: str) -> Any:
     return refuse
 
 
-def _winograd(layout: str, m: int) -> Any:
+def _winograd(dtype: str, layout: str, m: int) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         _, blocks = tile(variant)
-        packed = packing.pack_winograd(data(conv.weight, "weight"), m, blocks, BLOCKED[layout])
+        packed = packing.pack_winograd(
+            data(conv.weight, "weight").astype(np.float32, copy=False), m, blocks, BLOCKED[layout]
+        )
         lowering.call(
-            f"f32_conv_winograd_{layout}",
+            f"{dtype}_conv_winograd_{layout}",
             **geometry(conv),
             **operands(conv, lowering, packed, layout),
             tile_m=m,
@@ -281,6 +286,21 @@ cpu(
     refuse=_refuse_indirect,
     summary="a table of places instead of im2col copies (Dukhan 2019)",
 )
+for _dtype, _layout in BLOCKS_OF_FLOATS:
+    if _layout not in BLOCKED:
+        continue
+    for _m in (2, 4, 6):
+        cpu(
+            "conv2d",
+            _layout,
+            f"winograd_f{_m}",
+            _winograd(_dtype, _layout, _m),
+            dtype=_dtype,
+            refuse=_refuse_winograd,
+            variants=tiles(_layout),
+            summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
+            least=_winograd_effort(_m),
+        )
 for _layout in BLOCKED:
     cpu(
         "conv2d",
@@ -291,17 +311,6 @@ for _layout in BLOCKED:
         variants=tiles(_layout),
         summary="direct, register tiles of pixels x blocks",
     )
-    for _m in (2, 4, 6):
-        cpu(
-            "conv2d",
-            _layout,
-            f"winograd_f{_m}",
-            _winograd(_layout, _m),
-            refuse=_refuse_winograd,
-            variants=tiles(_layout),
-            summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
-            least=_winograd_effort(_m),
-        )
     for _source in ("nchw", "nhwc"):
         cpu(
             "conv2d",

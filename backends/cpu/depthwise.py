@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import BLOCKED, LAYOUTS, cpu, data, refuse_unless_constant
+import numpy as np
+
+from plait.backends.cpu.common import BLOCKED, BLOCKS_OF_FLOATS, cpu, data, refuse_unless_constant
 from plait.backends.cpu.convolution import geometry, operands
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
@@ -29,21 +31,22 @@ def _refuse(conv: Layer) -> str | None:
     return refuse_unless_constant("weight", "bias")(conv)
 
 
-def _depthwise(layout: str) -> Any:
+def _depthwise(dtype: str, layout: str) -> Any:
     def lower(conv: Conv2d, lowering: Lowering, variant: str) -> None:
-        packed = pack(layout, data(conv.weight, "weight"))
-        lowering.call(f"f32_dwconv_{layout}", **geometry(conv), **operands(conv, lowering, packed, layout))
+        packed = pack(layout, data(conv.weight, "weight").astype(np.float32, copy=False))
+        lowering.call(f"{dtype}_dwconv_{layout}", **geometry(conv), **operands(conv, lowering, packed, layout))
 
     lower.__qualname__ = "depthwise"
     return lower
 
 
-for _layout in LAYOUTS:
+for _dtype, _layout in BLOCKS_OF_FLOATS:
     cpu(
         "conv2d",
         _layout,
         "depthwise",
-        _depthwise(_layout),
+        _depthwise(_dtype, _layout),
+        dtype=_dtype,
         refuse=_refuse,
         summary="one filter for each channel, direct",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from plait.ir.registry import known_layers
 from plait.ir.types import Type
 from plait.ir.values import Constant, Value
 from plait.kernels_pyx import BinaryOp, UnaryFunction
-from plait.kernels_pyx.packing import pack_channels
 
 _MAX_RANK = 6
 _OPS = {
@@ -29,10 +29,10 @@ _OPS = {
 }
 
 
-def _activation(layout: str) -> Any:
+def _activation(dtype: str, layout: str) -> Any:
     def lower(layer: ActivationLayer, lowering: Lowering, variant: str) -> None:
         lowering.call(
-            "f32_act",
+            f"{dtype}_act",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
             **flat_rows(layer.x.type, layout),
@@ -48,10 +48,10 @@ def _refuse_unary(layer: Layer) -> str | None:
     return None if layer.fn.upper() in UnaryFunction.__members__ else f"no kernel for {layer.fn}"
 
 
-def _unary(layout: str) -> Any:
+def _unary(dtype: str, layout: str) -> Any:
     def lower(layer: Unary, lowering: Lowering, variant: str) -> None:
         lowering.call(
-            "f32_unary",
+            f"{dtype}_unary",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
             **flat_rows(layer.x.type, layout),
@@ -75,7 +75,7 @@ def operand_kind(value: Value, result: Type) -> str:
     return "strided"
 
 
-def _refuse_binary(layout: str) -> Any:
+def _refuse_binary(dtype: str, layout: str) -> Any:
     def refuse(layer: Layer) -> str | None:
         assert isinstance(layer, Binary)
         result = layer.result.type
@@ -84,6 +84,8 @@ def _refuse_binary(layout: str) -> Any:
         kinds = {operand_kind(v, result) for v in (layer.a, layer.b)}
         if "same" not in kinds:
             kinds.add("strided")
+        if dtype == "bf16" and layout != "nchw16c" and kinds & {"strided", "channel"}:
+            return "an operand is broadcast, and is no single number"
         if layout != "nchw":
             if result.rank != 4:
                 return f"the result has {result.rank} dimensions, so there is no {layout}"
@@ -105,7 +107,7 @@ def _refuse_binary(layout: str) -> Any:
     return refuse
 
 
-def _binary(layout: str) -> Any:
+def _binary(dtype: str, layout: str) -> Any:
     def lower(layer: Binary, lowering: Lowering, variant: str) -> None:
         result = layer.result.type
         a, b, swap = layer.a, layer.b, 0
@@ -115,7 +117,7 @@ def _binary(layout: str) -> Any:
         common = {"op": int(_OPS[layer.op]), "y": lowering.place(layer.result), **act_fields(layer.act)}
         if kind in ("same", "scalar"):
             lowering.call(
-                f"f32_binary_{kind}",
+                f"{dtype}_binary_{kind}",
                 a=lowering.place(a),
                 b=lowering.place(b),
                 swap=swap,
@@ -129,7 +131,7 @@ def _binary(layout: str) -> Any:
             per_image = -(-c // block) * block
             shared = (b.type.elements == c and n > 1) or n == 1
             lowering.call(
-                f"f32_binary_channel_{layout}",
+                f"{dtype}_binary_channel_{layout}",
                 a=lowering.place(a),
                 b=_channels(b, lowering, layout, c),
                 swap=swap,
@@ -161,7 +163,7 @@ def _channels(value: Value, lowering: Lowering, layout: str, channels: int) -> P
     if isinstance(value, Constant) and channels % block:
         # Each image's numbers are filled up to whole blocks.
         rows = value.data.reshape(-1, channels)
-        return lowering.constant(np.stack([pack_channels(row, block) for row in rows]))
+        return lowering.constant(np.pad(rows, [(0, 0), (0, -channels % block)]))
     return lowering.place(value)
 
 
@@ -180,17 +182,35 @@ def _steps(name: str, value: Value, result: Type) -> dict[str, int]:
     return {f"{name}_step{i}": s for i, s in enumerate(steps)}
 
 
-for _layout in LAYOUTS:
+for _dtype, _layout in itertools.product(("f32", "bf16"), LAYOUTS):
+    if _dtype == "bf16" and _layout not in ("nchw", "nhwc", "nchw16c"):
+        continue
     for _name, _spec in known_layers().items():
         if issubclass(_spec.cls, ActivationLayer):
-            cpu(_name, _layout, "vector", _activation(_layout), summary="vectorised, any shape")
+            cpu(
+                _name,
+                _layout,
+                "vector",
+                _activation(_dtype, _layout),
+                dtype=_dtype,
+                summary="vectorised, any shape",
+            )
         elif issubclass(_spec.cls, Binary) and _name in _OPS:
             cpu(
                 _name,
                 _layout,
                 "vector",
-                _binary(_layout),
-                refuse=_refuse_binary(_layout),
+                _binary(_dtype, _layout),
+                dtype=_dtype,
+                refuse=_refuse_binary(_dtype, _layout),
                 summary="vectorised, broadcast operand in place",
             )
-    cpu("unary", _layout, "vector", _unary(_layout), refuse=_refuse_unary, summary="vectorised, any shape")
+    cpu(
+        "unary",
+        _layout,
+        "vector",
+        _unary(_dtype, _layout),
+        dtype=_dtype,
+        refuse=_refuse_unary,
+        summary="vectorised, any shape",
+    )

@@ -9,6 +9,7 @@ together, see `plait.backends.aliasing`; the others are copied.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import attrs
 
 from plait.backends.aliasing import Alias
-from plait.backends.cpu.common import BLOCKED, LAYOUTS, cpu, image
+from plait.backends.cpu.common import BLOCKED, BLOCKS_OF_FLOATS, cpu, image
 from plait.backends.cpu.movement import copy, refuse_small_elements, shifted
 from plait.backends.lowering import Lowering
 from plait.ir.layer import Layer
@@ -140,7 +141,7 @@ def _move_channels(
     """Copy the channels of a part from one blocked image into another, from and to any channel."""
     n, channels, h, w = image(part.type)
     lowering.call(
-        f"f32_concat_part_{layout}",
+        f"{part.type.dtype.value}_concat_part_{layout}",
         x=lowering.place(x),
         y=lowering.place(y),
         n=n,
@@ -190,8 +191,8 @@ def _refuse_in_place(layout: str) -> Any:
     return refuse
 
 
-for _layer, _layout in ((k, y) for k in ("concat", "split") for y in LAYOUTS):
-    _register = functools.partial(cpu, _layer, _layout, dtype="any" if _layout == "nchw" else "f32")
+for _layer, (_dtype, _layout) in itertools.product(("concat", "split"), BLOCKS_OF_FLOATS):
+    _register = functools.partial(cpu, _layer, _layout, dtype="any" if _layout == "nchw" else _dtype)
     _register(
         "copy",
         _join(_layout, in_place=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import LAYOUTS, cpu, image_fields, resampling_fields
+from plait.backends.cpu.common import BLOCKS_OF_FLOATS, cpu, image_fields, resampling_fields
 from plait.backends.lowering import Lowering
 from plait.ir.layers.pool import AvgPool2d, GlobalAvgPool, MaxPool2d, Pool2d
 
@@ -15,10 +15,10 @@ def window_fields(layer: Pool2d) -> dict[str, int]:
     return dict(zip(names, (*layer.kernel, *layer.stride, *layer.pad, *layer.dilation), strict=True))
 
 
-def _pool(layout: str, kernel: str) -> Any:
+def _pool(dtype: str, layout: str, kernel: str) -> Any:
     def lower(layer: MaxPool2d | AvgPool2d, lowering: Lowering, variant: str) -> None:
         lowering.call(
-            f"f32_{kernel}_{layout}",
+            f"{dtype}_{kernel}_{layout}",
             x=lowering.place(layer.x),
             y=lowering.place(layer.result),
             **resampling_fields(layer.x.type, layer.result.type),
@@ -30,16 +30,17 @@ def _pool(layout: str, kernel: str) -> Any:
     return lower
 
 
-def _global(layout: str) -> Any:
+def _global(dtype: str, layout: str) -> Any:
     def lower(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
         x, y = lowering.place(layer.x), lowering.place(layer.result)
-        lowering.call(f"f32_global_avgpool_{layout}", x=x, y=y, **image_fields(layer.x.type))
+        lowering.call(f"{dtype}_global_avgpool_{layout}", x=x, y=y, **image_fields(layer.x.type))
 
     lower.__qualname__ = "global_avgpool"
     return lower
 
 
-for _layout in LAYOUTS:
-    cpu("max_pool2d", _layout, "window", _pool(_layout, "maxpool"), summary="direct over windows")
-    cpu("avg_pool2d", _layout, "window", _pool(_layout, "avgpool"), summary="direct over windows")
-    cpu("global_avg_pool", _layout, "mean", _global(_layout), summary="sum over the plane")
+for _dtype, _layout in BLOCKS_OF_FLOATS:
+    for _kind, _kernel in (("max_pool2d", "maxpool"), ("avg_pool2d", "avgpool")):
+        _lower = _pool(_dtype, _layout, _kernel)
+        cpu(_kind, _layout, "window", _lower, dtype=_dtype, summary="direct over windows")
+    cpu("global_avg_pool", _layout, "mean", _global(_dtype, _layout), dtype=_dtype, summary="sum over the plane")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from plait.backends.cpu.bf16.convolution import bias_fields, packed_blocks
 from plait.backends.cpu.common import (
     BLOCKED,
-    LAYOUTS,
+    BLOCKS_OF_FLOATS,
     act_fields,
     channel_block,
     channel_constant,
@@ -19,10 +22,9 @@ from plait.backends.cpu.convolution import output_tiles, tile, window
 from plait.backends.cpu.depthwise import pack as pack_depthwise
 from plait.backends.lowering import Lowering
 from plait.ir.layers.separable import SeparableConv2d
+from plait.ir.values import Array
 from plait.kernels_pyx import packing
 
-_FLOAT = 4
-"""Bytes."""
 _MOST_BAND_BYTES = 640 << 10
 _POINTWISE = {"kh": 1, "kw": 1, "stride_h": 1, "stride_w": 1, "pad_t": 0, "pad_l": 0, "dil_h": 1, "dil_w": 1}
 _refuse = refuse_unless_constant("depthwise_weight", "weight", "depthwise_bias", "bias")
@@ -36,11 +38,14 @@ def _sizes(layer: SeparableConv2d) -> tuple[dict[str, int], dict[str, int]]:
     return first, second | _POINTWISE
 
 
-def _pointwise_call(layer: SeparableConv2d, layout: str, variant: str) -> tuple[str, dict[str, Any], Any]:
+def _pointwise_call(layer: SeparableConv2d, dtype: str, layout: str, variant: str) -> tuple[str, dict[str, Any], Any]:
     """Kernel of the second convolution, fields of its own, and packed weights."""
     weight = data(layer.weight, "weight")
     if layout in BLOCKED:
         width, blocks = tile(variant)
+        if dtype == "bf16":
+            packed = packed_blocks(weight, blocks)
+            return "bf16_conv_nchw16c", {"groups": 1, "tile_w": width, "tile_b": blocks}, packed
         packed = packing.pack_conv_blocked(weight, blocks, BLOCKED[layout])
         return f"f32_conv_{layout}", {"groups": 1, "tile_w": width, "tile_b": blocks}, packed
     pack = packing.pack_conv_gemm_nchw if layout == "nchw" else packing.pack_conv_gemm_nhwc
@@ -56,29 +61,25 @@ def _second_operands(layer: SeparableConv2d, lowering: Lowering, layout: str) ->
     }
 
 
-def _apart(layout: str) -> Any:
+def _apart(dtype: str, layout: str) -> Any:
     def lower(layer: SeparableConv2d, lowering: Lowering, variant: str) -> None:
         first, second = _sizes(layer)
         middle = lowering.workspace(first["n"] * _row_bytes(layer, layout) * first["oh"])
         lowering.call(
-            f"f32_dwconv_{layout}",
+            f"{dtype}_dwconv_{layout}",
             x=lowering.place(layer.x),
-            w=lowering.constant(pack_depthwise(layout, data(layer.depthwise_weight, "depthwise_weight"))),
+            w=lowering.constant(pack_depthwise(layout, _filters(layer))),
             bias=channel_constant(lowering, layer.depthwise_bias, layout),
             res=None,
             y=middle,
             **first,
             **act_fields(layer.depthwise_act),
         )
-        kernel, own, packed = _pointwise_call(layer, layout, variant)
-        lowering.call(
-            kernel,
-            x=middle,
-            w=lowering.constant(packed),
-            **own,
-            **second,
-            **_second_operands(layer, lowering, layout),
-        )
+        kernel, own, packed = _pointwise_call(layer, dtype, layout, variant)
+        operands = _second_operands(layer, lowering, layout)
+        if dtype == "bf16":
+            operands |= bias_fields(layer.bias, second["oc"], lowering)
+        lowering.call(kernel, x=middle, w=lowering.constant(packed), **own, **second, **operands)
 
     lower.__qualname__ = "apart"
     return lower
@@ -87,7 +88,12 @@ def _apart(layout: str) -> Any:
 def _row_bytes(layer: SeparableConv2d, layout: str) -> int:
     """Bytes of a row of all channels of the first result."""
     block = channel_block(layout)
-    return -(-layer.channels // block) * block * image(layer.result.type)[3] * _FLOAT
+    return -(-layer.channels // block) * block * image(layer.result.type)[3] * layer.x.type.dtype.size
+
+
+def _filters(layer: SeparableConv2d) -> Array:
+    """Those of the first convolution, which kernels read as float32."""
+    return data(layer.depthwise_weight, "depthwise_weight").astype(np.float32, copy=False)
 
 
 def _tiles(layout: str) -> Any:
@@ -115,7 +121,7 @@ def _fused(layout: str) -> Any:
             f"f32_separable_{layout}",
             x=lowering.place(layer.x),
             w=lowering.constant(packing.pack_conv_blocked(data(layer.weight, "weight"), blocks, BLOCKED[layout])),
-            dw_w=lowering.constant(pack_depthwise(layout, data(layer.depthwise_weight, "depthwise_weight"))),
+            dw_w=lowering.constant(pack_depthwise(layout, _filters(layer))),
             dw_bias=channel_constant(lowering, layer.depthwise_bias, layout),
             band=int(rows),
             tile_b=blocks,
@@ -128,12 +134,13 @@ def _fused(layout: str) -> Any:
     return lower
 
 
-for _layout in LAYOUTS:
+for _dtype, _layout in BLOCKS_OF_FLOATS:
     cpu(
         "separable_conv2d",
         _layout,
         "apart",
-        _apart(_layout),
+        _apart(_dtype, _layout),
+        dtype=_dtype,
         refuse=_refuse,
         variants=_tiles(_layout) if _layout in BLOCKED else None,
         summary="the two convolutions one after the other",

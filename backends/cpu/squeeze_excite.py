@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import LAYOUTS, act_fields, channel_block, cpu, data, image, refuse_unless_constant
+from plait.backends.cpu.common import (
+    BLOCKS_OF_FLOATS,
+    act_fields,
+    channel_block,
+    cpu,
+    data,
+    image,
+    refuse_unless_constant,
+)
 from plait.backends.lowering import Lowering, Place
 from plait.ir.activation import Activation
 from plait.ir.layers.squeeze_excite import SqueezeExcite
@@ -21,7 +29,7 @@ def _whole(channels: int, block: int) -> int:
     return -(-channels // block) * block
 
 
-def _squeeze(layer: SqueezeExcite, lowering: Lowering, layout: str) -> tuple[Place, dict[str, Any]]:
+def _squeeze(layer: SqueezeExcite, lowering: Lowering, dtype: str, layout: str) -> tuple[Place, dict[str, Any]]:
     """Call the kernel that adds up the image; returns where the sums are, and the fields by which the next one turns
     them into means."""
     n, c, h, w = image(layer.x.type)
@@ -32,7 +40,7 @@ def _squeeze(layer: SqueezeExcite, lowering: Lowering, layout: str) -> tuple[Pla
         return means, {"rows": 1, "x_row": c, "scale": 1.0}
     row = _whole(c, channel_block(layout))
     sums = lowering.workspace(n * h * row * _FLOAT)
-    lowering.call(f"f32_squeeze_{layout}", y=sums, **size)
+    lowering.call(f"{dtype}_squeeze_{layout}", y=sums, **size)
     return sums, {"rows": h, "x_row": row, "scale": 1.0 / (h * w)}
 
 
@@ -47,22 +55,31 @@ def _excite(
         if bias is None
         else lowering.constant(packing.pack_channels(data(bias, "bias").astype(np.float32), packing.EXCITE_PANEL))
     )
-    packed = lowering.constant(packing.pack_excite(data(weight, "weight").reshape(o, k)))
+    packed = lowering.constant(packing.pack_excite(data(weight, "weight").astype(np.float32, copy=False).reshape(o, k)))
     lowering.call("f32_excite", x=x, w=packed, bias=biases, y=y, n=images, k=k, o=o, **fields, **act_fields(act))
     return y
 
 
-def _squeeze_excite(layout: str) -> Any:
+def _narrow(lowering: Lowering, floats: Place, count: int) -> Place:
+    """The same numbers in bfloat16."""
+    narrow = lowering.workspace(count * _FLOAT // 2)
+    lowering.call("bf16_narrow", x=floats, y=narrow, outer=1, rows=1, row=count)
+    return narrow
+
+
+def _squeeze_excite(dtype: str, layout: str) -> Any:
     def lower(layer: SqueezeExcite, lowering: Lowering, variant: str) -> None:
         n, c, h, w = image(layer.x.type)
         few = layer.reduced
-        sums, mean = _squeeze(layer, lowering, layout)
+        sums, mean = _squeeze(layer, lowering, dtype, layout)
         reduced = _excite(lowering, sums, layer.reduce_weight, layer.reduce_bias, layer.reduce_act, n, **mean)
         once = {"rows": 1, "x_row": _whole(few, packing.EXCITE_PANEL), "scale": 1.0}
         gates = _excite(lowering, reduced, layer.expand_weight, layer.expand_bias, layer.gate, n, **once)
+        if dtype != "f32":
+            gates = _narrow(lowering, gates, n * _whole(c, packing.EXCITE_PANEL))
         lowering.overwrite(layer.result, layer.x)
         lowering.call(
-            f"f32_binary_channel_{layout}",
+            f"{dtype}_binary_channel_{layout}",
             a=lowering.place(layer.x),
             b=gates,
             y=lowering.place(layer.result),
@@ -80,12 +97,13 @@ def _squeeze_excite(layout: str) -> Any:
     return lower
 
 
-for _layout in LAYOUTS:
+for _dtype, _layout in BLOCKS_OF_FLOATS:
     cpu(
         "squeeze_excite",
         _layout,
         "gate",
-        _squeeze_excite(_layout),
+        _squeeze_excite(_dtype, _layout),
+        dtype=_dtype,
         refuse=refuse_unless_constant("reduce_weight", "expand_weight", "reduce_bias", "expand_bias"),
         summary="sums of rows, two small products, the image times its gates",
     )

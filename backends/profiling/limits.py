@@ -59,6 +59,8 @@ class Limits:
     """When, UTC, as ISO 8601."""
     gops: dict[str, float] = attrs.field(factory=dict)
     """Greatest rate of products of bytes added to int32 by ISA level, each counted as two operations, in GOP/s."""
+    bf16: dict[str, float] = attrs.field(factory=dict)
+    """Greatest rate of products of bfloat16 added to float32 by ISA level, likewise, in GFLOP/s."""
 
     @property
     def peak(self) -> float:

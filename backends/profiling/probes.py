@@ -22,8 +22,8 @@ _LANES = {"baseline": 4, "avx2": 8, "avx512": 16}
 _CHAINS = {"baseline": 14, "avx2": 12, "avx512": 24}
 """Accumulators of f32_probe_fma, each of so many lanes."""
 _DOTS = {"baseline": 8 * 4, "avx2": 8 * 8, "avx512": 24 * 16, "avx512vnni": 24 * 16}
-"""Lanes of all accumulators of q8_probe_dot, to each of which a round adds four products."""
-_FLOAT, _BYTES = isas_with("f32_probe_fma"), isas_with("q8_probe_dot")
+"""Lanes of all accumulators of q8_probe_dot and bf16_probe_dot, to each of which a round adds four and two products."""
+_FLOAT, _LOW = isas_with("f32_probe_fma"), isas_with("q8_probe_dot")
 _FLOATS = 128
 """The bandwidth probes work in steps of so many floats at most."""
 _SIZES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -50,7 +50,7 @@ QUICK = Effort(20_000, 300_000, 4 << 20)
 
 def thorough(threads: Sequence[int]) -> Effort:
     """Five seconds in all, at most."""
-    figures = len(threads) * (len(_FLOAT) + len(_BYTES) + 3 * 4 + 1)
+    figures = len(threads) * (len(_FLOAT) + 2 * len(_LOW) + 3 * 4 + 1)
     return Effort(1_000_000, 5_000_000_000 // figures, min(512 << 20, max(128 << 20, 4 * cache_sizes().get("L3", 0))))
 
 
@@ -90,7 +90,8 @@ def measure_limits(threads: Iterable[int], effort: Effort) -> tuple[Limits, ...]
                 barrier_ns=max(0.0, each - op_ns),
                 kernels=version_hash(),
                 taken=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                gops={isa: _gops(isa, count, effort) for isa in _BYTES},
+                gops={isa: _products("q8_probe_dot", 4, isa, count, effort) for isa in _LOW},
+                bf16={isa: _products("bf16_probe_dot", 2, isa, count, effort) for isa in _LOW},
             )
         )
     return tuple(found)
@@ -132,16 +133,16 @@ def _gflops(isa: str, threads: int, effort: Effort) -> float:
     return 2 * _LANES[isa] * _CHAINS[isa] * threads / _round_ns(plan, threads, [sums], effort)
 
 
-def _gops(isa: str, threads: int, effort: Effort) -> float:
+def _products(kernel: str, each: int, isa: str, threads: int, effort: Effort) -> float:
     sums = Memory(8 * threads)
 
     def plan(rounds: int, threads: int) -> Plan:
         plan = Plan(threads)
         y = plan.add_external(sums.nbytes, writable=True)
-        plan.add("q8_probe_dot", isa=isa, y=y, x=1, w=1, rounds=rounds)
+        plan.add(kernel, isa=isa, y=y, x=1, w=1, rounds=rounds)
         return plan
 
-    return 2 * 4 * _DOTS[isa] * threads / _round_ns(plan, threads, [sums], effort)
+    return 2 * each * _DOTS[isa] * threads / _round_ns(plan, threads, [sums], effort)
 
 
 def _levels(threads: int, buffers: _Buffers, effort: Effort) -> Iterable[Level]:

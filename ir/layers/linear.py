@@ -31,7 +31,8 @@ class FullyConnected(Layer):
         to: the type of the result, where that is not the type of `x`: a quantized one, or floats from quantized `x`.
         rounding: how integers change their scale: `half_even`, or `fixed_point` as in TensorFlow Lite.
     Shapes: `x` [..., K] of at least 2 dimensions, `weight` [O, K] and `bias` [O] to [..., O].
-    Types: floats of one type, which the result has, or quantized numbers.
+    Types: floats of one type, which the result has, or quantized numbers. Of f32 `x` the `weight` may be f16, bf16 or
+        quantized: it stands for the same numbers in f32.
     Semantics: Computed in float64 and rounded once.
     Example:
         (%x: f32[Nx64], %w: f32[10x64], %b: f32[10])
@@ -41,6 +42,7 @@ class FullyConnected(Layer):
 
     elements = Elements.FLOATS
     one_type = True
+    stored_operands = frozenset({"weight"})
     integer_operands = operand_axes(x=None, weight=0)
 
     x: Value

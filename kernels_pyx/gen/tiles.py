@@ -25,9 +25,9 @@ INDIRECT_MOST_ROWS = 12  # each row has a pointer of its own, of 15 registers
 PANEL_ROWS = 12  # rows of a packed weight panel of the NCHW GEMM, the same on every level
 
 
-def rows_addresses(rows: int, pointer: str, step: str) -> tuple[list[str], list[str]]:
+def rows_addresses(rows: int, pointer: str, step: str, kind: str = "float") -> tuple[list[str], list[str]]:
     """Pointers for every third row and the expression of each row's element: x86 can add one register times 1, 2."""
-    declare = [f"const float *{pointer}{p} = {pointer} + {p} * {step};" for p in range(0, rows, 3)]
+    declare = [f"const {kind} *{pointer}{p} = {pointer} + {p} * {step};" for p in range(0, rows, 3)]
     element = [f"{pointer}{p - p % 3}[{p % 3} * {step}]" for p in range(rows)]
     return declare, element
 
@@ -58,6 +58,14 @@ def activation(names: list[str]) -> list[str]:
     lines += ["    } else if (e->kind == EPILOGUE_HARD_SWISH) {"]
     lines += [f"        {name} = vhard_swish({name});" for name in names]
     return [*lines, "    }"]
+
+
+def late(names: list[str], vf: int) -> list[str]:
+    """The dearer activations where results are rounded when they are stored, and so cannot be mended there."""
+    lines = [f"        float sums[{len(names) * vf}] __attribute__((aligned(64)));"]
+    lines += [f"        vstore(sums + {i * vf}, {name});" for i, name in enumerate(names)]
+    lines.append(f"        act_apply(sums, sums, {len(names) * vf}, e->act, e->a, e->b);")
+    return lines + [f"        {name} = vload(sums + {i * vf});" for i, name in enumerate(names)]
 
 
 def gemm_tile(rows: int, vectors: int, vf: int, packed: bool) -> list[str]:
@@ -192,8 +200,8 @@ def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels
     name = f"dwconv_{size}x{size}_s{stride}_{columns}_{edge}_{pixels}"
     acc = [f"c{p}" for p in range(columns)]
     lines = [
-        f"static void {name}(const struct dwconv_walk *l, const float *x, const float *w, const float *bias,",
-        "    const float *res, float *y)",
+        f"static void {name}(const struct dwconv_walk *l, const element *x, const float *w, const float *bias,",
+        "    const element *res, element *y)",
         "{",
         "    const struct epilogue *e = &l->e;",
         f"    int64_t ps = {'l->x_pixel' if pixels == 'far' else 'BLOCK'};",
@@ -205,23 +213,23 @@ def dwconv_tile(columns: int, size: int, stride: int, vf: int, edge: str, pixels
     last = wide - size // 2 + stride - 1 if edge in ("right", "both") else wide
     used = {c - p * stride for c in range(first, last) for p in range(columns)}
     lines += [f"        vf w{j} = vload(w + {j} * ps);" for j in range(size) if j in used]
-    declare, element = rows_addresses(wide, "x", "ps")
+    declare, element = rows_addresses(wide, "x", "ps", "element")
     if edge != "any":
         lines += ["        " + declare[at // 3] for at in range(0, wide, 3) if at + 3 > first and at < last]
     for c in range(first, last):
         if edge == "any":
-            lines.append(f"        vf v{c} = vload({c} >= l->first && {c} < l->last ? x + {c} * ps : no_bias);")
+            lines.append(f"        vf v{c} = eload({c} >= l->first && {c} < l->last ? x + {c} * ps : no_pixel);")
         else:
-            lines.append(f"        vf v{c} = vload(&{element[c]});")
+            lines.append(f"        vf v{c} = eload(&{element[c]});")
         for p in range(columns):
             if 0 <= c - p * stride < size:
                 lines.append(f"        c{p} += v{c} * w{c - p * stride};")
     lines += [f"        w += {size} * ps;", "    }", "    vf b = vload(bias);"]
     lines += [f"    {name} += b;" for name in acc]
     lines.append("    if (res) {")
-    lines += [f"        {name} += vload(res + {p} * ps);" for p, name in enumerate(acc)]
-    lines += ["    }", *activation(acc)]
-    lines += [f"    vstore(y + {p} * ps, {name});" for p, name in enumerate(acc)]
+    lines += [f"        {name} += eload(res + {p} * ps);" for p, name in enumerate(acc)]
+    lines += ["    }", *activation(acc), "    if (NARROW && e->kind == EPILOGUE_LATE) {", *late(acc, vf), "    }"]
+    lines += [f"    estore(y + {p} * ps, {name});" for p, name in enumerate(acc)]
     return [*lines, "}", ""]
 
 

@@ -6,6 +6,7 @@ step loads V vectors of weights (four input channels each), broadcasts four byte
 """
 
 import sys
+from collections.abc import Callable
 
 VECTOR = {"baseline": 4, "avx2": 8, "avx512": 16, "avx512vnni": 16}
 BLOCK = 16
@@ -18,10 +19,10 @@ MOST = {
 }
 
 
-def addresses(pixels: int, stride: int) -> tuple[list[str], list[str], list[str]]:
-    """Declarations, each pixel's address, and how they go on by a quad; stride in pixels (0: `ps` bytes)."""
+def addresses(pixels: int, stride: int, pixel_bytes: int) -> tuple[list[str], list[str], list[str]]:
+    """Declarations, each pixel's address, and how they go on by a step; stride in pixels (0: `ps` bytes)."""
     if stride:
-        return ["const uint8_t *xi = xc;"], [f"xi + {p * stride * BLOCK}" for p in range(pixels)], ["xi += 4;"]
+        return ["const uint8_t *xi = xc;"], [f"xi + {p * stride * pixel_bytes}" for p in range(pixels)], ["xi += 4;"]
     firsts = range(0, pixels, 3)  # x86 adds one register times 1 or 2
     declare = [f"const uint8_t *xi{p} = xc + {p} * ps;" for p in firsts]
     return declare, [f"xi{p - p % 3} + {p % 3} * ps" for p in range(pixels)], [f"xi{p} += 4;" for p in firsts]
@@ -69,31 +70,30 @@ def fixed_ending(pixels: int, blocks: int, per_block: int) -> list[str]:
     return [*lines, "        return;", "    }"]
 
 
-def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
-    vector = VECTOR[isa]
-    per_block = BLOCK // vector
-    vectors = range(blocks * per_block)
-    declare, element, advance = addresses(pixels, stride)
+def walk(name: str, pixels: int, vectors: range, vector: int, stride: int, pixel_bytes: int, sums: str) -> list[str]:
+    """The head of a tile and its reduction. `sums`: the type of an element of the accumulators, int32_t or float."""
+    kind, load = ("vi", "viload") if sums == "int32_t" else ("vf", "vload")
+    declare, element, advance = addresses(pixels, stride, pixel_bytes)
     lines = [
-        f"static void conv_q8_s{stride}_{pixels}x{blocks}(const struct conv_walk_q8 *l, const uint8_t *x,",
-        "    const int8_t *w, const int32_t *bias, const float *scale, const uint8_t *res, uint8_t *y)",
+        f"static void {name}(const struct conv_walk *l, const uint8_t *x,",
+        f"    const int8_t *w, const {sums} *bias, const float *scale, const uint8_t *res, uint8_t *y)",
         "{",
         "    int64_t ldw = l->ldw, ahead_step = l->ahead_step;",
         "    const char *ahead = l->ahead;",
         *(["    int64_t ps = l->pixel_step;"] if not stride else []),
     ]
-    lines += [f"    vi c0_{v} = viload(bias + {v * vector});" for v in vectors]
-    lines += [f"    vi c{p}_{v} = c0_{v};" for p in range(1, pixels) for v in vectors]
+    lines += [f"    {kind} c0_{v} = {load}(bias + {v * vector});" for v in vectors]
+    lines += [f"    {kind} c{p}_{v} = c0_{v};" for p in range(1, pixels) for v in vectors]
     lines += [
         "    for (int64_t block = l->blocks; block > 0; block--, x += l->x_block) {",
-        "        int64_t quads = block > 1 ? l->quads : l->last_quads;",
+        "        int64_t steps = block > 1 ? l->steps : l->last_steps;",
         "        const uint8_t *xr = x;",
         "        for (int64_t i = l->kh; i > 0; i--, xr += l->x_row) {",
         "            const uint8_t *xc = xr;",
         "            for (int64_t j = l->kw; j > 0; j--, xc += l->x_col, w += l->w_step) {",
         "                const int8_t *wi = w;",
         *("                " + d for d in declare),
-        "                for (int64_t c = quads; c > 0; c--) {",
+        "                for (int64_t c = steps; c > 0; c--) {",
         "                    __builtin_prefetch(ahead, 0, 2);",
         *(["                    __builtin_prefetch(ahead + 64, 0, 2);"] if len(vectors) > 2 else []),
         "                    ahead += ahead_step;",
@@ -103,32 +103,42 @@ def conv_tile(pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
         step.append(f"dot_pixel x{p} = dot_broadcast({element[p]});")
         step += [f"c{p}_{v} = dot(c{p}_{v}, x{p}, w{v});" for v in vectors]
     lines += [" " * 20 + s for s in [*step, *advance, "wi += ldw;"]]
-    lines += ["                }", "            }", "        }", "    }", *fixed_ending(pixels, blocks, per_block)]
+    return [*lines, "                }", "            }", "        }", "    }"]
+
+
+def conv_tile(name: str, pixels: int, blocks: int, isa: str, stride: int) -> list[str]:
+    vector = VECTOR[isa]
+    per_block = BLOCK // vector
+    lines = walk(name, pixels, range(blocks * per_block), vector, stride, BLOCK, "int32_t")
+    lines += fixed_ending(pixels, blocks, per_block)
     lines.append("    const struct requant q = l->q;")
     for b in range(blocks):
         lines += ending(b, pixels, per_block)
     return [*lines, "}", ""]
 
 
-def conv_file(isa: str) -> list[str]:
+def conv_file(isa: str, prefix: str, tile: Callable[[str, int, int, str, int], list[str]]) -> list[str]:
+    """All tiles, each written by `tile(name, pixels, blocks, isa, stride)`, and tables of them."""
     most = MOST[isa]
-    lines = [f"enum {{ CONV_Q8_MOST_PIXELS = {max(most.values())}, CONV_Q8_MOST_BLOCKS = {max(most)} }};"]
-    lines.append(f"static const int conv_q8_most_pixels[5] = {{{', '.join(f'[{b}] = {p}' for b, p in most.items())}}};")
+    lines = [f"enum {{ CONV_MOST_PIXELS = {max(most.values())}, CONV_MOST_BLOCKS = {max(most)} }};"]
+    lines.append(f"static const int conv_most_pixels[5] = {{{', '.join(f'[{b}] = {p}' for b, p in most.items())}}};")
     for stride in (1, 2, 0):
         entries = []
         for blocks, m in most.items():
             for pixels in range(1, m + 1):
-                lines += conv_tile(pixels, blocks, isa, stride)
-                entries.append(f"    [{blocks}][{pixels}] = conv_q8_s{stride}_{pixels}x{blocks},")
-        lines.append(f"static conv_tile_q8 *const conv_q8_tiles_s{stride}[5][CONV_Q8_MOST_PIXELS + 1] = {{")
+                name = f"{prefix}_s{stride}_{pixels}x{blocks}"
+                lines += tile(name, pixels, blocks, isa, stride)
+                entries.append(f"    [{blocks}][{pixels}] = {name},")
+        lines.append(f"static conv_tile *const conv_tiles_s{stride}[5][CONV_MOST_PIXELS + 1] = {{")
         lines += [*entries, "};", ""]
     return lines
 
 
 def main() -> None:
     isa, output = sys.argv[1:]
+    lines = conv_file(isa, "conv_q8", conv_tile)
     with open(output, "w", encoding="utf-8") as f:
-        f.write(f"/* Written by gen/tiles_q8.py {isa}; do not edit. */\n" + "\n".join(conv_file(isa)) + "\n")
+        f.write(f"/* Written by gen/tiles_q8.py {isa}; do not edit. */\n" + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

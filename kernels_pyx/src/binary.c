@@ -7,7 +7,7 @@
  *   f32_binary_nd          row-major y of 6 dimensions d0..d5, a and b with free steps (0 where broadcast)
  *
  * `swap` computes b op a.  a may be y.  Threads cut rows. */
-#include "act.h"
+#include "element.h"
 
 /* The values of the field `op`; kernels_pyx/__init__.py has the same list. */
 enum { OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_POW, OPS };
@@ -117,17 +117,21 @@ enum {
     REPEATED = 1024 /* floats of a per-channel operand laid out for several pixels */
 };
 
-static void binary_row(const struct binary *o, float *y, const float *a, int64_t a_step, const float *b,
+static void binary_row(const struct binary *o, element *y, const element *a, int64_t a_step, const element *b,
                        int64_t b_step, int64_t count)
 {
+    float room[3][ROW_ROOM];
     for (int64_t i = 0; i < count; i += CHUNK) {
         int64_t here = min64(CHUNK, count - i);
+        const float *p = row_in(room[0], a + i * a_step, a_step, here), *q = row_in(room[1], b + i * b_step, b_step, here);
+        float *to = row_for(room[2], y + i);
         if (o->swap)
-            o->row(y + i, b + i * b_step, b_step, a + i * a_step, a_step, here);
+            o->row(to, q, b_step, p, a_step, here);
         else
-            o->row(y + i, a + i * a_step, a_step, b + i * b_step, b_step, here);
+            o->row(to, p, a_step, q, b_step, here);
         if (o->act != ACT_NONE)
-            act_apply(y + i, y + i, here, o->act, o->act_a, o->act_b);
+            act_apply(to, to, here, o->act, o->act_a, o->act_b);
+        row_out(y + i, to, here);
     }
 }
 
@@ -137,8 +141,8 @@ KERNEL_ARGS(same, SAME_FIELDS)
 
 INLINE void binary_alike(const struct same *a, char *const *bases, int tid, int nthreads, int64_t b_step)
 {
-    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->a), *b = RESOLVE(const element, a->b);
+    element *y = RESOLVE(element, a->y);
     struct binary o = BINARY(a);
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
@@ -160,16 +164,17 @@ static void binary_scalar(const void *args, char *const *bases, int tid, int nth
     ACT_FIELDS(X, S)
 KERNEL_ARGS(channel, CHANNEL_FIELDS)
 
+#ifndef PLAIT_BF16
 static void binary_channel_nchw(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct channel *a = args;
-    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->a), *b = RESOLVE(const element, a->b);
+    element *y = RESOLVE(element, a->y);
     struct binary o = BINARY(a);
     struct block_range part = share_block(a->split, a->n * a->c, a->h, a->w, tid, nthreads);
     int64_t whole = part.row.end - part.row.begin == a->w;
     for (int64_t nc = part.outer.begin; nc < part.outer.end; nc++) {
-        const float *scalar = b + nc / a->c * a->b_image + nc % a->c;
+        const element *scalar = b + nc / a->c * a->b_image + nc % a->c;
         if (whole) { /* whole rows lie side by side */
             int64_t at = (nc * a->h + part.rows.begin) * a->w;
             binary_row(&o, y + at, x + at, 1, scalar, 0, (part.rows.end - part.rows.begin) * a->w);
@@ -182,21 +187,23 @@ static void binary_channel_nchw(const void *args, char *const *bases, int tid, i
     }
 }
 
+#endif
+
 /* Images of [h][w][lanes] and a row of lanes for each: NHWC, or blocks of channels. */
 static void by_lanes(const struct channel *a, char *const *bases, int tid, int nthreads, int64_t blocks, int64_t lanes)
 {
-    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->a), *b = RESOLVE(const element, a->b);
+    element *y = RESOLVE(element, a->y);
     struct binary o = BINARY(a);
     /* Short rows of lanes are repeated for several pixels, so that a call has enough to do. */
-    float repeated[REPEATED];
+    element repeated[REPEATED];
     int64_t pixels = max64(1, min64(REPEATED / lanes, a->w));
     struct block_range part = share_block(a->split, a->n * blocks, a->h, a->w, tid, nthreads);
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
-        const float *vector = b + nb / blocks * a->b_image + nb % blocks * lanes;
+        const element *vector = b + nb / blocks * a->b_image + nb % blocks * lanes;
         if (pixels > 1) {
             for (int64_t p = 0; p < pixels; p++)
-                copy_floats(repeated + p * lanes, vector, lanes);
+                memcpy(repeated + p * lanes, vector, (size_t)lanes * sizeof *vector);
             vector = repeated;
         }
         for (int64_t r = part.rows.begin; r < part.rows.end; r++) {
@@ -218,6 +225,7 @@ static void binary_channel_blocked(const void *args, char *const *bases, int tid
     by_lanes(args, bases, tid, nthreads, ceil_div(((const struct channel *)args)->c, BLOCK), BLOCK);
 }
 
+#ifndef PLAIT_BF16
 #define DIMS(X, S, p) X(S, INT, p##0) X(S, INT, p##1) X(S, INT, p##2) X(S, INT, p##3) X(S, INT, p##4) X(S, INT, p##5)
 #define ND_FIELDS(X, S) OPERANDS(X, S) DIMS(X, S, d) DIMS(X, S, a_step) DIMS(X, S, b_step) ACT_FIELDS(X, S)
 KERNEL_ARGS(nd, ND_FIELDS)
@@ -225,25 +233,29 @@ KERNEL_ARGS(nd, ND_FIELDS)
 static void binary_nd(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct nd *a = args;
-    const float *x = RESOLVE(const float, a->a), *b = RESOLVE(const float, a->b);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->a), *b = RESOLVE(const element, a->b);
+    element *y = RESOLVE(element, a->y);
     struct binary o = BINARY(a);
     struct range rows = share(a->d0 * a->d1 * a->d2 * a->d3 * a->d4, tid, nthreads);
     for (int64_t r = rows.begin; r < rows.end; r++) {
         int64_t i4 = r % a->d4, i3 = r / a->d4 % a->d3, i2 = r / (a->d4 * a->d3) % a->d2;
         int64_t i1 = r / (a->d4 * a->d3 * a->d2) % a->d1, i0 = r / (a->d4 * a->d3 * a->d2 * a->d1);
-        const float *from_a = x + i0 * a->a_step0 + i1 * a->a_step1 + i2 * a->a_step2 + i3 * a->a_step3 + i4 * a->a_step4;
-        const float *from_b = b + i0 * a->b_step0 + i1 * a->b_step1 + i2 * a->b_step2 + i3 * a->b_step3 + i4 * a->b_step4;
+        const element *from_a = x + i0 * a->a_step0 + i1 * a->a_step1 + i2 * a->a_step2 + i3 * a->a_step3 + i4 * a->a_step4;
+        const element *from_b = b + i0 * a->b_step0 + i1 * a->b_step1 + i2 * a->b_step2 + i3 * a->b_step3 + i4 * a->b_step4;
         binary_row(&o, y + r * a->d5, from_a, a->a_step5, from_b, a->b_step5, a->d5);
     }
 }
 
+#endif
+
 static const struct kernel kernels[] = {
-    PLAIN(KERNEL("f32_binary_same", binary_same, NULL, same))
-    PLAIN(KERNEL("f32_binary_scalar", binary_scalar, NULL, same))
+#if PLAIT_BLOCK == 16
+    KERNEL(ELEMENT "_binary_same", binary_same, NULL, same),
+    KERNEL(ELEMENT "_binary_scalar", binary_scalar, NULL, same),
+#endif
     PLAIN(KERNEL("f32_binary_channel_nchw", binary_channel_nchw, NULL, channel))
     PLAIN(KERNEL("f32_binary_channel_nhwc", binary_channel_nhwc, NULL, channel))
-    KERNEL("f32_binary_channel_" BLOCKED, binary_channel_blocked, NULL, channel),
+    KERNEL(ELEMENT "_binary_channel_" BLOCKED, binary_channel_blocked, NULL, channel),
     PLAIN(KERNEL("f32_binary_nd", binary_nd, NULL, nd))
 };
 FAMILY(binary, kernels)

@@ -136,6 +136,8 @@ static void conv_gather_band(char *to, const char *x, const struct conv_shape *s
 {
     if (in->unit == 16) /* constants make moves of calls */
         conv_gather_pixels(to, x, s, in, row, rows, 16);
+    else if (in->unit == 32)
+        conv_gather_pixels(to, x, s, in, row, rows, 32);
     else if (in->unit == 64)
         conv_gather_pixels(to, x, s, in, row, rows, 64);
     else

@@ -1,5 +1,7 @@
 /* Winograd convolution F(m, 3), m = 2, 4, 6: 3x3 kernels of stride 1 over blocks with 9 m^2 / (m + 2)^2 fewer products.
  *
+ * Images may be of bfloat16 (element.h): weights, transforms and products are float32.
+ *
  * Output is cut into m x m tiles.  A block of tiles is done in three phases, in per-thread workspace:
  *   1. transform the (m + 2)^2 inputs of each tile:   v[position][ic block][tile][b]
  *   2. for each position one product over channels:   p[position][oc block][tile][b] = v[position] * w[position]
@@ -14,6 +16,7 @@
 #include "chunks.h"
 #include "conv.h"
 #include "conv_tiles.h"
+#include "element.h"
 #include "winograd.h"
 
 #define WINOGRAD_FIELDS(X, S)                                                                       \
@@ -71,19 +74,19 @@ static int64_t winograd_workspace(const void *args, int nthreads)
 }
 
 /* The patch at (top, left) of one block's plane, with zeros outside the image, as [size][size][BLOCK]. */
-static void copy_patch(float *to, const float *x, const struct winograd *a, int64_t top, int64_t left, int64_t size)
+static void copy_patch(element *to, const element *x, const struct winograd *a, int64_t top, int64_t left, int64_t size)
 {
     for (int64_t i = top; i < top + size; i++)
         for (int64_t j = left; j < left + size; j++, to += BLOCK)
             if (i < 0 || i >= a->ih || j < 0 || j >= a->iw)
-                zero_floats(to, BLOCK);
+                memset(to, 0, BLOCK * sizeof *to);
             else
-                copy_floats(to, x + (i * a->iw + j) * BLOCK, BLOCK);
+                copy_elements(to, x + (i * a->iw + j) * BLOCK, BLOCK);
 }
 
 /* What a tile some way ahead will read or write, on its way to the cache: planes are often larger than L2, and the
  * rows of patches are too short for the processor to foresee. */
-INLINE void prefetch_tile(const float *plane, int64_t height, int64_t width, int64_t top, int64_t left,
+INLINE void prefetch_tile(const element *plane, int64_t height, int64_t width, int64_t top, int64_t left,
                           int64_t rows, int64_t columns, int for_writing)
 {
     for (int64_t i = max64(top, 0); i < min64(top + rows, height); i++)
@@ -95,17 +98,17 @@ INLINE void prefetch_tile(const float *plane, int64_t height, int64_t width, int
 }
 
 /* Phase 1 for the tiles [first, first + count). */
-INLINE void transform_inputs(int m, const struct winograd *a, const struct part *p, const float *x, int64_t first,
+INLINE void transform_inputs(int m, const struct winograd *a, const struct part *p, const element *x, int64_t first,
                              int64_t count, float *v)
 {
-    float patch[MOST_SIZE * MOST_SIZE * BLOCK] __attribute__((aligned(64)));
+    element patch[MOST_SIZE * MOST_SIZE * BLOCK] __attribute__((aligned(64)));
     int64_t size = m + 2;
     for (int64_t block = 0; block < p->ic_blocks; block++) {
-        const float *plane = x + block * a->ih * a->iw * BLOCK;
+        const element *plane = x + block * a->ih * a->iw * BLOCK;
         for (int64_t t = 0; t < count; t++) {
             int64_t top = (first + t) / p->tile_columns * m - a->pad_t;
             int64_t left = (first + t) % p->tile_columns * m - a->pad_l;
-            const float *from = plane + (top * a->iw + left) * BLOCK;
+            const element *from = plane + (top * a->iw + left) * BLOCK;
             int64_t row = a->iw * BLOCK;
             int64_t later = first + t + TILES_AHEAD;
             prefetch_tile(plane, a->ih, a->iw, later / p->tile_columns * m - a->pad_t,
@@ -152,7 +155,7 @@ static void multiply(const struct winograd *a, const struct part *p, const float
 /* Phase 3 */
 INLINE void transform_outputs(int m, const struct winograd *a, const struct part *p, const struct epilogue *e,
                               const float *products, int64_t first, int64_t count, const float *bias,
-                              const float *res, float *y)
+                              const element *res, element *y)
 {
     for (int64_t block = p->blocks.begin; block < p->blocks.end; block++) {
         const float *from = products + (block - p->blocks.begin) * p->tiles * BLOCK;
@@ -172,15 +175,14 @@ INLINE void transform_outputs(int m, const struct winograd *a, const struct part
                         int64_t to = at + i * row + j * BLOCK + lane;
                         vf value = s[i * m + j] + bias_lane;
                         if (res)
-                            value += vload(res + to);
-                        value = epilogue_now(e, value);
-                        vstore(y + to, value);
+                            value += eload(res + to);
+                        estore(y + to, element_now(e, value));
                     }
                 }
             }
-            if (e->kind == EPILOGUE_LATE)
+            if (!NARROW && e->kind == EPILOGUE_LATE)
                 for (int64_t i = 0; i < rows; i++)
-                    epilogue_late(e, y + at + i * row, columns * BLOCK);
+                    epilogue_late(e, (float *)(y + at + i * row), columns * BLOCK);
         }
     }
 }
@@ -190,9 +192,10 @@ INLINE void winograd_blocks(int m, const struct winograd *a, char *const *bases,
     struct part p = part_of(a, nthreads);
     if (p.floats == 0)
         return;
-    const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
-    const float *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
-    float *y = RESOLVE(float, a->y), *v = RESOLVE(float, a->work) + p.floats * tid;
+    const element *x = RESOLVE(const element, a->x), *res = RESOLVE(const element, a->res);
+    const float *w = RESOLVE(const float, a->w), *bias = RESOLVE(const float, a->bias);
+    element *y = RESOLVE(element, a->y);
+    float *v = RESOLVE(float, a->work) + p.floats * tid;
     float *products = v + p.positions * p.v_position;
     struct epilogue e = epilogue_make(a->act, a->act_a, a->act_b);
     int64_t x_image = p.ic_blocks * a->ih * a->iw * BLOCK, y_image = p.oc_blocks * a->oh * a->ow * BLOCK;
@@ -224,6 +227,6 @@ static void conv_winograd(const void *args, char *const *bases, int tid, int nth
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_conv_winograd_" BLOCKED, conv_winograd, winograd_workspace, winograd),
+    KERNEL(ELEMENT "_conv_winograd_" BLOCKED, conv_winograd, winograd_workspace, winograd),
 };
 FAMILY(conv_winograd, kernels)

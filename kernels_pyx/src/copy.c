@@ -7,6 +7,7 @@
  *                and splits at channels that are no multiple of 16; other lanes of y stay as they are
  *
  * Threads cut the outermost dimension that has enough steps; channel copies cut image rows. */
+#include "element.h"
 #include "transpose.h"
 
 #define DIMS(X, S, p) X(S, INT, p##0) X(S, INT, p##1) X(S, INT, p##2) X(S, INT, p##3) X(S, INT, p##4) X(S, INT, p##5)
@@ -195,8 +196,8 @@ KERNEL_ARGS(channels, CHANNELS_FIELDS)
 static void concat_part_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct channels *a = args;
-    const float *x = RESOLVE(const float, a->x);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x);
+    element *y = RESOLVE(element, a->y);
     int64_t x_blocks = ceil_div(a->x_c, BLOCK), y_blocks = ceil_div(a->y_c, BLOCK), plane = a->h * a->w;
     struct block_range part = share_block(a->split, a->n, a->h, a->w, tid, nthreads);
     for (int64_t image = part.outer.begin; image < part.outer.end; image++) {
@@ -204,11 +205,11 @@ static void concat_part_blocked(const void *args, char *const *bases, int tid, i
         for (int64_t done = 0, run; done < a->channels; done += run) {
             int64_t from = a->x_first + done, to = a->y_first + done;
             run = min64(a->channels - done, min64(BLOCK - from % BLOCK, BLOCK - to % BLOCK));
-            const float *x_block = x + (image * x_blocks + from / BLOCK) * plane * BLOCK + from % BLOCK;
-            float *y_block = y + (image * y_blocks + to / BLOCK) * plane * BLOCK + to % BLOCK;
+            const element *x_block = x + (image * x_blocks + from / BLOCK) * plane * BLOCK + from % BLOCK;
+            element *y_block = y + (image * y_blocks + to / BLOCK) * plane * BLOCK + to % BLOCK;
             for (int64_t r = part.rows.begin; r < part.rows.end; r++)
                 for (int64_t w = part.row.begin; w < part.row.end; w++)
-                    copy_floats(y_block + (r * a->w + w) * BLOCK, x_block + (r * a->w + w) * BLOCK, run);
+                    copy_elements(y_block + (r * a->w + w) * BLOCK, x_block + (r * a->w + w) * BLOCK, run);
         }
     }
 }
@@ -216,6 +217,6 @@ static void concat_part_blocked(const void *args, char *const *bases, int tid, i
 static const struct kernel kernels[] = {
     PLAIN(KERNEL("copy_nd", copy_nd, NULL, copy))
     PLAIN(KERNEL("f32_fill", fill_run, NULL, fill))
-    KERNEL("f32_concat_part_" BLOCKED, concat_part_blocked, NULL, channels),
+    KERNEL(ELEMENT "_concat_part_" BLOCKED, concat_part_blocked, NULL, channels),
 };
 FAMILY(copy, kernels)

@@ -10,35 +10,53 @@
 #define DECLARE_AVX2_8(name) extern const struct family plait_##name##__avx2_nchw8c;
 #define DECLARE_AVX512(name) extern const struct family plait_##name##__avx512;
 #define DECLARE_AVX512VNNI(name) extern const struct family plait_##name##__avx512vnni;
+#define DECLARE_BASELINE_BF16(name) extern const struct family plait_##name##__baseline_bf16;
+#define DECLARE_AVX2_BF16(name) extern const struct family plait_##name##__avx2_bf16;
+#define DECLARE_AVX512_BF16(name) extern const struct family plait_##name##__avx512_bf16;
+#define DECLARE_AVX512VNNI_BF16(name) extern const struct family plait_##name##__avx512vnni_bf16;
 #define ENTRY_BASELINE(name) &plait_##name##__baseline,
 #define ENTRY_AVX2(name) &plait_##name##__avx2,
 #define ENTRY_BASELINE_4(name) &plait_##name##__baseline_nchw4c,
 #define ENTRY_AVX2_8(name) &plait_##name##__avx2_nchw8c,
 #define ENTRY_AVX512(name) &plait_##name##__avx512,
 #define ENTRY_AVX512VNNI(name) &plait_##name##__avx512vnni,
+#define ENTRY_BASELINE_BF16(name) &plait_##name##__baseline_bf16,
+#define ENTRY_AVX2_BF16(name) &plait_##name##__avx2_bf16,
+#define ENTRY_AVX512_BF16(name) &plait_##name##__avx512_bf16,
+#define ENTRY_AVX512VNNI_BF16(name) &plait_##name##__avx512vnni_bf16,
 
 FOR_EACH_FAMILY(DECLARE_BASELINE)
 FOR_EACH_LOW_FAMILY(DECLARE_BASELINE)
+FOR_EACH_BF16_FAMILY(DECLARE_BASELINE_BF16)
 FOR_EACH_BLOCKED_FAMILY(DECLARE_BASELINE_4)
 static const struct family *const baseline_families[] = {
-    FOR_EACH_FAMILY(ENTRY_BASELINE) FOR_EACH_LOW_FAMILY(ENTRY_BASELINE) FOR_EACH_BLOCKED_FAMILY(ENTRY_BASELINE_4) NULL,
+    FOR_EACH_FAMILY(ENTRY_BASELINE) FOR_EACH_LOW_FAMILY(ENTRY_BASELINE) FOR_EACH_BLOCKED_FAMILY(ENTRY_BASELINE_4)
+        FOR_EACH_BF16_FAMILY(ENTRY_BASELINE_BF16) NULL,
 };
 #ifdef PLAIT_HAS_AVX2
 FOR_EACH_FAMILY(DECLARE_AVX2)
 FOR_EACH_LOW_FAMILY(DECLARE_AVX2)
+FOR_EACH_BF16_FAMILY(DECLARE_AVX2_BF16)
 FOR_EACH_BLOCKED_FAMILY(DECLARE_AVX2_8)
 static const struct family *const avx2_families[] = {
-    FOR_EACH_FAMILY(ENTRY_AVX2) FOR_EACH_LOW_FAMILY(ENTRY_AVX2) FOR_EACH_BLOCKED_FAMILY(ENTRY_AVX2_8) NULL,
+    FOR_EACH_FAMILY(ENTRY_AVX2) FOR_EACH_LOW_FAMILY(ENTRY_AVX2) FOR_EACH_BLOCKED_FAMILY(ENTRY_AVX2_8)
+        FOR_EACH_BF16_FAMILY(ENTRY_AVX2_BF16) NULL,
 };
 #endif
 #ifdef PLAIT_HAS_AVX512
 FOR_EACH_FAMILY(DECLARE_AVX512)
 FOR_EACH_LOW_FAMILY(DECLARE_AVX512)
-static const struct family *const avx512_families[] = {FOR_EACH_FAMILY(ENTRY_AVX512) FOR_EACH_LOW_FAMILY(ENTRY_AVX512) NULL};
+FOR_EACH_BF16_FAMILY(DECLARE_AVX512_BF16)
+static const struct family *const avx512_families[] = {
+    FOR_EACH_FAMILY(ENTRY_AVX512) FOR_EACH_LOW_FAMILY(ENTRY_AVX512) FOR_EACH_BF16_FAMILY(ENTRY_AVX512_BF16) NULL,
+};
 #endif
 #ifdef PLAIT_HAS_AVX512VNNI
 FOR_EACH_LOW_FAMILY(DECLARE_AVX512VNNI)
-static const struct family *const avx512vnni_families[] = {FOR_EACH_LOW_FAMILY(ENTRY_AVX512VNNI) NULL};
+FOR_EACH_BF16_FAMILY(DECLARE_AVX512VNNI_BF16)
+static const struct family *const avx512vnni_families[] = {
+    FOR_EACH_LOW_FAMILY(ENTRY_AVX512VNNI) FOR_EACH_BF16_FAMILY(ENTRY_AVX512VNNI_BF16) NULL,
+};
 #endif
 
 static const struct family *const *const levels[ISA_LEVELS] = {

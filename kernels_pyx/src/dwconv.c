@@ -1,7 +1,7 @@
 /* Depthwise convolution (one filter per channel): vectors run along the channels.
  *
  * Weights of blocks [c / b][kh][kw][b], b = BLOCK, zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
- * [c][kh][kw], whose planes go by way of blocks (bands.h).
+ * [c][kh][kw], whose planes go by way of blocks (bands.h).  Of bfloat16 (element.h) there are blocks only; filters are float32.
  * 3x3, 5x5 and 7x7 of stride 1 and 2 use generated tiles of up to 14 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
@@ -14,9 +14,9 @@ static const struct field dwconv_fields[] = {DWCONV_FIELDS(FIELD_DESCRIPTOR, dwc
 static void dwconv_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct dwconv *a = args;
-    const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
-    const float *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x), *res = RESOLVE(const element, a->res);
+    const float *w = RESOLVE(const float, a->w), *bias = RESOLVE(const float, a->bias);
+    element *y = RESOLVE(element, a->y);
     int64_t blocks = ceil_div(a->oc, BLOCK), taps = a->kh * a->kw;
     /* Few rows: cut the blocks as well, so that threads have like amounts of work. */
     struct block_range part = share_block(a->split, a->n * blocks, a->oh, 1, tid, nthreads);
@@ -29,6 +29,7 @@ static void dwconv_blocked(const void *args, char *const *bases, int tid, int nt
     }
 }
 
+#ifndef PLAIT_BF16
 /* What a thread has in its workspace for planes: a band of x, of y and of res, filters and bias of a block. */
 static int64_t planes_floats(const struct dwconv *a, const struct bands *b)
 {
@@ -103,9 +104,11 @@ static void dwconv_nhwc(const void *args, char *const *bases, int tid, int nthre
     }
 }
 
+#endif
+
 static const struct kernel kernels[] = {
     PLAIN(KERNEL("f32_dwconv_nchw", dwconv_nchw, planes_workspace, dwconv))
     PLAIN(KERNEL("f32_dwconv_nhwc", dwconv_nhwc, NULL, dwconv))
-    KERNEL("f32_dwconv_" BLOCKED, dwconv_blocked, NULL, dwconv),
+    KERNEL(ELEMENT "_dwconv_" BLOCKED, dwconv_blocked, NULL, dwconv),
 };
 FAMILY(dwconv, kernels)

@@ -3,6 +3,7 @@
 #define PLAIT_DWCONV_BLOCK_H
 
 #include "conv.h"
+#include "element.h"
 
 #define DWCONV_FIELDS(X, S) CONV_OPERANDS(X, S) X(S, REF, work) CONV_GEOMETRY(X, S) ACT_FIELDS(X, S)
 struct dwconv {
@@ -12,13 +13,13 @@ struct dwconv {
 struct dwconv_walk {
     int64_t rows;                    /* kernel rows inside the image */
     int64_t first, last;             /* columns of the tile's input inside the image */
-    int64_t x_row, x_pixel, y_pixel; /* steps in floats */
+    int64_t x_row, x_pixel, y_pixel; /* steps in elements */
     int64_t w_tap;
     int64_t tiles, columns, wider; /* a row is cut into `tiles` tiles of `columns` outputs, the first `wider` have one more */
     struct epilogue e;
 };
-typedef void dwconv_tile(const struct dwconv_walk *l, const float *x, const float *w, const float *bias,
-                         const float *res, float *y);
+typedef void dwconv_tile(const struct dwconv_walk *l, const element *x, const float *w, const float *bias,
+                         const element *res, element *y);
 
 #if VF == 16
 #include "dwconv_tiles_avx512.h"
@@ -28,39 +29,39 @@ typedef void dwconv_tile(const struct dwconv_walk *l, const float *x, const floa
 #include "dwconv_tiles_baseline.h"
 #endif
 
-INLINE vf finish(const struct dwconv_walk *l, int64_t lanes, vf acc, const float *bias, const float *res)
+INLINE vf finish(const struct dwconv_walk *l, int64_t lanes, vf acc, const float *bias, const element *res)
 {
     acc += vload_part(bias, lanes);
     if (res)
-        acc += vload_part(res, lanes);
-    return epilogue_now(&l->e, acc);
+        acc += eload_part(res, lanes);
+    return element_now(&l->e, acc);
 }
 
 /* Four neighbouring outputs of whole vectors whose taps all lie inside the image's columns: no tests, filters loaded once. */
-static void general_inner(const struct dwconv *a, const struct dwconv_walk *l, const float *x, const float *w,
-                          const float *bias, const float *res, float *y)
+static void general_inner(const struct dwconv *a, const struct dwconv_walk *l, const element *x, const float *w,
+                          const float *bias, const element *res, element *y)
 {
     int64_t next = a->stride_w * l->x_pixel, dil = a->dil_w * l->x_pixel, step = l->y_pixel;
     vf c0 = vzero(), c1 = c0, c2 = c0, c3 = c0;
     for (int64_t i = 0; i < l->rows; i++) {
         for (int64_t j = 0; j < a->kw; j++) {
-            const float *from = x + i * l->x_row + j * dil;
+            const element *from = x + i * l->x_row + j * dil;
             vf tap = vload(w + (i * a->kw + j) * l->w_tap);
-            c0 += vload(from) * tap;
-            c1 += vload(from + next) * tap;
-            c2 += vload(from + 2 * next) * tap;
-            c3 += vload(from + 3 * next) * tap;
+            c0 += eload(from) * tap;
+            c1 += eload(from + next) * tap;
+            c2 += eload(from + 2 * next) * tap;
+            c3 += eload(from + 3 * next) * tap;
         }
     }
-    vstore(y, finish(l, VF, c0, bias, res));
-    vstore(y + step, finish(l, VF, c1, bias, res ? res + step : NULL));
-    vstore(y + 2 * step, finish(l, VF, c2, bias, res ? res + 2 * step : NULL));
-    vstore(y + 3 * step, finish(l, VF, c3, bias, res ? res + 3 * step : NULL));
+    estore(y, finish(l, VF, c0, bias, res));
+    estore(y + step, finish(l, VF, c1, bias, res ? res + step : NULL));
+    estore(y + 2 * step, finish(l, VF, c2, bias, res ? res + 2 * step : NULL));
+    estore(y + 3 * step, finish(l, VF, c3, bias, res ? res + 3 * step : NULL));
 }
 
 /* One output row of `lanes` <= VF channels, any kernel.  x, w start at the first kernel row inside the image. */
-static void general_row(const struct dwconv *a, const struct dwconv_walk *l, int64_t lanes, const float *x,
-                        const float *w, const float *bias, const float *res, float *y)
+static void general_row(const struct dwconv *a, const struct dwconv_walk *l, int64_t lanes, const element *x,
+                        const float *w, const float *bias, const element *res, element *y)
 {
     int64_t reach = 3 * a->stride_w + (a->kw - 1) * a->dil_w;
     for (int64_t o = 0, done; o < a->ow; o += done) {
@@ -77,11 +78,12 @@ static void general_row(const struct dwconv *a, const struct dwconv_walk *l, int
                 int64_t in = column + j * a->dil_w;
                 if (in < 0 || in >= a->iw)
                     continue;
-                const float *from = x + i * l->x_row + in * l->x_pixel, *tap = w + (i * a->kw + j) * l->w_tap;
-                acc += vload_part(from, lanes) * vload_part(tap, lanes);
+                const element *from = x + i * l->x_row + in * l->x_pixel;
+                const float *tap = w + (i * a->kw + j) * l->w_tap;
+                acc += eload_part(from, lanes) * vload_part(tap, lanes);
             }
         }
-        vstore_part(y + at, finish(l, lanes, acc, bias, res ? res + at : NULL), lanes);
+        estore_part(y + at, finish(l, lanes, acc, bias, res ? res + at : NULL), lanes);
     }
 }
 
@@ -94,8 +96,8 @@ static enum dwconv_edge edge_of(int64_t first, int64_t last, int64_t wide, int64
 }
 
 /* One output row of a vector of channels in tiles. */
-static void tiled_row(const struct dwconv *a, struct dwconv_walk *l, const float *x, const float *w, const float *bias,
-                      const float *res, float *y)
+static void tiled_row(const struct dwconv *a, struct dwconv_walk *l, const element *x, const float *w, const float *bias,
+                      const element *res, element *y)
 {
     dwconv_tile *const(*tiles)[DWCONV_MOST_COLUMNS + 1] = 
         dwconv_tiles[l->x_pixel != BLOCK][a->kw / 2 - 1][a->stride_w - 1];
@@ -110,8 +112,8 @@ static void tiled_row(const struct dwconv *a, struct dwconv_walk *l, const float
     }
 }
 
-static void dwconv_vector(const struct dwconv *a, struct dwconv_walk *l, int tiled, int64_t lanes, const float *x,
-                          const float *w, const float *bias, const float *res, float *y)
+static void dwconv_vector(const struct dwconv *a, struct dwconv_walk *l, int tiled, int64_t lanes, const element *x,
+                          const float *w, const float *bias, const element *res, element *y)
 {
     if (tiled && lanes == VF)
         tiled_row(a, l, x, w, bias, res, y);
@@ -148,8 +150,8 @@ static struct dwconv_walk walk_of(const struct dwconv *a, int64_t pixel)
 }
 
 /* Output rows of a block of channels; x starts at input row x_first, y and res (or NULL) at output row rows.begin. */
-static void dwconv_block(const struct dwconv *a, const float *x, int64_t x_first, const float *w, const float *bias,
-                         const float *res, float *y, struct range rows)
+static void dwconv_block(const struct dwconv *a, const element *x, int64_t x_first, const float *w, const float *bias,
+                         const element *res, element *y, struct range rows)
 {
     struct dwconv_walk l = walk_of(a, BLOCK);
     int tiled = has_tile(a);
@@ -162,7 +164,8 @@ static void dwconv_block(const struct dwconv *a, const float *x, int64_t x_first
             dwconv_vector(a, &l, tiled, VF, x + (l.rows ? top : 0) * a->iw * BLOCK + lane,
                           w + inside.begin * a->kw * BLOCK + lane, bias + lane, res ? res + at + lane : NULL,
                           y + at + lane);
-        epilogue_late(&l.e, y + at, a->ow * BLOCK);
+        if (!NARROW)
+            epilogue_late(&l.e, (float *)(y + at), a->ow * BLOCK);
     }
 }
 

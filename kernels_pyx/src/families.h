@@ -57,3 +57,17 @@
     X(copy_q8)                 \
     X(fc_q8)                   \
     X(fc_stored)
+
+/* Floats of 16 bits: on the levels of low precision, too.  Sources that others have as well are compiled for bfloat16. */
+#define FOR_EACH_BF16_FAMILY(X) \
+    X(conv_direct_bf16)         \
+    X(layout_bf16)              \
+    X(probe_bf16)               \
+    X(dwconv)                   \
+    X(pooling)                  \
+    X(squeeze_excite)           \
+    X(unary)                    \
+    X(binary)                   \
+    X(fc_stored)                \
+    X(conv_winograd)            \
+    X(copy)

@@ -3,10 +3,12 @@
  *
  *   f32_fc_bf16, f32_fc_f16  weights [n / 64][k][64] of 16 bits
  *   f32_fc_s8                signed bytes, times scale[n]
+ *   bf16_fc                  x and y of bfloat16 too (element.h); res is none
  *
  * y[m][n] = act((x[m][k] w^T) scale + bias + res), weights zero beyond n, scale in whole panels.  Weights are widened as
  * they are read.  Threads cut the panels of 64 outputs. */
-#include "act.h"
+#include "bf16.h"
+#include "element.h"
 #include "quant.h"
 
 #define FC_FIELDS(X, S)                                                                                          \
@@ -18,22 +20,6 @@ KERNEL_ARGS(fc_scaled, FC_SCALED_FIELDS)
 
 enum stored { BF16, F16, S8 };
 enum { PANEL = 64, VECTORS = PANEL / VF, AHEAD = 2048 };
-
-INLINE vi load_words(const uint16_t *w)
-{
-#if VF == 16
-    return (vi)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)w));
-#elif VF == 8
-    return (vi)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)w));
-#elif defined __SSE2__
-    return (vi)_mm_unpacklo_epi16(_mm_loadl_epi64((const __m128i *)w), _mm_setzero_si128());
-#else
-    vi v;
-    for (int i = 0; i < VF; i++)
-        v[i] = w[i];
-    return v;
-#endif
-}
 
 /* A half's exponent becomes a float's by adding 112; that of infinities and NaN is all ones in both.  Subnormal halves are
  * put behind the leading one of 2^-14, which is then taken off again. */
@@ -61,7 +47,7 @@ INLINE vi load_signed(const int8_t *w)
 INLINE vf load_weights(enum stored stored, const void *w)
 {
     switch (stored) {
-    case BF16: return (vf)(load_words(w) << 16);
+    case BF16: return bf16_load(w);
     case F16:
 #if VF == 16
         return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)w));
@@ -84,14 +70,14 @@ INLINE vf multiply_add(vf a, vf b, vf c)
 }
 
 /* The sums of a panel for one row. */
-INLINE void sum_panel(enum stored stored, const float *x, const char *w, int64_t k, float *sums)
+INLINE void sum_panel(enum stored stored, const element *x, const char *w, int64_t k, float *sums)
 {
     int64_t bytes = stored == S8 ? 1 : 2;
     vf s[VECTORS];
     for (int v = 0; v < VECTORS; v++)
         s[v] = vzero();
     for (int64_t i = 0; i < k; i++, w += PANEL * bytes) {
-        vf row = vset(x[i]);
+        vf row = vset(element_at(x + i));
         for (int64_t line = 0; line < PANEL * bytes; line += 64)
             __builtin_prefetch(w + AHEAD + line);
         for (int v = 0; v < VECTORS; v++)
@@ -103,9 +89,11 @@ INLINE void sum_panel(enum stored stored, const float *x, const char *w, int64_t
 
 INLINE void fc_run(enum stored stored, const struct fc *a, const float *scale, char *const *bases, int tid, int nthreads)
 {
-    const float *x = RESOLVE(const float, a->x), *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
+    const element *x = RESOLVE(const element, a->x);
+    const float *bias = RESOLVE(const float, a->bias), *res = RESOLVE(const float, a->res);
     const char *w = RESOLVE(const char, a->w);
-    float *y = RESOLVE(float, a->y), sums[PANEL] __attribute__((aligned(64)));
+    element *y = RESOLVE(element, a->y);
+    float sums[PANEL] __attribute__((aligned(64)));
     struct epilogue e = epilogue_make(a->act, a->act_a, a->act_b);
     struct range panels = share(ceil_div(a->n, PANEL), tid, nthreads);
     for (int64_t panel = panels.begin; panel < panels.end; panel++) {
@@ -116,7 +104,9 @@ INLINE void fc_run(enum stored stored, const struct fc *a, const float *scale, c
             sum_panel(stored, x + row * a->k, from, a->k, sums);
             for (int64_t c = 0; c < PANEL && scale; c++)
                 sums[c] *= scale[first + c];
-            epilogue_row(&e, sums, outputs, bias ? bias + first : NULL, 1, res ? res + at : NULL, y + at);
+            epilogue_row(&e, sums, outputs, bias ? bias + first : NULL, 1, res ? res + at : NULL,
+                         row_for(sums, y + at));
+            row_out(y + at, sums, outputs);
         }
     }
 }
@@ -126,6 +116,7 @@ static void fc_bf16(const void *args, char *const *bases, int tid, int nthreads)
     fc_run(BF16, args, NULL, bases, tid, nthreads);
 }
 
+#ifndef PLAIT_BF16
 static void fc_f16(const void *args, char *const *bases, int tid, int nthreads)
 {
     fc_run(F16, args, NULL, bases, tid, nthreads);
@@ -137,9 +128,15 @@ static void fc_s8(const void *args, char *const *bases, int tid, int nthreads)
     fc_run(S8, args, RESOLVE(const float, a->scale), bases, tid, nthreads);
 }
 
+#endif
+
 static const struct kernel kernels[] = {
+#ifdef PLAIT_BF16
+    KERNEL("bf16_fc", fc_bf16, NULL, fc),
+#else
     KERNEL("f32_fc_bf16", fc_bf16, NULL, fc),
     KERNEL("f32_fc_f16", fc_f16, NULL, fc),
     KERNEL("f32_fc_s8", fc_s8, NULL, fc_scaled),
+#endif
 };
 FAMILY(fc_stored, kernels)

@@ -4,6 +4,7 @@
  * `ceil` lets hang over the bottom padding is clipped there).  Threads cut rows of the result, or channels where rows
  * are few; global pooling cuts channels. */
 #include "bands.h"
+#include "element.h"
 
 #define POOL_FIELDS(X, S)                                                                                     \
     X(S, REF, x) X(S, REF, y) X(S, REF, work)                                                                  \
@@ -29,13 +30,13 @@ INLINE struct range window(int64_t start, int64_t size, int64_t taps, int64_t di
     return r;
 }
 
-INLINE vf pool_taps(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+INLINE vf pool_taps(enum reduction reduction, const element *x, int64_t rows, int64_t columns, int64_t x_row,
                     int64_t x_column)
 {
     vf acc = vset(reduction == MAXIMUM ? -INFINITY : 0.0f);
     _Pragma("GCC unroll 3") for (int64_t i = 0; i < rows; i++) {
         _Pragma("GCC unroll 3") for (int64_t j = 0; j < columns; j++) {
-            vf v = vload(x + i * x_row + j * x_column);
+            vf v = eload(x + i * x_row + j * x_column);
             acc = reduction == MAXIMUM ? vmax(acc, v) : acc + v;
         }
     }
@@ -43,7 +44,7 @@ INLINE vf pool_taps(enum reduction reduction, const float *x, int64_t rows, int6
 }
 
 /* The common windows have constant sizes, which unrolls the loops. */
-INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, int64_t columns, int64_t x_row,
+INLINE vf pool_vector(enum reduction reduction, const element *x, int64_t rows, int64_t columns, int64_t x_row,
                       int64_t x_column, float scale)
 {
     vf acc = rows == 3 && columns == 3   ? pool_taps(reduction, x, 3, 3, x_row, x_column)
@@ -53,13 +54,13 @@ INLINE vf pool_vector(enum reduction reduction, const float *x, int64_t rows, in
 }
 
 /* One output pixel of `lanes` channels side by side. */
-INLINE void pool_pixel(enum reduction reduction, const float *x, int64_t lanes, int64_t rows, int64_t columns,
-                       int64_t x_row, int64_t x_column, float scale, float *y)
+INLINE void pool_pixel(enum reduction reduction, const element *x, int64_t lanes, int64_t rows, int64_t columns,
+                       int64_t x_row, int64_t x_column, float scale, element *y)
 {
     int64_t c = 0;
     for (; c + VF <= lanes; c += VF)
-        vstore(y + c, pool_vector(reduction, x + c, rows, columns, x_row, x_column, scale));
-    for (; c < lanes; c++) {
+        estore(y + c, pool_vector(reduction, x + c, rows, columns, x_row, x_column, scale));
+    for (; c < lanes && !NARROW; c++) { /* of bfloat16 there are whole blocks */
         float acc = reduction == MAXIMUM ? -INFINITY : 0;
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t j = 0; j < columns; j++) {
@@ -72,7 +73,7 @@ INLINE void pool_pixel(enum reduction reduction, const float *x, int64_t lanes, 
 }
 
 /* Output rows of one image of [ih][iw][lanes]; x starts at input row x_first, y at output row rows.begin. */
-INLINE void pool_rows(const struct pool *a, const float *x, int64_t x_first, float *y, struct range output,
+INLINE void pool_rows(const struct pool *a, const element *x, int64_t x_first, element *y, struct range output,
                       int64_t lanes, enum reduction reduction)
 {
     int64_t x_column = a->dil_w * lanes, x_row = a->dil_h * a->iw * lanes, high, wide;
@@ -84,14 +85,14 @@ INLINE void pool_rows(const struct pool *a, const float *x, int64_t x_first, flo
             struct range columns = window(left, a->iw, a->kw, a->dil_w, a->pad_r, a->count_include_pad, &wide);
             int64_t h = top + rows.begin * a->dil_h - x_first, w = left + columns.begin * a->dil_w;
             int64_t count_h = rows.end - rows.begin, count_w = columns.end - columns.begin;
-            const float *from = count_h && count_w ? x + (h * a->iw + w) * lanes : x;
+            const element *from = count_h && count_w ? x + (h * a->iw + w) * lanes : x;
             pool_pixel(reduction, from, lanes, count_h, count_w, x_row, x_column, 1.0f / (float)max64(1, high * wide), y);
         }
     }
 }
 
 /* Images of [ih][iw][lanes]: all of NHWC, or one block. */
-INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t images, int64_t lanes,
+INLINE void pool_images(const struct pool *a, const element *x, element *y, int64_t images, int64_t lanes,
                         enum reduction reduction, int tid, int nthreads)
 {
     struct block_range part = share_block(a->split, images, a->oh, 1, tid, nthreads);
@@ -102,6 +103,7 @@ INLINE void pool_images(const struct pool *a, const float *x, float *y, int64_t 
                   part.rows, lanes, reduction);
 }
 
+#ifndef PLAIT_BF16
 static int64_t planes_workspace(const void *args, int nthreads)
 {
     struct bands b = BANDS((const struct pool *)args);
@@ -135,12 +137,13 @@ INLINE void pool_planes(const struct pool *a, char *const *bases, enum reduction
 
 POOL_PLANES(maxpool_nchw, MAXIMUM)
 POOL_PLANES(avgpool_nchw, AVERAGE)
+#endif
 
 #define POOL(name, reduction, images, lanes)                                                                 \
     static void name(const void *args, char *const *bases, int tid, int nthreads)                            \
     {                                                                                                        \
         const struct pool *a = args;                                                                         \
-        pool_images(a, RESOLVE(const float, a->x), RESOLVE(float, a->y), images, lanes, reduction, tid, nthreads); \
+        pool_images(a, RESOLVE(const element, a->x), RESOLVE(element, a->y), images, lanes, reduction, tid, nthreads); \
     }
 
 POOL(maxpool_nhwc, MAXIMUM, a->n, a->c)
@@ -151,6 +154,35 @@ POOL(avgpool_blocked, AVERAGE, a->n *ceil_div(a->c, BLOCK), BLOCK)
 #define GLOBAL_POOL_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w)
 KERNEL_ARGS(global_pool, GLOBAL_POOL_FIELDS)
 
+/* The mean of `count` pixels, step apart; always in this order, so that it does not matter which lane a channel has:
+ * equal channels have equal means. */
+INLINE vf mean_vector(const element *x, int64_t count, int64_t step, int64_t lanes)
+{
+    vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        s0 += eload_lanes(x + i * step, lanes);
+        s1 += eload_lanes(x + (i + 1) * step, lanes);
+        s2 += eload_lanes(x + (i + 2) * step, lanes);
+        s3 += eload_lanes(x + (i + 3) * step, lanes);
+    }
+    for (; i < count; i++)
+        s0 += eload_lanes(x + i * step, lanes);
+    return ((s0 + s1) + (s2 + s3)) * (1.0f / (float)count);
+}
+
+/* The same of the channels [begin, end) side by side. */
+static __attribute__((noinline, noclone)) void means_of_pixels(const element *x, int64_t count, int64_t step,
+                                                               int64_t begin, int64_t end, element *y)
+{
+    int64_t c = begin;
+    for (; c + VF <= end; c += VF)
+        estore(y + c, mean_vector(x + c, count, step, VF));
+    if (c < end)
+        estore_part(y + c, mean_vector(x + c, count, step, end - c), end - c);
+}
+
+#ifndef PLAIT_BF16
 /* The mean of `count` contiguous floats. */
 static float mean_of(const float *x, int64_t count)
 {
@@ -166,34 +198,6 @@ static float mean_of(const float *x, int64_t count)
     return sum / (float)count;
 }
 
-/* The mean of `count` pixels, step apart; always in this order, so that it does not matter which lane a channel has:
- * equal channels have equal means. */
-INLINE vf mean_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
-{
-    vf s0 = vzero(), s1 = vzero(), s2 = vzero(), s3 = vzero();
-    int64_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        s0 += load_lanes(x + i * step, lanes);
-        s1 += load_lanes(x + (i + 1) * step, lanes);
-        s2 += load_lanes(x + (i + 2) * step, lanes);
-        s3 += load_lanes(x + (i + 3) * step, lanes);
-    }
-    for (; i < count; i++)
-        s0 += load_lanes(x + i * step, lanes);
-    return ((s0 + s1) + (s2 + s3)) * (1.0f / (float)count);
-}
-
-/* The same of the channels [begin, end) side by side. */
-static __attribute__((noinline, noclone)) void means_of_pixels(const float *x, int64_t count, int64_t step,
-                                                               int64_t begin, int64_t end, float *y)
-{
-    int64_t c = begin;
-    for (; c + VF <= end; c += VF)
-        vstore(y + c, mean_vector(x + c, count, step, VF));
-    if (c < end)
-        vstore_part(y + c, mean_vector(x + c, count, step, end - c), end - c);
-}
-
 static void global_avgpool_nchw(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct global_pool *a = args;
@@ -204,11 +208,13 @@ static void global_avgpool_nchw(const void *args, char *const *bases, int tid, i
         y[p] = mean_of(x + p * a->h * a->w, a->h * a->w);
 }
 
+#endif
+
 static void global_avgpool_nhwc(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct global_pool *a = args;
-    const float *x = RESOLVE(const float, a->x);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x);
+    element *y = RESOLVE(element, a->y);
     /* Whole vectors, so that the sum of a channel does not depend on the cut. */
     struct range vectors = share(ceil_div(a->c, BLOCK), tid, nthreads);
     for (int64_t image = 0; image < a->n; image++)
@@ -219,8 +225,8 @@ static void global_avgpool_nhwc(const void *args, char *const *bases, int tid, i
 static void global_avgpool_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct global_pool *a = args;
-    const float *x = RESOLVE(const float, a->x);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x);
+    element *y = RESOLVE(element, a->y);
     struct range blocks = share(a->n * ceil_div(a->c, BLOCK), tid, nthreads);
     for (int64_t b = blocks.begin; b < blocks.end; b++)
         means_of_pixels(x + b * a->h * a->w * BLOCK, a->h * a->w, BLOCK, 0, BLOCK, y + b * BLOCK);
@@ -229,12 +235,12 @@ static void global_avgpool_blocked(const void *args, char *const *bases, int tid
 static const struct kernel kernels[] = {
     PLAIN(KERNEL("f32_maxpool_nchw", maxpool_nchw, planes_workspace, pool))
     PLAIN(KERNEL("f32_maxpool_nhwc", maxpool_nhwc, NULL, pool))
-    KERNEL("f32_maxpool_" BLOCKED, maxpool_blocked, NULL, pool),
+    KERNEL(ELEMENT "_maxpool_" BLOCKED, maxpool_blocked, NULL, pool),
     PLAIN(KERNEL("f32_avgpool_nchw", avgpool_nchw, planes_workspace, pool))
     PLAIN(KERNEL("f32_avgpool_nhwc", avgpool_nhwc, NULL, pool))
-    KERNEL("f32_avgpool_" BLOCKED, avgpool_blocked, NULL, pool),
+    KERNEL(ELEMENT "_avgpool_" BLOCKED, avgpool_blocked, NULL, pool),
     PLAIN(KERNEL("f32_global_avgpool_nchw", global_avgpool_nchw, NULL, global_pool))
     PLAIN(KERNEL("f32_global_avgpool_nhwc", global_avgpool_nhwc, NULL, global_pool))
-    KERNEL("f32_global_avgpool_" BLOCKED, global_avgpool_blocked, NULL, global_pool),
+    KERNEL(ELEMENT "_global_avgpool_" BLOCKED, global_avgpool_blocked, NULL, global_pool),
 };
 FAMILY(pooling, kernels)

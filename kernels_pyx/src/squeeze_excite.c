@@ -6,7 +6,7 @@
  * The product with the image is binary.c's.  Sums are kept by row, whoever makes them: so threads cut rows, as the
  * convolution before and the product after do, and results do not depend on their number.
  * Weights [o / 16][k][16], zero beyond the last output, bias and y padded likewise.  Threads cut these panels. */
-#include "act.h"
+#include "element.h"
 
 #define SQUEEZE_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) \
     SPLIT_FIELD(X, S)
@@ -14,21 +14,21 @@ KERNEL_ARGS(squeeze, SQUEEZE_FIELDS)
 
 /* The sum of `count` pixels, `step` floats apart; always in this order, so that it does not matter which lane a channel
  * has. */
-INLINE vf sum_vector(const float *x, int64_t count, int64_t step, int64_t lanes)
+INLINE vf sum_vector(const element *x, int64_t count, int64_t step, int64_t lanes)
 {
     vf s0 = vzero(), s1 = vzero();
     int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
-        s0 += load_lanes(x + i * step, lanes);
-        s1 += load_lanes(x + (i + 1) * step, lanes);
+        s0 += eload_lanes(x + i * step, lanes);
+        s1 += eload_lanes(x + (i + 1) * step, lanes);
     }
     if (i < count)
-        s0 += load_lanes(x + i * step, lanes);
+        s0 += eload_lanes(x + i * step, lanes);
     return s0 + s1;
 }
 
 /* The same of `channels` side by side. */
-static void sum_pixels(const float *x, int64_t count, int64_t step, int64_t channels, float *y)
+static void sum_pixels(const element *x, int64_t count, int64_t step, int64_t channels, float *y)
 {
     int64_t c = 0;
     for (; c + VF <= channels; c += VF)
@@ -40,7 +40,7 @@ static void sum_pixels(const float *x, int64_t count, int64_t step, int64_t chan
 static void squeeze_blocked(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct squeeze *a = args;
-    const float *x = RESOLVE(const float, a->x);
+    const element *x = RESOLVE(const element, a->x);
     float *y = RESOLVE(float, a->y);
     int64_t blocks = ceil_div(a->c, BLOCK);
     struct block_range part = share_block(a->split, a->n * blocks, a->h, 1, tid, nthreads);
@@ -55,7 +55,7 @@ static void squeeze_blocked(const void *args, char *const *bases, int tid, int n
 static void squeeze_nhwc(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct squeeze *a = args;
-    const float *x = RESOLVE(const float, a->x);
+    const element *x = RESOLVE(const element, a->x);
     float *y = RESOLVE(float, a->y);
     struct range rows = {0, a->n * a->h}, channels = {0, a->c};
     if (cut_rows(a->split, 1))
@@ -129,7 +129,7 @@ static void excite_run(const void *args, char *const *bases, int tid, int nthrea
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_squeeze_" BLOCKED, squeeze_blocked, NULL, squeeze),
+    KERNEL(ELEMENT "_squeeze_" BLOCKED, squeeze_blocked, NULL, squeeze),
     PLAIN(KERNEL("f32_squeeze_nhwc", squeeze_nhwc, NULL, squeeze))
     PLAIN(KERNEL("f32_excite", excite_run, excite_workspace, excite))
 };

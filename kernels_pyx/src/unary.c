@@ -2,7 +2,7 @@
  *
  * Any layout: the buffer is [outer][rows][row] floats, where naming the image rows lets threads cut the work as the
  * convolutions do (NCHW: outer n * c, rows h, row w; NHWC: n, h, w * c; blocks of b: n * c / b, h, w * b). x may be y. */
-#include "act.h"
+#include "element.h"
 
 #define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) \
     SPLIT_FIELD(X, S)
@@ -47,28 +47,40 @@ static void unary_apply(float *y, const float *x, int64_t count, int64_t functio
     }
 }
 
+/* `compute` makes `count` floats at `to` of those at `from`: whole spans, or what there is room for to widen. */
+#define FOR_ROWS(s, compute)                                                                    \
+    for (int64_t i = 0; i < s.count; i++) {                                                     \
+        int64_t begin = s.first + i * s.step, end = begin + s.length, most = NARROW ? ROW_ROOM : s.length; \
+        for (int64_t at = begin; at < end; at += most) {                                        \
+            float room[2][ROW_ROOM];                                                            \
+            int64_t count = min64(most, end - at);                                              \
+            const float *from = row_in(room[0], x + at, 1, count);                              \
+            float *to = row_for(room[1], y + at);                                               \
+            compute;                                                                            \
+            row_out(y + at, to, count);                                                         \
+        }                                                                                       \
+    }
+
 static void act_run(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct act_args *a = args;
-    const float *x = RESOLVE(const float, a->x);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x);
+    element *y = RESOLVE(element, a->y);
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
-    for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
-        act_apply(y + at, x + at, s.length, a->act, a->act_a, a->act_b);
+    FOR_ROWS(s, act_apply(to, from, count, a->act, a->act_a, a->act_b))
 }
 
 static void unary_run(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct unary_args *a = args;
-    const float *x = RESOLVE(const float, a->x);
-    float *y = RESOLVE(float, a->y);
+    const element *x = RESOLVE(const element, a->x);
+    element *y = RESOLVE(element, a->y);
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
-    for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
-        unary_apply(y + at, x + at, s.length, a->function);
+    FOR_ROWS(s, unary_apply(to, from, count, a->function))
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("f32_act", act_run, NULL, act_args),
-    KERNEL("f32_unary", unary_run, NULL, unary_args),
+    KERNEL(ELEMENT "_act", act_run, NULL, act_args),
+    KERNEL(ELEMENT "_unary", unary_run, NULL, unary_args),
 };
 FAMILY(unary, kernels)

@@ -4,7 +4,7 @@
 #ifndef PLAIT_WINOGRAD_H
 #define PLAIT_WINOGRAD_H
 
-#include "isa.h"
+#include "element.h"
 
 /* r = B^T d */
 INLINE void winograd_input(int m, const vf *d, vf *r)
@@ -63,7 +63,7 @@ INLINE void winograd_output(int m, const vf *p, vf *s)
 }
 
 /* One vector of channels of a patch of (m + 2)^2 inputs, to the positions v[0], v[position], ... */
-INLINE void winograd_input_tile(int m, const float *x, int64_t row, int64_t column, float *v, int64_t position)
+INLINE void winograd_input_tile(int m, const element *x, int64_t row, int64_t column, float *v, int64_t position)
 {
     enum { MOST = 8 };
     int size = m + 2;
@@ -71,7 +71,7 @@ INLINE void winograd_input_tile(int m, const float *x, int64_t row, int64_t colu
     for (int j = 0; j < size; j++) {
 #pragma GCC unroll 8
         for (int i = 0; i < size; i++)
-            d[i] = vload(x + i * row + j * column);
+            d[i] = eload(x + i * row + j * column);
         winograd_input(m, d, r);
 #pragma GCC unroll 8
         for (int i = 0; i < size; i++)

@@ -47,6 +47,17 @@ def test_dot_does_all_its_products(any_isa: str, threads: int, rounds: int) -> N
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rounds", [1, 7, 1000])
+def test_pairs_do_all_their_products(any_isa: str, threads: int, rounds: int) -> None:
+    plan = Plan(threads)
+    sums = plan.add_external(8 * threads, writable=True)
+    plan.add("bf16_probe_dot", isa=any_isa, y=sums, x=3, w=-2, rounds=rounds)
+    found = np.zeros(threads)
+    plan.run([found])
+    assert found.tolist() == [-3 * 2 * 2 * DOT_LANES[any_isa] * rounds] * threads
+
+
+@pytest.mark.parametrize("threads", [1, 2])
 def test_read_sees_every_float_of_a_part_in_each_round(isa: str, threads: int) -> None:
     x = aligned_empty((threads, 1024))
     x[...] = np.arange(threads * 1024).reshape(threads, 1024) % 97

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import cpu, flat_rows, image_fields
+from plait.backends.cpu.common import cpu, flat_rows, formats_between, image_fields, refuse_flat
 from plait.backends.cpu.quantized.common import LAYOUTS, TURN, grid
 from plait.backends.lowering import Lowering
-from plait.backends.routine import Formats, format_in
 from plait.ir.dtypes import DType, ElementType, Quantized
-from plait.ir.layer import Layer
 from plait.ir.layers.elementwise import Cast
-from plait.ir.layout import Format
-from plait.ir.values import Constant, Value
+from plait.ir.values import Value
 
 
 def _is_bytes(dtype: ElementType) -> bool:
@@ -64,24 +61,6 @@ def _turned(kernel: str, source: str, target: str) -> Any:
     return lower
 
 
-def _formats(source: str, target: str) -> Formats:
-    def formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
-        operands = tuple(format_in(v, source) for v in layer.operands if not isinstance(v, Constant))
-        return operands, (format_in(layer.results[0], target),)
-
-    return formats
-
-
-def _of_image(refuse: Any) -> Any:
-    def refuse_others(layer: Cast) -> str | None:
-        if isinstance(layer.x, Constant) or layer.x.type.rank != 4:
-            return "x is a constant or no image, so that its layout does not change"
-        found: str | None = refuse(layer)
-        return found
-
-    return refuse_others
-
-
 _FAMILIES = (("quantize", _refuse_quantize), ("dequantize", _refuse_dequantize))
 for _kernel, _refuse in _FAMILIES:
     for _layout in LAYOUTS:
@@ -102,7 +81,7 @@ for _kernel, _refuse in _FAMILIES:
             f"{_kernel}_from_{_source}",
             _turned(_kernel, _source, _target),
             dtype="q8",
-            refuse=_of_image(_refuse),
-            formats=_formats(_source, _target),
+            refuse=refuse_flat(_refuse),
+            formats=formats_between(_source, _target),
             summary=f"the same, from {_source} to {_target}",
         )

@@ -24,6 +24,7 @@ def test_limits_at_one_thread_and_two() -> None:
         assert (limits.threads, limits.isa, limits.kernels) == (threads, list(limits.gflops)[-1], version_hash())
         assert list(limits.gflops) == isas_with("f32_probe_fma") and all(x > 0 for x in limits.gflops.values())
         assert list(limits.gops) == available_isas() and all(x > 0 for x in limits.gops.values())
+        assert list(limits.bf16) == available_isas() and all(x > 0 for x in limits.bf16.values())
         assert limits.levels[-1].name == "DRAM" and limits.levels[-1].capacity is None
         assert all(x > 0 for level in limits.levels for x in (level.read, level.write, level.copy))
         capacities = [level.capacity for level in limits.levels[:-1]]

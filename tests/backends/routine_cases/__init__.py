@@ -12,6 +12,7 @@ import functools
 
 from plait.backends.routine import known_routines
 from routine_cases import (
+    bfloat16,
     blocks,
     conversion,
     convolution,
@@ -25,7 +26,18 @@ from routine_cases import (
 from routine_cases.case import Case
 from routine_cases.running import check_case, ways
 
-_FAMILIES = (elementwise, convolution, blocks, linear, pooling, normalization, movement, conversion, quantized)
+_FAMILIES = (
+    elementwise,
+    convolution,
+    blocks,
+    linear,
+    pooling,
+    normalization,
+    movement,
+    conversion,
+    quantized,
+    bfloat16,
+)
 KINDS = tuple(dict.fromkeys(kind for family in _FAMILIES for kind in family.KINDS))
 
 
