@@ -37,13 +37,14 @@ def measure_resplit(layer: Layer, threads: int) -> Result:
 
     source, target = layer.operands[0].type, layer.results[0].type
     plan, image = Plan(threads), _image(source)
-    x = plan.add_external(source.nbytes, writable=True)
+    floats = math.prod(image.values())
+    x = plan.add_external(4 * floats, writable=True)
     sums = plan.add_external(threads * 64, writable=True)
     # A core that has read all of it need not write it: its second reading is what the first is compared with.
     again = () if target.split == "all" else ((target.split, True),)
     for split, write in ((source.split, True), (target.split, False), *again, (target.split, False)):
         plan.add("f32_touch", x=x, sums=sums, **image, split=_cut(split), write=int(write))
-    data: list[Array] = [np.ones(source.nbytes // 4, np.float32), np.zeros(threads * 16, np.float32)]
+    data: list[Array] = [np.ones(floats, np.float32), np.zeros(threads * 16, np.float32)]
     runs: list[tuple[int, int]] = []
     spent = 0
     while len(runs) < _WARM_UP + _MOST and (spent < BUDGET_NS or len(runs) < 2 * _WARM_UP):
@@ -69,11 +70,12 @@ def _cut(split: str) -> int:
 
 
 def _image(type: Type) -> dict[str, Any]:
-    """Fields of the kernel: the image as `[outer][rows][columns][lanes]`."""
-    if type.dtype.size != 4:
-        raise ValueError(f"{type} does not have elements of 4 bytes")
+    """Fields of the kernel: the image as `[outer][rows][columns][lanes]` of 4 bytes each. Smaller elements are taken
+    together, those of a pixel first; a row that is shorter still counts as 4 bytes."""
     n, _, h, w = type.static_shape
     outer = {"nhwc": n, "nchw": math.prod(type.static_shape[:2])}.get(
         type.layout.name, math.prod(type.storage_shape[:2])
     )
-    return {"outer": outer, "rows": h, "columns": w, "lanes": math.prod(type.storage_shape) // (outer * h * w)}
+    nbytes = type.dtype.size * math.prod(type.storage_shape) // (outer * h * w)
+    columns = w if nbytes >= 4 else max(1, w * nbytes // 4)
+    return {"outer": outer, "rows": h, "columns": columns, "lanes": max(1, nbytes // 4)}

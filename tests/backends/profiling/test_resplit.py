@@ -8,7 +8,7 @@ import pytest
 from plait.backends.profiling.measure import measure
 from plait.backends.profiling.resplit import RESPLIT, differences, is_resplit
 from plait.backends.routine import find_routine
-from plait.ir.dtypes import DType
+from plait.ir.dtypes import DType, element_type
 from plait.ir.layout import layout_named
 from plait.ir.types import TensorType
 from plait.tuning.entries import detached_adapt, option_for
@@ -22,8 +22,9 @@ def test_the_faster_halves_are_compared_by_rank() -> None:
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc", "nchw16c"])
 @pytest.mark.parametrize(("source", "target"), [("rows", "channels"), ("channels", "rows"), ("rows", "all")])
-def test_every_change_has_samples(layout: str, source: str, target: str) -> None:
-    type = TensorType(DType.F32, (1, 40, 7, 5), layout_named(layout))
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "qu8<0.5:3>"])
+def test_every_change_has_samples(dtype: str, layout: str, source: str, target: str) -> None:
+    type = TensorType(element_type(dtype), (1, 40, 7, 5), layout_named(layout))
     formats = (attrs.evolve(type.format, split=split) for split in (source, target))
     layer = detached_adapt(type, *formats)
     routine = find_routine("adapt", RESPLIT)
