@@ -26,6 +26,7 @@ struct binary {
     int64_t op;
     int32_t a_zero, b_zero;
     float a_scale, b_scale;
+    int large; /* a result may be too large for an int32 */
     struct requant to;
     int64_t fixed_point;
     struct fixed_factor a, b, sum;
@@ -33,14 +34,14 @@ struct binary {
 
 #define BINARY(a)                                                                                                   \
     {(a)->op, (int32_t)(a)->a_zero, (int32_t)(a)->b_zero, (a)->a_scale, (a)->b_scale,                               \
-     requant_make((a)->zero, (a)->low, (a)->high), (a)->fixed_point,                                                \
+     !((a)->a_scale < 1 << 14 && (a)->b_scale < 1 << 14), requant_make((a)->zero, (a)->low, (a)->high),             \
+     (a)->fixed_point,                                                                                              \
      fixed_factor_of((a)->a_multiplier, (a)->a_shift), fixed_factor_of((a)->b_multiplier, (a)->b_shift),           \
      fixed_factor_of((a)->multiplier, (a)->shift)}
 
 /* Numbers without zero points are of at most 9 bits, so their products are exact in floats. */
-INLINE vf combined(int op, const struct binary *o, vi a, vi b)
+INLINE vf combined(int op, const struct binary *o, vf p, vf q)
 {
-    vf p = to_float(a - o->a_zero), q = to_float(b - o->b_zero);
     if (op == OP_MUL)
         return p * q * o->a_scale;
     p *= o->a_scale;
@@ -48,18 +49,53 @@ INLINE vf combined(int op, const struct binary *o, vi a, vi b)
     return op == OP_ADD ? p + q : p - q;
 }
 
-INLINE void combine(int op, const struct binary *o, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
+/* Four vectors of stored bytes as numbers without their zero point. */
+struct four {
+    vf part[4];
+};
+
+INLINE struct four load_four(const uint8_t *x, int32_t zero)
+{
+    struct four f;
+#if defined __AVX512VBMI__
+    /* A byte in the last place of 2^23 is 2^23 more as a float. */
+    __m512i bytes = _mm512_loadu_si512(x), order = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __m512i magic = _mm512_set1_epi32(0x4b000000);
+    for (int i = 0; i < 4; i++) {
+        __m512i from = _mm512_add_epi32(order, _mm512_set1_epi32(i * VF));
+        f.part[i] = (vf)_mm512_mask_permutexvar_epi8(magic, 0x1111111111111111, from, bytes) - (8388608.0f + (float)zero);
+    }
+#else
+    for (int i = 0; i < 4; i++)
+        f.part[i] = to_float(q8_load(x + i * VF) - zero);
+#endif
+    return f;
+}
+
+INLINE void store_combined(int op, const struct binary *o, int large, uint8_t *y, struct four p, struct four q)
+{
+    vf v[4];
+    for (int i = 0; i < 4; i++) {
+        v[i] = combined(op, o, p.part[i], q.part[i]);
+        v[i] = large ? below_high(v[i], &o->to) : v[i];
+    }
+    requantize_store4(y, &o->to, 4, v[0], v[1], v[2], v[3]);
+}
+
+/* `b` are as many bytes as `a`, or, if they are repeated, of 4 * VF. */
+INLINE void combine(int op, const struct binary *o, int large, int repeated, uint8_t *y, const uint8_t *a, const uint8_t *b,
+                    int64_t count)
 {
     int64_t i = 0;
-    for (; i + 4 * VF <= count; i += 4 * VF) {
-        vf v[4];
-        for (int j = 0; j < 4; j++)
-            v[j] = below_high(combined(op, o, q8_load(a + i + j * VF), q8_load(b + i + j * VF)), &o->to);
-        requantize_store4(y + i, &o->to, 4, v[0], v[1], v[2], v[3]);
+    if (count >= 4 * VF) {
+        struct four q = load_four(b, o->b_zero);
+        for (; i + 4 * VF <= count; i += 4 * VF)
+            store_combined(op, o, large, y + i, load_four(a + i, o->a_zero), repeated ? q : load_four(b + i, o->b_zero));
     }
     for (; i < count; i += VF) {
         int64_t here = min64(VF, count - i);
-        vf v = combined(op, o, q8_load_part(a + i, here), q8_load_part(b + i, here));
+        vi other = q8_load_part(b + (repeated ? i % (4 * VF) : i), here);
+        vf v = combined(op, o, to_float(q8_load_part(a + i, here) - o->a_zero), to_float(other - o->b_zero));
         q8_store_part(y + i, requantize(v, &o->to), here);
     }
 }
@@ -76,26 +112,27 @@ INLINE vi combined_fixed(const struct binary *o, vi a, vi b)
     return fixed_product(o->op == OP_ADD ? p + q : p - q, o->sum);
 }
 
-static void combine_fixed(const struct binary *o, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
+static void combine_fixed(const struct binary *o, int repeated, uint8_t *y, const uint8_t *a, const uint8_t *b,
+                          int64_t count)
 {
     for (int64_t i = 0; i < count; i += VF) {
         int64_t here = min64(VF, count - i);
-        vi steps = combined_fixed(o, q8_load_part(a + i, here), q8_load_part(b + i, here));
+        vi other = q8_load_part(b + (repeated ? i % (4 * VF) : i), here);
+        vi steps = combined_fixed(o, q8_load_part(a + i, here), other);
         q8_store_part(y + i, requantize_steps(steps, &o->to), here);
     }
 }
 
-static void binary_row(const struct binary *o, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
+INLINE void binary_row(const struct binary *o, int repeated, uint8_t *y, const uint8_t *a, const uint8_t *b, int64_t count)
 {
-    if (o->fixed_point) {
-        combine_fixed(o, y, a, b, count);
-        return;
-    }
-    switch (o->op) {
-    case OP_ADD: combine(OP_ADD, o, y, a, b, count); break;
-    case OP_SUB: combine(OP_SUB, o, y, a, b, count); break;
-    default: combine(OP_MUL, o, y, a, b, count);
-    }
+    if (o->fixed_point)
+        combine_fixed(o, repeated, y, a, b, count);
+    else if (o->large || o->op == OP_SUB)
+        combine((int)o->op, o, 1, repeated, y, a, b, count);
+    else if (o->op == OP_ADD)
+        combine(OP_ADD, o, 0, repeated, y, a, b, count);
+    else
+        combine(OP_MUL, o, 0, repeated, y, a, b, count);
 }
 
 static void binary_same(const void *args, char *const *bases, int tid, int nthreads)
@@ -106,27 +143,25 @@ static void binary_same(const void *args, char *const *bases, int tid, int nthre
     struct binary o = BINARY(a);
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
-        binary_row(&o, y + at, x + at, b + at, s.length);
+        binary_row(&o, 0, y + at, x + at, b + at, s.length);
 }
-
-enum { REPEATED = 64 }; /* pixels that the operand of a block is laid out for */
 
 static void binary_channel(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct channel *a = args;
     const uint8_t *x = RESOLVE(const uint8_t, a->a), *b = RESOLVE(const uint8_t, a->b);
-    uint8_t *y = RESOLVE(uint8_t, a->y), repeated[REPEATED * BLOCK];
+    uint8_t *y = RESOLVE(uint8_t, a->y), repeated[4 * VF > BLOCK ? 4 * VF : BLOCK];
     struct binary o = BINARY(a);
     int64_t blocks = ceil_div(a->c, BLOCK);
     struct block_range part = share_block(a->split, a->n * blocks, a->h, a->w, tid, nthreads);
     for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
-        for (int p = 0; p < REPEATED; p++)
-            memcpy(repeated + p * BLOCK, b + nb / blocks * a->b_image + nb % blocks * BLOCK, BLOCK);
-        for (int64_t r = part.rows.begin; r < part.rows.end; r++) {
-            for (int64_t w = part.row.begin; w < part.row.end; w += REPEATED) {
-                int64_t at = ((nb * a->h + r) * a->w + w) * BLOCK;
-                binary_row(&o, y + at, x + at, repeated, min64(REPEATED, part.row.end - w) * BLOCK);
-            }
+        for (size_t p = 0; p < sizeof repeated; p += BLOCK)
+            memcpy(repeated + p, b + nb / blocks * a->b_image + nb % blocks * BLOCK, BLOCK);
+        int64_t width = part.row.end - part.row.begin, whole = width == a->w;
+        int64_t end = whole ? part.rows.begin + 1 : part.rows.end, rows = part.rows.end - part.rows.begin;
+        for (int64_t r = part.rows.begin; r < end; r++) {
+            int64_t at = ((nb * a->h + r) * a->w + part.row.begin) * BLOCK;
+            binary_row(&o, 1, y + at, x + at, repeated, (whole ? rows : 1) * width * BLOCK);
         }
     }
 }

@@ -50,6 +50,24 @@ def test_quantize_rounds_each_quotient(any_isa):
         assert np.array_equal(got, ref.quantize(x, to))
 
 
+@pytest.mark.parametrize("to", PARAMS)
+def test_quantize_far_from_ties(to, any_isa):
+    """Numbers for which a rough quotient does, in runs that hold nothing else, and then beside some for which not."""
+    rng = np.random.default_rng(8)
+    steps = rng.integers(-400, 400, 4096) + rng.uniform(-0.49, 0.49, 4096)
+    with np.errstate(over="ignore"):
+        x = (steps * to.step).astype(np.float32)
+    x[500:700:3], x[900:1100:7] = np.inf, -np.inf
+    fields = flat(x.size) | {"scale": to.step, "zero": to.zero, "low": 3, "high": 200}
+    for change in (None, (1500, np.nan), (2000, np.float32(0.5 * to.step)), (4095, np.nan)):
+        if change is not None:
+            x[change[0]] = change[1]
+        got = ref.run_both("q8_quantize", {"x": x}, x.size, any_isa, **fields)
+        number = ~np.isnan(x)
+        assert np.array_equal(got[number], ref.quantize(x, to, 3, 200)[number])
+        assert (got[~number] == 0).all()
+
+
 @pytest.mark.parametrize("of", PARAMS)
 def test_dequantize(of, any_isa):
     x = ref.random_bytes((777,))
