@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from benchmarks.peers.engines import ENGINES
-from benchmarks.peers.engines.base import ModelFiles
+from benchmarks.peers.engines.base import DTYPES, FLOAT32, ModelFiles
 from benchmarks.peers.plot import plot
 from benchmarks.peers.prepare import prepare, take_tflite, write_network
 from benchmarks.peers.records import Cell, read_records
-from benchmarks.peers.report import markdown
+from benchmarks.peers.report import SUSPICIOUS, markdown
 from benchmarks.peers.runner import Sampling, Session, note
 from benchmarks.peers.summary import summarize
 from benchmarks.support.arguments import assignment, numbers, words
@@ -28,16 +28,26 @@ NETWORKS = ("resnet50", "mobilenetv2", "mobilenetv3", "squeezenet", "densenet121
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command."""
     options = _parser().parse_args(arguments)
+    _fill_paths(options)
     if unknown := [name for name in getattr(options, "engines", ()) if name not in ENGINES]:
         raise SystemExit(f"no engine {', '.join(unknown)}; known are {', '.join(ENGINES)}")
     options.command(options)
+
+
+def _fill_paths(options: argparse.Namespace) -> None:
+    """The log and the results of this dtype, where they are not named."""
+    tail = "" if options.dtype == FLOAT32 else f"_{options.dtype}"
+    if getattr(options, "log", options) is None:
+        options.log = Path(f"build/peers{tail}.jsonl")
+    if getattr(options, "results", options) is None:
+        options.results = Path(f"benchmarks/results/peers{tail}")
 
 
 def prepare_files(options: argparse.Namespace) -> None:
     """Networks and model files."""
     environments = _environments(options)
     for network in options.networks:
-        files = ModelFiles(options.folder, network)
+        files = ModelFiles(options.folder, network, options.dtype)
         write_network(files, options.image, options.width)
         if options.tflite_folder:
             take_tflite(files, options.tflite_folder)
@@ -47,7 +57,8 @@ def prepare_files(options: argparse.Namespace) -> None:
 def run(options: argparse.Namespace) -> None:
     """Measurements, then the report."""
     environments = _environments(options)
-    found = {name: environments.find(name, ENGINES[name].packages) for name in options.engines}
+    able = [name for name in options.engines if options.dtype in ENGINES[name].dtypes]
+    found = {name: environments.find(name, ENGINES[name].packages) for name in able}
     for name in (name for name, python in found.items() if python is None):
         note(f"{name} is left out: no Python here has {', '.join(ENGINES[name].packages)}")
     if options.fresh:
@@ -61,6 +72,7 @@ def run(options: argparse.Namespace) -> None:
         options.folder,
         options.log,
         Sampling(options.runs, options.seconds, options.most_seconds),
+        options.dtype,
     )
     session.run(options.budget, note)
     report(options)
@@ -70,11 +82,12 @@ def report(options: argparse.Namespace) -> None:
     """Tables, JSON and figure of all that the log has."""
     records = read_records(options.log)
     limits = {t: read_limits(options.limits, t) for t in sorted({record.turn.cell.threads for record in records})}
-    results = summarize(records, _floors({record.turn.cell for record in records}, limits, options.folder))
-    text = markdown(results)
+    results = summarize(records, _floors({record.turn.cell for record in records}, limits, options))
+    text = markdown(results, SUSPICIOUS[options.dtype])
     print(text, end="")
     body = {
         **about("peers/1", limits.values()),
+        "dtype": options.dtype,
         "versions": {r.turn.engine: r.figures["version"] for r in records if not r.failure},
         "cells": [c.to_json() for c in results],
         "records": [r.to_json() for r in records],
@@ -82,12 +95,15 @@ def report(options: argparse.Namespace) -> None:
     write_results(options.results, text, body, lambda path: plot(results, path))
 
 
-def _floors(cells: Set[Cell], limits: Mapping[int, Limits | None], folder: Path) -> dict[Cell, float | None]:
+def _floors(
+    cells: Set[Cell], limits: Mapping[int, Limits | None], options: argparse.Namespace
+) -> dict[Cell, float | None]:
     """The least time of each cell in milliseconds."""
     import plait
 
     known_networks = {c.network for c in cells if limits[c.threads] is not None}
-    modules = {name: plait.optimize(plait.load(ModelFiles(folder, name).onnx)) for name in known_networks}
+    files = (ModelFiles(options.folder, name, options.dtype) for name in known_networks)
+    modules = {f.network: plait.optimize(plait.load(f.onnx)) for f in files}
     return {
         c: network_us(modules[c.network], known) / 1e3 if (known := limits[c.threads]) is not None else None
         for c in cells
@@ -106,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     telling = commands.add_parser("report", help="tables and figure of what was measured")
     for command, function in ((making, prepare_files), (running, run), (telling, report)):
         command.set_defaults(command=function)
+        command.add_argument("--dtype", choices=DTYPES, default=FLOAT32, help="what the networks compute on")
         command.add_argument("--folder", type=Path, default=Path("build/networks"), help="where model files lie")
     for command in (making, running):
         command.add_argument("--engines", type=words, default=list(ENGINES), help="names, separated by commas")
@@ -125,9 +142,9 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--seconds", type=float, default=Sampling().seconds, help="time of one process, at least")
     running.add_argument("--most-seconds", type=float, default=Sampling().most_seconds, help="and at most")
     for command in (running, telling):
-        command.add_argument("--log", type=Path, default=Path("build/peers.jsonl"), help="the measurements")
+        command.add_argument("--log", type=Path, help="the measurements (default: build/peers[_int8].jsonl)")
         command.add_argument(
-            "--results", type=Path, default=Path("benchmarks/results/peers"), help="files without suffix"
+            "--results", type=Path, help="files without suffix (default: benchmarks/results/peers[_int8])"
         )
         command.add_argument(
             "--limits", type=Path, metavar="FILE", help="what `plait doctor --json` printed (default: what it stored)"

@@ -17,7 +17,7 @@ from benchmarks.support.networks import onnx_file
 
 
 def write_network(files: ModelFiles, image: int, width: float) -> None:
-    """The ONNX file and the image, unless they are there."""
+    """The ONNX file in float32 and the image, unless they are there."""
     files.folder.mkdir(parents=True, exist_ok=True)
     onnx_file(files.network, files.folder, image, width)
     if not files.image.exists():
@@ -47,7 +47,9 @@ def prepare(files: ModelFiles, engines: Iterable[str], threads: Sequence[int], e
 
 
 def _wanted(engine: Engine, files: ModelFiles, threads: Sequence[int]) -> bool:
+    if files.dtype not in engine.dtypes:
+        return False
     made = [path for t in threads for path in engine.model_files(files, t) if path != files.onnx]
     if engine.name == OnnxRuntime.name:
-        made = [files.scores]
+        made = [files.scores, files.onnx]
     return bool(made) and (engine.name.startswith(OURS) or not all(path.exists() for path in made))

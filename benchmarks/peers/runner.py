@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 
 from benchmarks.peers.engines import ENGINES
-from benchmarks.peers.engines.base import ModelFiles
+from benchmarks.peers.engines.base import FLOAT32, ModelFiles
 from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records, write_records
 from benchmarks.peers.worker import MARK
 from benchmarks.support.environments import command, environment
@@ -44,6 +44,7 @@ class Session:
     folder: Path
     log: Path
     sampling: Sampling = Sampling()
+    dtype: str = FLOAT32
 
     def turns(self) -> Iterator[Turn]:
         """Engines take turns on a cell, so that what disturbs the machine for a while meets all of them."""
@@ -79,7 +80,7 @@ class Session:
 
     def take(self, turn: Turn) -> Record:
         """One measurement."""
-        files = ModelFiles(self.folder, turn.cell.network)
+        files = ModelFiles(self.folder, turn.cell.network, self.dtype)
         paths = ENGINES[turn.engine].model_files(files, turn.cell.threads)
         if missing := [path.name for path in paths if not path.exists()]:
             return Record(turn, failure=f"no {', '.join(missing)}: prepare it")
@@ -107,10 +108,10 @@ def work(
     python: Path, task: str, engine: str, files: ModelFiles, threads: Sequence[int], *options: str
 ) -> list[str] | str:
     """Run a worker to its end: the records it printed, or why it failed."""
-    arguments = [task, f"--engine={engine}", f"--folder={files.folder}", f"--network={files.network}", *options]
+    arguments = [task, f"--engine={engine}", f"--folder={files.folder}", f"--network={files.network}"]
     try:
         done = subprocess.run(
-            command(python, WORKER, *arguments, "--threads", *threads),
+            command(python, WORKER, *arguments, f"--dtype={files.dtype}", *options, "--threads", *threads),
             capture_output=True,
             text=True,
             timeout=TIMEOUT_S[task],

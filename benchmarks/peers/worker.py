@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.peers.engines import ENGINES
-from benchmarks.peers.engines.base import Array, Engine, ModelFiles, Run
+from benchmarks.peers.engines.base import DTYPES, Array, Engine, ModelFiles, Run
 
 WARM_UP = 5
 """Runs after the first that do not count."""
@@ -25,7 +25,7 @@ MARK = "@record "
 
 def main() -> None:
     options = _options()
-    engine, files = ENGINES[options.engine], ModelFiles(options.folder, options.network)
+    engine, files = ENGINES[options.engine], ModelFiles(options.folder, options.network, options.dtype)
     if options.task == "prepare":
         engine.prepare(files, options.threads)
     else:
@@ -108,6 +108,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--engine", choices=sorted(ENGINES), required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--network", required=True)
+    parser.add_argument("--dtype", choices=DTYPES, default=DTYPES[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seconds", type=float, default=1.0)

@@ -8,6 +8,7 @@ counts as direct: Winograd convolution may be faster than its roofline.
 from __future__ import annotations
 
 from plait.backends.profiling.limits import Limits
+from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant
@@ -28,7 +29,13 @@ def layer_us(layer: Layer, limits: Limits, constant_bytes: int = 0) -> float:
     weights, read, written = traffic(layer)
     constants = limits.level_for(max(constant_bytes, weights)).time_us(weights, 0)
     data = limits.level_for(read + written).time_us(read, written)
-    return max(layer.flops() / limits.peak / 1e3, constants + data)
+    return max(layer.flops() / peak(layer, limits) / 1e3, constants + data)
+
+
+def peak(layer: Layer, limits: Limits) -> float:
+    """Operations in a nanosecond: of float32, or of bytes where a layer multiplies such."""
+    bytes_ = any(isinstance(v.type.dtype, Quantized) and v.type.dtype.bits == 8 for v in layer.operands)
+    return max(limits.gops.values(), default=limits.peak) if bytes_ else limits.peak
 
 
 def traffic(layer: Layer) -> tuple[int, int, int]:

@@ -1,18 +1,23 @@
-"""The benchmark's networks as TFLite files: TensorFlow functions over channels-last images, converted in float32."""
+"""The benchmark's networks as TFLite files: TensorFlow functions over channels-last images, converted in float32 or on
+integers of 8 bits."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers.conversion.onnx_graph import Graph, Node, read_graph
-from benchmarks.peers.engines.base import package
+from benchmarks.peers.engines.base import Array, package
 
 
-def tflite_model(path: Path) -> bytes:
+def tflite_model(path: Path, samples: Iterable[Array] | None = None) -> bytes:
     """The ONNX file as a TFLite file.
+
+    Args:
+        samples: channels-last images; they say that the network is to be quantized. Images and scores stay floats.
 
     Raises:
         ValueError: an operator or attribute that these networks do not have.
@@ -28,6 +33,10 @@ def tflite_model(path: Path) -> bytes:
         return values[graph.output]
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([network.get_concrete_function()])
+    if samples is not None:
+        images = list(samples)  # asked for more than once
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([image] for image in images)
     return bytes(converter.convert())
 
 
@@ -48,8 +57,8 @@ def _apply(tf: Any, graph: Graph, node: Node, arguments: list[Any]) -> Any:
             return tf.nn.relu6(x)
         case "HardSigmoid":
             return tf.nn.relu6(x + 3.0) * (1 / 6)
-        case "HardSwish":
-            return x * (tf.nn.relu6(x + 3.0) * (1 / 6))
+        case "HardSwish":  # in the order that the converter knows as one operator
+            return x * tf.nn.relu6(x + np.float32(3)) * np.float32(1 / 6)
         case "GlobalAveragePool":
             return tf.reduce_mean(x, [1, 2], keepdims=True)
         case "Flatten":

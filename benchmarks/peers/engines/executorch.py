@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from benchmarks.peers.engines.base import Array, Engine, ModelFiles, Run, package
+import numpy as np
+
+from benchmarks.peers.engines.base import DTYPES, Array, Engine, ModelFiles, Run, package
 
 _RUNTIME = "executorch.runtime"
 _BINDINGS = "executorch.extension.pybindings._portable_lib"
@@ -17,6 +20,7 @@ class ExecuTorch(Engine):
     name = "executorch"
     packages = ("torch", _BINDINGS, _RUNTIME)
     builders = ("torch", "executorch", "onnx")
+    dtypes = DTYPES
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return (files.path(".pte"),)
@@ -26,7 +30,10 @@ class ExecuTorch(Engine):
 
         torch = package("torch")
         partitioner = package("executorch.backends.xnnpack.partition.xnnpack_partitioner").XnnpackPartitioner()
-        program = torch.export.export(torch_module(files.onnx), (example(files.image),))
+        module, image = torch_module(files.float_onnx), example(files.image)
+        if files.is_int8:
+            module = _quantized(module, files)
+        program = torch.export.export(module, (image,))
         lowered = package("executorch.exir").to_edge_transform_and_lower(program, partitioner=[partitioner])
         files.path(".pte").write_bytes(lowered.to_executorch().buffer)
 
@@ -41,3 +48,16 @@ class ExecuTorch(Engine):
             return method.execute([torch.from_numpy(image)])[0].numpy()  # type: ignore[no-any-return]
 
         return run
+
+
+def _quantized(module: Any, files: ModelFiles) -> Any:
+    """The module as XNNPACK's quantizer makes it: static, signed, weights with a scale for each channel."""
+    torch, xnnpack = package("torch"), package("executorch.backends.xnnpack.quantizer.xnnpack_quantizer")
+    passes = package("torchao.quantization.pt2e.quantize_pt2e")
+    quantizer = xnnpack.XNNPACKQuantizer()
+    quantizer.set_global(xnnpack.get_symmetric_quantization_config(is_per_channel=True))
+    exported = torch.export.export(module, (torch.from_numpy(np.load(files.image)),)).module()
+    observed = passes.prepare_pt2e(exported, quantizer)
+    for image in files.samples():
+        observed(torch.from_numpy(image))
+    return passes.convert_pt2e(observed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.peers.engines.base import Array, Engine, ModelFiles, Run, contiguous, package
+from benchmarks.peers.engines.base import DTYPES, Array, Engine, ModelFiles, Run, contiguous, package
 
 
 class LiteRt(Engine):
@@ -14,6 +14,7 @@ class LiteRt(Engine):
     name = "litert"
     packages = ("ai_edge_litert.interpreter",)
     builders = ("tensorflow", "onnx")
+    dtypes = DTYPES
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return (files.path(".tflite"),)
@@ -21,7 +22,8 @@ class LiteRt(Engine):
     def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
         from benchmarks.peers.conversion.to_tensorflow import tflite_model
 
-        files.path(".tflite").write_bytes(tflite_model(files.onnx))
+        samples = map(self.own_layout, files.samples()) if files.is_int8 else None
+        files.path(".tflite").write_bytes(tflite_model(files.float_onnx, samples))
 
     def load(self, files: ModelFiles, threads: int) -> Run:
         interpreter = package("ai_edge_litert.interpreter").Interpreter(str(files.path(".tflite")), num_threads=threads)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from benchmarks.peers.engines.base import Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import DTYPES, Engine, ModelFiles, Run, package
 
 
 class OpenVino(Engine):
-    """One stream, for latency; float32 is asked for, since bfloat16 would be chosen where there is hardware for it."""
+    """One stream, for latency; float32 is asked for, since bfloat16 would be chosen where there is hardware for it.
+
+    Quantized networks are the same QDQ files that ONNX Runtime gets; what is quantized there computes on integers.
+    """
 
     name = "openvino"
     packages = ("openvino",)
+    dtypes = DTYPES
 
     def load(self, files: ModelFiles, threads: int) -> Run:
         settings = {

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.peers.engines.base import Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import DTYPES, Engine, ModelFiles, Run, package
 
 
 class Plait(Engine):
     """A package, tuned on this machine before; stored measurements are used again."""
 
     name = "plait"
+    dtypes = DTYPES
     packages: ClassVar[tuple[str, ...]] = ("plait.tuning.open",)
     is_peer = False
 
@@ -33,7 +34,7 @@ class Plait(Engine):
         return runner
 
     def facts(self, files: ModelFiles, threads: int) -> dict[str, float]:
-        tuned = package("plait.backends.package").open_package(files.path(".plait"))
+        tuned = package("plait.backends.package").open_package(self.model_files(files, threads)[0])
         report = tuned.report(next(key for key in tuned.plans if key.endswith(f"-t{threads}")))
         return {"predicted_ms": report["predicted_us"] / 1e3, "adapts": report["adapts"]}
 
