@@ -29,7 +29,7 @@ PIPELINES: dict[str, str] = {
     # another order some layers have a shorter spelling. cse and dce stand before the fusions too: a second or dead
     # reader of a value keeps layers from being fused.
     "default": "fold-constants,dce,canonicalize,form-integer-layers,"
-    "unsigned-activations,sink-layout,canonicalize,cse,dce,"
+    "unsigned-activations,sink-layout,canonicalize,cse,dce,tabulate-bytes,"
     "fold-pad,fold-batchnorm,fold-bias,fuse-activation,fuse-residual,fuse-squeeze-excite,fuse-separable,nest-concat,"
     "cse,dce",
     # Normalisations and exponentials stay in f32: their sums and quotients need more digits or range than the data.

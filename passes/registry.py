@@ -41,6 +41,7 @@ _BUILTIN = {
     "sink-layout": "plait.passes.sink_layout:SinkLayout",
     "store-weights": "plait.passes.store_weights:StoreWeights",
     "strip-locations": "plait.passes.strip_locations:StripLocations",
+    "tabulate-bytes": "plait.passes.tabulate_bytes:TabulateBytes",
     "unsigned-activations": "plait.passes.unsigned_activations:UnsignedActivations",
 }
 P = TypeVar("P", bound=type[Pass])

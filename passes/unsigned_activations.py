@@ -13,7 +13,7 @@ import numpy as np
 
 from plait.ir.dtypes import DType, Quantized
 from plait.ir.layer import Layer
-from plait.ir.layers.bits import Bitcast
+from plait.ir.layers.bits import Bitcast, LookupTable
 from plait.ir.layers.elementwise import Adapt, Cast
 from plait.ir.layers.linear import Matmul
 from plait.ir.layers.pool import AvgPool2d
@@ -50,7 +50,7 @@ def _turns(layer: Layer | None) -> bool:
 
 def _converts(layer: Layer) -> bool:
     """Whether the attribute `to` says what type a layer makes."""
-    return hasattr(layer, "to") and not isinstance(layer, (Bitcast, Adapt))
+    return hasattr(layer, "to") and not isinstance(layer, (Bitcast, LookupTable, Adapt))
 
 
 def _is_weight(layer: Layer, name: str, value: Value) -> bool:

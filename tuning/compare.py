@@ -15,12 +15,12 @@ from plait.backends.descriptor import RoutinePath
 from plait.backends.profiling.accuracy import difference
 from plait.backends.program import Program
 from plait.backends.reference import evaluate
-from plait.backends.reference.numbers import on_arrays
 from plait.backends.routine import Routine, applicable, data_operands
 from plait.backends.runner import Runner, random_inputs
 from plait.ir.isolate import isolate
 from plait.ir.layer import Layer
 from plait.ir.module import Module
+from plait.ir.numbers import on_arrays
 from plait.ir.types import Type
 from plait.ir.values import Array, Constant, Value
 

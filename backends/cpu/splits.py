@@ -16,6 +16,7 @@ import math
 from plait.backends.partition import Partition, Splits
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
+from plait.ir.layers.bits import LookupTable
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Binary, Unary
 from plait.ir.layout import layout_named
@@ -44,7 +45,7 @@ def partition_of(layer: str, layout: str, algorithm: str) -> Partition | None:
     ):
         return Partition(_row_offers, _same_splits)
     spec = known_layers().get(layer)
-    elementwise = spec is not None and issubclass(spec.cls, (ActivationLayer, Binary, Unary))
+    elementwise = spec is not None and issubclass(spec.cls, (ActivationLayer, Binary, LookupTable, Unary))
     if elementwise or layer in _WINDOWS or algorithm == "depthwise" or algorithm.startswith("from_"):
         return Partition(lambda candidate, threads: _offers(candidate, layout, threads), _same_splits)
     return None

@@ -10,10 +10,10 @@ import numpy as np
 from plait.backends.profiling.data import data_of, fill_network
 from plait.backends.profiling.job import Job
 from plait.backends.program import Program
-from plait.backends.reference.numbers import on_arrays
 from plait.ir.dtypes import Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Module
+from plait.ir.numbers import on_arrays
 from plait.ir.text.parser import parse_module
 from plait.ir.types import TensorType, Type
 from plait.ir.values import Array, Constant

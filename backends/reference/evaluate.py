@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from plait.backends.errors import RunError
-from plait.backends.reference.numbers import Numbers
 from plait.ir.diagnostics import Diagnostic, PlaitError, did_you_mean
 from plait.ir.dims import substitute
 from plait.ir.layer import Layer
 from plait.ir.module import Function, Module
+from plait.ir.numbers import Numbers
 from plait.ir.quantization import why_not_integer
 from plait.ir.region import Region
 from plait.ir.types import ANY_SIZE, OptionalType, SequenceType, TensorType, Type

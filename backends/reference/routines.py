@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from plait.backends.effort import Effort
 from plait.backends.lowering import Lowering
-from plait.backends.reference.numbers import on_arrays
 from plait.backends.routine import REFERENCE, Routine, register_routine, uniform
 from plait.ir.layer import Layer
 from plait.ir.layers.conv import Conv2d, inner_products
+from plait.ir.numbers import on_arrays
 from plait.ir.registry import known_layers
 from plait.ir.types import DType
 
@@ -21,7 +21,7 @@ def _lower(layer: Layer, lowering: Lowering, variant: str) -> None:
 
 
 def _refuse(layer: Layer) -> str | None:
-    if type(layer).execute is not Layer.execute and layer.op != "bitcast":
+    if type(layer).execute is not Layer.execute and layer.op not in ("bitcast", "lookup"):
         return f"{layer.op} runs regions or nets, and a program only layers"
     return None
 

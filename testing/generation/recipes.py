@@ -139,6 +139,12 @@ def _bitcast(net: Net) -> Layer:
     return bits.Bitcast(x, to=net.source.choice(same))
 
 
+@recipe("lookup", computable=False)
+def _lookup(net: Net) -> Layer:
+    x = net.tensor((DType.U8, DType.I8))
+    return bits.LookupTable(x, net.operand(DType.U8, (256,)), to=net.source.choice((None, DType.U8, DType.I8)))
+
+
 @recipe("cast")
 def _cast(net: Net) -> Layer:
     x = net.tensor(net.style.anything)

@@ -108,6 +108,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         for fn in ("exp", "log", "sqrt", "abs", "neg", "floor", "ceil", "reciprocal", "erf")
     ],
     "bitcast": [("u8[2x3]", "{to = i8}"), ("f32[3]", "{to = i32}"), ("i4[5]", "{to = u4}")],
+    "lookup": [("u8[2x3] u8[256]", "{}"), ("i8[5] u8[256]", "{to = u8}")],
     "cast": [
         ("f32[3x4]", "{to = i32}"),
         ("i64[3]", "{to = f16}"),

@@ -9,12 +9,13 @@ import numpy as np
 from plait.backends.cpu.common import cpu, flat_rows
 from plait.backends.cpu.quantized.common import LAYOUTS, grid
 from plait.backends.lowering import Lowering, Place
-from plait.backends.reference.numbers import on_arrays
 from plait.ir.dtypes import Quantized
 from plait.ir.integer import Stored, Target
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
+from plait.ir.layers.bits import LookupTable
 from plait.ir.layers.elementwise import Binary, Cast, Unary
+from plait.ir.numbers import on_arrays
 from plait.ir.quantization import Lookup
 from plait.ir.registry import known_layers
 from plait.ir.values import Array, Constant, Value
@@ -23,6 +24,9 @@ from plait.ir.values import Array, Constant, Value
 def table_of(layer: Layer, lookup: Lookup) -> Array:
     """u8[256]: for each byte of the operand that of the result."""
     bytes_ = np.arange(256, dtype=np.uint8).view(_operand(layer).type.dtype.numpy)
+    if isinstance(layer, LookupTable):
+        assert isinstance(layer.table, Constant), "the routine should have refused"
+        return layer.table.data
     operands = [v.data.reshape(()) if isinstance(v, Constant) else bytes_ for v in layer.operands]
     (result,) = on_arrays(layer, lookup)(*operands)
     return np.ascontiguousarray(result).view(np.uint8)
@@ -39,13 +43,17 @@ def requantize_table(x: Value, y: Value, lowering: Lowering) -> Place | None:
 
 def _operand(layer: Layer) -> Value:
     """The operand of whose bytes the result is a function; the first one if there are several."""
+    if isinstance(layer, LookupTable):
+        return layer.x
     return next((v for v in layer.operands if not isinstance(v, Constant)), layer.operands[0])
 
 
 def _refuse(layer: Layer) -> str | None:
     x = _operand(layer)
-    for other in layer.operands:
-        if other is not x and not (isinstance(other, Constant) and other.type.elements == 1):
+    if isinstance(layer, LookupTable) and not isinstance(layer.table, Constant):
+        return "the table is not constant"
+    for name, other in layer.named_operands():
+        if other is not x and name != "table" and not (isinstance(other, Constant) and other.type.elements == 1):
             return f"%{other.name} is no constant number, so that the result is no function of one byte"
     for value in (x, *layer.results):
         dtype = value.type.dtype
@@ -69,7 +77,8 @@ def _table(layout: str) -> Any:
     return lower
 
 
-_KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, (ActivationLayer, Binary, Cast, Unary))]
+_CLASSES = (ActivationLayer, Binary, Cast, LookupTable, Unary)
+_KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, _CLASSES)]
 for _kind in _KINDS:
     for _layout in LAYOUTS:
         cpu(

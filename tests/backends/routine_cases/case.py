@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 
 from plait.backends.lowering import no_constants
-from plait.backends.reference.numbers import on_arrays
 from plait.ir.dtypes import ElementType, Quantized
 from plait.ir.layer import Layer
+from plait.ir.numbers import on_arrays
 from plait.ir.region import Region
 from plait.ir.registry import layer_class
 from plait.ir.types import DType, TensorType

@@ -146,6 +146,13 @@ def global_avg_pool() -> Iterator[Case]:
     yield make("global_avg_pool", [arg(1, 3, 4, 4, dtype=X)], rounding="fixed_point")
 
 
+def lookup() -> Iterator[Case]:
+    """Bytes of every kind, and a table that is computed, which no kernel takes."""
+    for shape, dtype in itertools.product(((1, 17, 5, 7), (3, 50)), (X, SIGNED, DType.U8)):
+        yield make("lookup", [arg(*shape, dtype=dtype, high=256), const(256, dtype=DType.U8, high=256)], to=Y)
+    yield make("lookup", [arg(3, 5, dtype=X), arg(256, dtype=DType.U8)])
+
+
 def adapt() -> Iterator[Case]:
     for i, c in enumerate(CHANNELS):
         for source, target in itertools.permutations(LAYOUTS, 2):
@@ -205,6 +212,7 @@ KINDS: dict[str, Callable[[], Iterator[Case]]] = {
     "conv2d": conv2d,
     "fully_connected": fully_connected,
     "cast": cast,
+    "lookup": lookup,
     "adapt": adapt,
     "unary": _table("unary", fn="exp"),
     **{kind: _arithmetic(kind) for kind in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},

@@ -67,7 +67,7 @@ class Numbers:
         with np.errstate(all="ignore"):
             if whole:
                 return (self._on_integers(layer, slots, results[0], operands),)
-            # Some layers, such as bitcast, see elements as they are stored.
+            # Some layers, such as bitcast and lookup, see elements as they are stored.
             real = type(layer).execute is Layer.execute and all(isinstance(v.type, TensorType) for v in values)
             if not real or not any(_quantized(v) for v in values):
                 found = layer.execute(scope, *operands)
