@@ -16,6 +16,7 @@ from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.elementwise import Add, Binary, Cast, Mul, Sub, Unary
 from plait.ir.layers.linear import FullyConnected
+from plait.ir.layers.shape import Concat
 from plait.ir.module import Module
 from plait.ir.quantization import why_not_integer
 from plait.ir.types import TensorType
@@ -45,8 +46,10 @@ def form_unit(cast: Cast, builder: Builder) -> Layer | No:
         return No(reason)
     if (bias := getattr(made, "bias", None)) is not None:
         made = attrs.evolve(made, bias=_bias(made, bias, builder))  # type: ignore[call-arg]
-    first = made.operands[0].type.dtype
-    made = attrs.evolve(made, to=None if first == to else to)  # type: ignore[call-arg]
+    # What is concatenated may be of several types.
+    decisive = made.operands if isinstance(made, Concat) else made.operands[:1]
+    kept = all(value.type.dtype == to for value in decisive)
+    made = attrs.evolve(made, to=None if kept else to)  # type: ignore[call-arg]
     return made if act is None else attrs.evolve(made, act=act)  # type: ignore[call-arg]
 
 
