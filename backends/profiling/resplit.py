@@ -70,12 +70,18 @@ def _cut(split: str) -> int:
 
 
 def _image(type: Type) -> dict[str, Any]:
-    """Fields of the kernel: the image as `[outer][rows][columns][lanes]` of 4 bytes each. Smaller elements are taken
-    together, those of a pixel first; a row that is shorter still counts as 4 bytes."""
+    """Fields of the kernel: the image as `[outer][rows][columns][lanes]` of four bytes, of which narrower elements
+    take a part each, rounded up."""
     n, _, h, w = type.static_shape
     outer = {"nhwc": n, "nchw": math.prod(type.static_shape[:2])}.get(
         type.layout.name, math.prod(type.storage_shape[:2])
     )
-    nbytes = type.dtype.size * math.prod(type.storage_shape) // (outer * h * w)
-    columns = w if nbytes >= 4 else max(1, w * nbytes // 4)
-    return {"outer": outer, "rows": h, "columns": columns, "lanes": max(1, nbytes // 4)}
+    lanes = math.prod(type.storage_shape) // (outer * h * w)
+    if lanes == 1:
+        return {"outer": outer, "rows": h, "columns": _fours(w, type), "lanes": 1}
+    return {"outer": outer, "rows": h, "columns": w, "lanes": _fours(lanes, type)}
+
+
+def _fours(elements: int, type: Type) -> int:
+    """How many times four bytes so many elements are."""
+    return -(-elements * type.dtype.bits // 32)
