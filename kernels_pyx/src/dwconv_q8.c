@@ -53,13 +53,13 @@ static void move_filters(struct block *b, const struct tile *tile)
 {
     int64_t groups = ceil_div(tile->taps, TAPS);
     for (int64_t i = 0; i < tile->taps; i++) {
-        const int32_t *taps = (const int32_t *)(b->w + i * groups * TAPS_BYTES);
+        const int8_t *taps = b->w + i * groups * TAPS_BYTES;
         for (int by = 0; by < tile->moves; by += tile->step) {
             for (int64_t g = 0; g < groups; g++) {
                 for (int p = 0; p < PARTS; p++) {
-                    vi moved = viload(taps + g * 16 + p * VF) << (8 * by);
+                    vi moved = load_quads(taps + (g * 16 + p * VF) * TAPS) << (8 * by);
                     if (g && by)
-                        moved |= (vi)((vu32)viload(taps + (g - 1) * 16 + p * VF) >> (32 - 8 * by));
+                        moved |= (vi)((vu32)load_quads(taps + ((g - 1) * 16 + p * VF) * TAPS) >> (32 - 8 * by));
                     b->moved[i][by][g].part[p] = filter_part(moved);
                 }
             }

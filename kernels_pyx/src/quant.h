@@ -22,6 +22,13 @@ INLINE vi viload(const int32_t *p)
     return *(const vi_unaligned *)p;
 }
 
+/* Four bytes of each of VF channels; bytes may lie anywhere. */
+INLINE vi load_quads(const int8_t *p)
+{
+    typedef int32_t quads __attribute__((vector_size(VF * 4), aligned(1), may_alias));
+    return *(const quads *)p;
+}
+
 INLINE void vistore(int32_t *p, vi v)
 {
     *(vi_unaligned *)p = v;
@@ -317,7 +324,7 @@ INLINE dot_pixel dot_broadcast(const uint8_t *x)
 
 INLINE dot_weights dot_load(const int8_t *w)
 {
-    return viload((const int32_t *)w);
+    return load_quads(w);
 }
 
 INLINE vi dot(vi acc, dot_pixel x, dot_weights w)
@@ -338,7 +345,7 @@ INLINE dot_pixel dot_broadcast(const uint8_t *x)
 
 INLINE dot_weights dot_load(const int8_t *w)
 {
-    vh v = (vh)viload((const int32_t *)w);
+    vh v = (vh)load_quads(w);
     return (dot_weights){(vi)((v << 8) >> 8), (vi)(v >> 8)};
 }
 
