@@ -100,6 +100,8 @@ def tune(
     if found.bound_us is not None:
         solution = attrs.evolve(solution, status="feasible", bound=min(found.bound_us, solution.cost))
     single = solver("single_format")(problem.problem)
+    if not single.found:  # where a budget left conversions of it unmeasured
+        single = solution
     alternatives = runners_up(problem.problem, solution) if solution.status == "optimal" else None
     solved = time.perf_counter()
 

@@ -23,9 +23,10 @@ from plait.ir.verify import verify
 from plait.passes.manager import PassManager
 from plait.passes.pipeline import Pipeline
 from plait.passes.selection import check, known_solvers
+from plait.passes.selection.solution import Solution
 from plait.testing.compare import assert_close
 from plait.testing.random_models import random_model
-from plait.tuning import Tuned, TuningReport, tune
+from plait.tuning import Tuned, TuningReport, tune, tuner
 
 CHEAP = {"*": 50.0, "cpu/*/*/reference": 900.0, "adapt *": 4.0}
 """Costs on which those of each test lie."""
@@ -483,3 +484,12 @@ def test_rows_add_up_to_the_objective_whatever_the_times() -> None:
 """
     report = tuned(text, {"*": 10.0005, "cpu/f32/*": 3.1235}).report
     assert math.fsum(row.cost_us for row in report.rows) == report.predicted_us
+
+
+def test_a_plan_stands_without_one_of_a_single_layout(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = tuner.solver
+    nothing = Solution((), (), math.inf, None, "unknown", "single_format")
+    monkeypatch.setattr(tuner, "solver", lambda name: (lambda problem: nothing) if "single" in name else known(name))
+    result = tuned(CHAIN, {})
+    assert result.report.single_layout_us == result.report.predicted_us
+    check_report(result)
