@@ -78,7 +78,7 @@ def _layers(path: Path, inputs: Array) -> Iterator[Distance]:
     model = onnx.load(path)
     made = {name: node for node in model.graph.node for name in node.output}
     quantized = [n.output[0] for n in model.graph.node if n.op_type == "QuantizeLinear"]
-    if not quantized:
+    if len(quantized) < 2:  # QLinear operators have no such values
         return
     values = _values(model, quantized, inputs)
     parts = onnx.utils.Extractor(onnx.shape_inference.infer_shapes(model))
