@@ -7,6 +7,9 @@ that made them was to compute in floats.
 
     made in qu8  ->  f32  ->  copy in bf16        made in qu8  ->  copy in qu8, the same bytes
 
+Floats that a cast made are a kind of their own for a while: the result of a layer may be changed between layouts in
+which no layer has it.
+
 Formats leave scales out: a value has one type in each precision anyway, and so the formats of a network are few.
 """
 
@@ -29,7 +32,7 @@ from plait.passes.selection.build import Candidate, conversion_formats
 from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries, Movement, is_free, may_convert, movement
 
-_COPY = " copy"
+_COPY, _WIDENED = " copy", " widened"
 
 
 def as_made(format: Format, dtype: ElementType) -> Format:
@@ -42,6 +45,11 @@ def as_wanted(format: Format, dtype: ElementType) -> Format:
     return attrs.evolve(format, dtype=f"{_without_scale(dtype)}{_COPY}")
 
 
+def as_widened(format: Format) -> Format:
+    """A format of floats in which a cast leaves a value."""
+    return attrs.evolve(format, dtype=f"{format.dtype}{_WIDENED}")
+
+
 def _without_scale(dtype: ElementType) -> ElementType:
     """A type whose conversions take as long: of quantized ones the storage counts, and whether 0 is stored as 0."""
     if not isinstance(dtype, Quantized):
@@ -50,7 +58,7 @@ def _without_scale(dtype: ElementType) -> ElementType:
 
 
 def _text(format: Format) -> str:
-    return format.dtype.removesuffix(_COPY)
+    return format.dtype.removesuffix(_COPY).removesuffix(_WIDENED)
 
 
 class Conversions:
@@ -88,7 +96,7 @@ class Conversions:
             for layer, options in entries.options.items():
                 for option in options:
                     (read,), (given,) = entries.formats(layer, option)
-                    low = (as_wanted(given, dtype), read) if quantizes else (as_made(read, dtype), given)
+                    low = (as_wanted(given, dtype), read) if quantizes else (as_made(read, dtype), as_widened(given))
                     found.update(dict.fromkeys(low))
         return list(found)
 
@@ -129,11 +137,12 @@ class PricedConversions:
             return self._moved(type, source, target)
         if _text(source) == _text(target):
             same = attrs.evolve(source, dtype=target.dtype)
-            free = not source.dtype.endswith(_COPY) and (same == target or is_free(same, target))
+            onwards = target.dtype.endswith(_COPY) or source.dtype.endswith(_WIDENED)
+            free = onwards and (same == target or is_free(same, target))
             return Candidate("", (source,), (target,), 0.0) if free else None
-        if source.dtype == floats and target.dtype.endswith(_COPY):
+        if _text(source) == floats and target.dtype.endswith(_COPY):
             return self._cast(type, source, target, quantizes=True)
-        if target.dtype == floats and not source.dtype.endswith(_COPY):
+        if target.dtype == f"{floats}{_WIDENED}" and not source.dtype.endswith(_COPY):
             return self._cast(type, source, target, quantizes=False)
         return None
 

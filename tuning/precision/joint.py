@@ -114,10 +114,7 @@ class JointCosts:
 
     def adapt(self, type: Type, source: Format, target: Format) -> Candidate | None:
         if source.dtype == target.dtype == type.format.dtype:
-            found = self.floats.adapt(type, source, target)
-            # Casts leave values in formats of no split, between which `tune` would not convert the value itself.
-            if found is not None or (self.entries.floats.threads > 1 and not source.split):
-                return found
+            return self.floats.adapt(type, source, target)
         return self.conversions.between(type, source, target)
 
     def through(self, value: Value) -> Iterator[Format]:

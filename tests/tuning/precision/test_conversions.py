@@ -13,7 +13,7 @@ from plait.ir.layout import Format
 from plait.ir.types import TensorType
 from plait.tuning import tune
 from plait.tuning.precision.choice import Joint
-from plait.tuning.precision.conversions import Conversions, as_made, as_wanted
+from plait.tuning.precision.conversions import Conversions, as_made, as_wanted, as_widened
 from plait.tuning.precision.joint import JointEntries
 from plait.tuning.precision.materialize import materialize
 from plait.tuning.precision.twins import twins
@@ -43,11 +43,16 @@ def test_ways_between_floats_and_bytes() -> None:
     made, copy = as_made(plain, BYTES), as_wanted(plain, BYTES)
     assert cost(plain, copy) == 3.0
     assert cost(plain, as_wanted(blocked, BYTES)) == 2.0  # together with the change of layout
-    assert cost(made, plain) == 3.0
-    assert cost(made, copy) == 0.0
+    assert cost(made, as_widened(plain)) == 3.0
+    assert cost(as_widened(plain), copy) == 3.0
+    assert cost(as_widened(plain), as_widened(blocked)) == 7.0
+    assert cost(made, copy) == cost(as_widened(plain), plain) == 0.0
     assert cost(made, as_made(blocked, BYTES)) == cost(copy, as_wanted(blocked, BYTES)) == 7.0
     # Rounded numbers do not become floats again, and layers that give floats give no bytes.
-    assert cost(copy, plain) is None and cost(copy, made) is None and cost(plain, made) is None
+    assert (
+        cost(copy, plain) is None and cost(copy, as_widened(plain)) is None and cost(plain, as_widened(plain)) is None
+    )
+    assert cost(copy, made) is None and cost(plain, made) is None
     other = as_wanted(plain, DType.BF16)
     entries.add(TYPE, DType.BF16, [plain])
     assert priced.between(TYPE, made, other) is None
