@@ -33,7 +33,8 @@ class _Applier:
     def run(self) -> int:
         built, region = self.built, self.built.function.body
         for number, source, target in self.solution.conversions:
-            self.source[built.values[number], built.formats[target]] = built.formats[source]
+            formats = built.formats[number]
+            self.source[built.values[number], formats[target]] = formats[source]
         for argument in built.function.arguments:
             self.made[argument, argument.type.format] = argument
         outputs_of = set(built.function.outputs)

@@ -53,7 +53,7 @@ class CostSource(Protocol):
 @attrs.frozen
 class BuiltProblem:
     """A problem with the objects behind its numbers: problem layer -> IR layer (None for inputs and outputs), value ->
-    IR value."""
+    IR value, and for each value the formats that it may have by their numbers."""
 
     problem: Problem
     function: Function
@@ -61,7 +61,7 @@ class BuiltProblem:
     values: tuple[Value, ...]
     candidates: dict[Layer, tuple[Candidate, ...]]
     outputs: tuple[Format, ...]
-    formats: tuple[Format, ...]
+    formats: tuple[dict[int, Format], ...]
 
     def candidate(self, layer: int, choice: int) -> Candidate | None:
         """The candidate chosen for a layer of the problem."""
@@ -89,14 +89,15 @@ def build_problem(
     wanted = _formats_of_values(function, candidates)
     output_formats = tuple(_output_format(v, wanted) for v in function.outputs)
     wanted = {value: conversion_formats([*formats, *through(value)]) for value, formats in wanted.items()}
-    formats = list(dict.fromkeys(itertools.chain.from_iterable(wanted.values())))
-    builder = ProblemBuilder(_stored_formats(formats, wanted), name=name or function.name)
+    names = {value: _names(formats) for value, formats in wanted.items()}
+    builder = ProblemBuilder(_stored_formats(names), name=name or function.name)
     number: dict[Value, int] = {}
     order: list[Value] = []
 
     def adapts(value: Value) -> int:
         pairs = itertools.permutations(wanted[value], 2)
-        found = {(str(s), str(t)): c.cost_us for s, t in pairs if (c := costs.adapt(value.type, s, t)) is not None}
+        known = names[value]
+        found = {(known[s], known[t]): c.cost_us for s, t in pairs if (c := costs.adapt(value.type, s, t)) is not None}
         return builder.adapts(found)
 
     def new_value(value: Value) -> int:
@@ -106,7 +107,7 @@ def build_problem(
 
     placed: list[Layer | None] = []
     for argument in function.arguments:
-        out = str(argument.type.format)
+        out = names[argument][argument.type.format]
         builder.place(
             argument.name,
             builder.table(f"input {out}", [builder.routine(out, [], [out], 0.0)]),
@@ -116,30 +117,31 @@ def build_problem(
         )
         placed.append(None)
     for layer in layers:
+        inputs = [v for v in layer.operands if not isinstance(v, Constant)]
+        ports = [_ports(c, inputs, layer.results, names) for c in candidates[layer]]
         rows = [
             builder.routine(
                 c.path,
-                [str(f) for f in c.operands],
-                [str(f) for f in c.results],
+                read,
+                given,
                 c.cost_us,
                 std=c.spread_us,
                 samples=c.samples,
                 resources=c.resources,
             )
-            for c in candidates[layer]
+            for c, (read, given) in zip(candidates[layer], ports, strict=True)
         ]
-        table = builder.table(_table_key(layer, candidates[layer]), rows)
-        inputs = [number[v] for v in layer.operands if not isinstance(v, Constant)]
-        builder.place(layer.results[0].name, table, inputs, [new_value(r) for r in layer.results], op=layer.op)
+        table = builder.table(_table_key(layer, candidates[layer], ports), rows)
+        results = [new_value(r) for r in layer.results]
+        builder.place(layer.results[0].name, table, [number[v] for v in inputs], results, op=layer.op)
         placed.append(layer)
     for value, format in zip(function.outputs, output_formats, strict=True):
         if isinstance(value, Constant):
             continue
-        builder.output(value.name, number[value], str(format))
+        builder.output(value.name, number[value], names[value][format])
         placed.append(None)
-    return BuiltProblem(
-        builder.build(), function, tuple(placed), tuple(order), candidates, output_formats, tuple(formats)
-    )
+    formats = tuple({builder.format(n): f for f, n in names[value].items()} for value in order)
+    return BuiltProblem(builder.build(), function, tuple(placed), tuple(order), candidates, output_formats, formats)
 
 
 def conversion_formats(formats: Iterable[Format]) -> list[Format]:
@@ -153,11 +155,40 @@ def conversion_formats(formats: Iterable[Format]) -> list[Format]:
     return list(dict.fromkeys([*formats, *(attrs.evolve(f, split=kept) for f in formats)]))
 
 
-def _stored_formats(formats: Sequence[Format], wanted: dict[Value, list[Format]]) -> list[StoredFormat]:
+def _names(formats: Iterable[Format]) -> dict[Format, str]:
+    """What the formats of one value are called in the problem: scales are left out, since no two values need to have
+    them in common. Else a network on integers had as many formats as it has values."""
+    scaled: dict[str, list[str]] = {}
+    found = {}
+    for format in formats:
+        storage, scale, _ = format.dtype.partition("<")
+        if scale:
+            known = scaled.setdefault(storage, [])
+            if format.dtype not in known:
+                known.append(format.dtype)
+            place = known.index(format.dtype)
+            found[format] = str(attrs.evolve(format, dtype=f"{storage}#{place}" if place else storage))
+        else:
+            found[format] = str(format)
+    return found
+
+
+def _ports(
+    candidate: Candidate, operands: Sequence[Value], results: Sequence[Value], names: dict[Value, dict[Format, str]]
+) -> tuple[list[str], list[str]]:
+    """The names of the formats that a candidate reads and gives."""
+    read = [names[v][f] for v, f in zip(operands, candidate.operands, strict=True)]
+    return read, [names[v][f] for v, f in zip(results, candidate.results, strict=True)]
+
+
+def _stored_formats(names: dict[Value, dict[Format, str]]) -> list[StoredFormat]:
     """The formats of the problem: devices by number, and bytes of an element."""
-    devices = list(dict.fromkeys(f.device for f in formats))
-    size = {f: value.type.dtype.bits / 8 for value, present in wanted.items() for f in present}
-    return [StoredFormat(str(f), devices.index(f.device), size[f]) for f in formats]
+    device, size = {}, {}
+    for value, known in names.items():
+        for format, name in known.items():
+            device[name], size[name] = format.device, value.type.dtype.bits / 8
+    devices = list(dict.fromkeys(device.values()))
+    return [StoredFormat(name, devices.index(device[name]), size[name]) for name in size]
 
 
 def _output_format(value: Value, wanted: dict[Value, list[Format]]) -> Format:
@@ -187,10 +218,10 @@ def _formats_of_values(function: Function, candidates: dict[Layer, tuple[Candida
     return {value: list(formats) for value, formats in found.items()}
 
 
-def _table_key(layer: Layer, options: Sequence[Candidate]) -> str:
+def _table_key(layer: Layer, options: Sequence[Candidate], ports: Sequence[tuple[list[str], list[str]]]) -> str:
     # Layers of one signature may still differ in what is allowed (patterns for some layers), in what costs depend on,
-    # in the scales of their values and in what they use, so the routines with all of that are part of the key.
-    parts = ([c.path, c.context, *map(str, c.operands + c.results), *_uses(c)] for c in options)
+    # and in what they use, so the routines with all of that are part of the key.
+    parts = ([c.path, c.context, *read, *given, *_uses(c)] for c, (read, given) in zip(options, ports, strict=True))
     routines = dict.fromkeys(map(" ".join, parts))
     return f"{signature(layer)} | {', '.join(routines)}"
 

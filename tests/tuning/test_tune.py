@@ -16,6 +16,7 @@ from plait.backends.program import Program
 from plait.backends.reference import evaluate
 from plait.frontends.onnx import import_onnx
 from plait.ir.diagnostics import IRError
+from plait.ir.dtypes import Quantized
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
 from plait.ir.text.printer import print_module
@@ -424,9 +425,19 @@ def test_no_cheaper_plan_exists(seed: int) -> None:
     assert math.isclose(result.report.predicted_us, best, rel_tol=1e-12)
 
 
+def test_scales_make_no_formats_of_their_own() -> None:
+    layers = "\n".join(f"  %v{i + 1} = sigmoid(%v{i}) {{to = qu8<{i + 2}.0>}}" for i in range(8))
+    text = f"net @main(%v0: qu8<1.0>[1x16x4x4] nchw) -> (%v8: qu8<9.0>[1x16x4x4] nchw) {{\n{layers}\n}}\n"
+    result = tune(parse(text), FixedCosts())
+    names = [f.name for f in result.problem.problem.formats]
+    assert not any("<" in name for name in names) and len(names) == len(set(names)) < 8
+    types = [layer.result.type.dtype for layer in result.module.main if layer.op == "sigmoid"]
+    assert [t.scale for t in types if isinstance(t, Quantized)] == [float(i) for i in range(2, 10)]
+
+
 def _adapt_cost(result: Tuned, source: str, target: str) -> float:
     problem = result.problem.problem
-    names = [str(f) for f in result.problem.formats]
+    names = [f.name for f in problem.formats]
     return problem.adapts[problem.values[0].adapt].cost[names.index(f"cpu/f32/{source}")][
         names.index(f"cpu/f32/{target}")
     ]
