@@ -208,6 +208,10 @@ def test_unknown_names_are_refused():
         Plan(0)
 
 
+LOW = ("q8_", "bf16_")
+"""How kernels of low precision begin, which have blocks of 16 at every level; `f32_fc_*` have weights of it alone."""
+
+
 def test_every_level_has_every_kernel():
     for isa in ref.FLOAT_ISAS:
         wide, narrow = [name for name in kernels.kernel_names("baseline") if "nchw4c" not in name], []
@@ -217,9 +221,8 @@ def test_every_level_has_every_kernel():
             assert handle.isa == isa and handle.fields == kernels.lookup(name).fields
         # Those for blocks of another size have the fields of those for 16.
         for block in set(ref.BLOCKS[isa]) - {16}:
-            narrow = [
-                name.replace("nchw16c", f"nchw{block}c") for name in wide if "nchw16c" in name and "q8_" not in name
-            ]
+            floats = [name for name in wide if "nchw16c" in name and not name.startswith(LOW)]
+            narrow = [name.replace("nchw16c", f"nchw{block}c") for name in floats]
             for blocked in narrow:
                 same = blocked.replace(f"nchw{block}c", "nchw16c")
                 assert kernels.kernel_fields(blocked, isa) == kernels.kernel_fields(same)
@@ -227,14 +230,11 @@ def test_every_level_has_every_kernel():
         assert set(kernels.kernel_names(isa)) == {*wide, *narrow}
 
 
-STORED_IN_LOW_PRECISION = ("f32_fc_bf16", "f32_fc_f16", "f32_fc_s8")
-
-
 def test_a_level_of_low_precision_extends_another():
     for isa in set(kernels.available_isas()) - set(ref.FLOAT_ISAS):
         assert kernels.kernel_names(isa) == kernels.kernel_names("avx512")
         own = [name for name in kernels.kernel_names(isa) if kernels.lookup(name, isa).isa == isa]
-        assert own == [n for n in kernels.kernel_names(isa) if n.startswith("q8_") or n in STORED_IN_LOW_PRECISION]
+        assert own == [name for name in kernels.kernel_names(isa) if name.startswith((*LOW, "f32_fc_"))]
         assert kernels.lookup("f32_fill", isa).isa == "avx512"
     assert kernels.isas_with("q8_conv_naive_nchw") == kernels.available_isas()
     assert kernels.isas_with("f32_conv_magic") == []
