@@ -26,7 +26,7 @@ from plait.passes.pipeline import Pipeline
 from plait.passes.registry import known_passes
 
 C = 3
-OTHERS = ("bind-dims", "convert-dtype", "on", "outline", "repeat", "rewrite")
+OTHERS = ("bind-dims", "convert-dtype", "on", "outline", "repeat", "rewrite", "store-weights")
 PASSES = [*(p for p in known_passes() if p not in OTHERS), "canonical", "default"]
 
 
