@@ -1,4 +1,4 @@
-"""Routines of `adapt`: one for each ordered pair of layouts, and one that moves data between cores."""
+"""Routines of `adapt`: one for each dtype and ordered pair of layouts, and one that moves data between cores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from plait.backends.aliasing import Alias
-from plait.backends.cpu.common import LAYOUTS, cpu, image_fields
+from plait.backends.cpu.common import LAYOUTS, LOW_LAYOUTS, cpu, image_fields
 from plait.backends.cpu.movement import copy
 from plait.backends.lowering import Lowering
 from plait.backends.profiling.resplit import RESPLIT
@@ -16,10 +16,10 @@ from plait.ir.layers.elementwise import Adapt
 from plait.ir.layout import Format
 
 
-def _convert(source: str, target: str) -> Any:
+def _convert(dtype: str, source: str, target: str) -> Any:
     def lower(layer: Adapt, lowering: Lowering, variant: str) -> None:
         x, y = lowering.place(layer.x), lowering.place(layer.result)
-        lowering.call(f"f32_{source}_to_{target}", x=x, y=y, **image_fields(layer.x.type))
+        lowering.call(f"{dtype}_{source}_to_{target}", x=x, y=y, **image_fields(layer.x.type))
 
     lower.__qualname__ = f"from_{source}"
     return lower
@@ -27,14 +27,18 @@ def _convert(source: str, target: str) -> Any:
 
 def _formats(source: str, target: str) -> Formats:
     def formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ...]]:
-        return (Format("f32", source),), (Format("f32", target),)
+        dtype = layer.operands[0].type.dtype.value
+        return (Format(dtype, source),), (Format(dtype, target),)
 
     return formats
 
 
-def _refuse(source: str, target: str) -> Any:
+def _refuse(bits: int, source: str, target: str) -> Any:
     def refuse(layer: Layer) -> str | None:
-        found = (layer.operands[0].type.layout.name, layer.results[0].type.layout.name)
+        x, y = layer.operands[0].type, layer.results[0].type
+        if x.dtype.bits != bits:
+            return f"moves elements of {bits} bits, not {x.dtype}"
+        found = (x.layout.name, y.layout.name)
         return None if found == (source, target) else f"converts {source} to {target}, not {found[0]} to {found[1]}"
 
     return refuse
@@ -57,16 +61,23 @@ def _resplit_formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ..
     return (layer.operands[0].type.format,), (layer.results[0].type.format,)
 
 
-for _source, _target in itertools.permutations(LAYOUTS, 2):
-    cpu(
-        "adapt",
-        _target,
-        f"from_{_source}",
-        _convert(_source, _target),
-        refuse=_refuse(_source, _target),
-        formats=_formats(_source, _target),
-        summary=f"{_source} to {_target} at memory bandwidth",
-    )
+_KINDS = (
+    ("f32", 32, LAYOUTS, " at memory bandwidth"),
+    ("bf16", 16, LOW_LAYOUTS, ""),
+    ("q8", 8, LOW_LAYOUTS, ", bytes"),
+)
+for _dtype, _bits, _layouts, _how in _KINDS:
+    for _source, _target in itertools.permutations(_layouts, 2):
+        cpu(
+            "adapt",
+            _target,
+            f"from_{_source}",
+            _convert(_dtype, _source, _target),
+            dtype=_dtype,
+            refuse=_refuse(_bits, _source, _target),
+            formats=_formats(_source, _target),
+            summary=f"{_source} to {_target}{_how}",
+        )
 cpu(
     "adapt",
     RESPLIT.layout,

@@ -42,6 +42,8 @@ def _blocked_layouts() -> dict[str, int]:
 BLOCKED = _blocked_layouts()
 """Channels in a block, by layout: `nchw16c`, which every ISA level has, and that of one vector where it is shorter."""
 LAYOUTS = ("nchw", "nhwc", *BLOCKED)
+LOW_LAYOUTS = ("nchw", "nhwc", "nchw16c")
+"""Those of bytes and bfloat16, which have blocks of 16 at every level."""
 BLOCKS_OF_FLOATS = (*(("f32", layout) for layout in LAYOUTS), ("bf16", "nchw16c"))
 """Element types and layouts of routines on images that bfloat16 has in blocks only."""
 _DATA = frozenset({"x", "xs", "residual"})
@@ -225,6 +227,7 @@ __all__ = [
     "BLOCKED",
     "BLOCKS_OF_FLOATS",
     "LAYOUTS",
+    "LOW_LAYOUTS",
     "act_fields",
     "channel_block",
     "channel_constant",

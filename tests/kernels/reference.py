@@ -105,6 +105,18 @@ class Case(NamedTuple):
         return "-".join(str(v).replace(" ", "") for v in self)
 
 
+def random_case(rng: np.random.Generator) -> Case:
+    """Any shape, with edge tiles, pads, strides, dilation and groups."""
+    groups = int(rng.choice([1, 1, 1, 2]))
+    ic, oc = (int(rng.integers(1, 60)) if groups == 1 else 16 * groups * int(rng.integers(1, 3)) for _ in range(2))
+    kernel = int(rng.integers(1, 6)), int(rng.integers(1, 6))
+    dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+    pads = tuple(int(p) for p in rng.integers(0, 3, 4))
+    size = tuple(int(rng.integers((k - 1) * d + 1, 24)) for k, d in zip(kernel, dilation, strict=True))
+    stride = int(rng.integers(1, 4)), int(rng.integers(1, 4))
+    return Case(ic, oc, size, kernel, stride, pads, dilation, groups, int(rng.integers(1, 3)))
+
+
 def geometry(case: Case, shape: tuple[int, ...]) -> dict[str, int]:
     n, oc, oh, ow = shape
     return {

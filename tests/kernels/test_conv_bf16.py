@@ -138,21 +138,10 @@ def test_nan_passes_and_bounds_do_not_stop_it(any_isa: str) -> None:
     assert np.isnan(bf16.floats(got).reshape(3, 16)).all(axis=1).tolist() == [False, True, False]
 
 
-def random_case(rng: np.random.Generator) -> Case:
-    groups = int(rng.choice([1, 1, 1, 2]))
-    ic, oc = (int(rng.integers(1, 60)) if groups == 1 else 16 * groups * int(rng.integers(1, 3)) for _ in range(2))
-    kernel = int(rng.integers(1, 6)), int(rng.integers(1, 6))
-    dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
-    pads = tuple(int(p) for p in rng.integers(0, 3, 4))
-    size = tuple(int(rng.integers((k - 1) * d + 1, 24)) for k, d in zip(kernel, dilation, strict=True))
-    stride = int(rng.integers(1, 4)), int(rng.integers(1, 4))
-    return Case(ic, oc, size, kernel, stride, pads, dilation, groups, int(rng.integers(1, 3)))
-
-
 def check_random(isa: str, seeds: range) -> None:
     for seed in seeds:
         rng = np.random.default_rng(seed)
-        case = random_case(rng)
+        case = ref.random_case(rng)
         check(
             case,
             isa,

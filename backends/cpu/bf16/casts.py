@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import cpu, flat_rows, formats_between, image_fields, refuse_flat
+from plait.backends.cpu.common import LOW_LAYOUTS, cpu, flat_rows, formats_between, image_fields, refuse_flat
 from plait.backends.lowering import Lowering
 from plait.ir.dtypes import DType
 from plait.ir.layers.elementwise import Cast
-
-LAYOUTS = ("nchw", "nhwc", "nchw16c")
 
 
 def _refuse(source: DType, target: DType) -> Any:
@@ -39,7 +37,7 @@ def _turned(kernel: str, source: str, target: str) -> Any:
 
 
 for _kernel, _from, _to in (("narrow", DType.F32, DType.BF16), ("widen", DType.BF16, DType.F32)):
-    for _layout in LAYOUTS:
+    for _layout in LOW_LAYOUTS:
         cpu(
             "cast",
             _layout,

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import cpu, flat_rows, image_fields
+from plait.backends.cpu.common import LOW_LAYOUTS, cpu, flat_rows, image_fields
 from plait.backends.cpu.elementwise import operand_kind
 from plait.backends.cpu.quantized.common import (
     BLOCK,
-    LAYOUTS,
     fixed_fields,
     grid,
     is_fixed_point,
@@ -96,7 +95,7 @@ def _channel(layer: Binary, lowering: Lowering, variant: str) -> None:
 
 
 for _kind in _KINDS:
-    for _layout in LAYOUTS:
+    for _layout in LOW_LAYOUTS:
         cpu(_kind, _layout, "vector", _same(_layout), dtype="q8", refuse=_refuse_same, summary="operands of one shape")
     cpu(
         _kind,

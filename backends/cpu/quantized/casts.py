@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.backends.cpu.common import cpu, flat_rows, formats_between, image_fields, refuse_flat
-from plait.backends.cpu.quantized.common import LAYOUTS, TURN, grid
+from plait.backends.cpu.common import LOW_LAYOUTS, cpu, flat_rows, formats_between, image_fields, refuse_flat
+from plait.backends.cpu.quantized.common import TURN, grid
 from plait.backends.lowering import Lowering
 from plait.ir.dtypes import DType, ElementType, Quantized
 from plait.ir.layers.elementwise import Cast
@@ -63,7 +63,7 @@ def _turned(kernel: str, source: str, target: str) -> Any:
 
 _FAMILIES = (("quantize", _refuse_quantize), ("dequantize", _refuse_dequantize))
 for _kernel, _refuse in _FAMILIES:
-    for _layout in LAYOUTS:
+    for _layout in LOW_LAYOUTS:
         cpu(
             "cast",
             _layout,

@@ -21,7 +21,6 @@ from plait.kernels_pyx.packing import pack_channels
 
 BLOCK = 16
 """Channels in a block of `nchw16c`, the only blocked layout of bytes."""
-LAYOUTS = ("nchw", "nhwc", "nchw16c")
 TURN = 128
 """What is added to a signed byte to make it an unsigned one: its top bit is turned."""
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import cpu, flat_rows
-from plait.backends.cpu.quantized.common import LAYOUTS, grid
+from plait.backends.cpu.common import LOW_LAYOUTS, cpu, flat_rows
+from plait.backends.cpu.quantized.common import grid
 from plait.backends.lowering import Lowering, Place
 from plait.ir.dtypes import Quantized
 from plait.ir.integer import Stored, Target
@@ -80,7 +80,7 @@ def _table(layout: str) -> Any:
 _CLASSES = (ActivationLayer, Binary, Cast, LookupTable, Unary)
 _KINDS = [kind for kind, spec in known_layers().items() if issubclass(spec.cls, _CLASSES)]
 for _kind in _KINDS:
-    for _layout in LAYOUTS:
+    for _layout in LOW_LAYOUTS:
         cpu(
             _kind,
             _layout,

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from plait.backends.cpu.bf16.casts import LAYOUTS
+from plait.backends.cpu.common import LOW_LAYOUTS
 from plait.ir.activation import KINDS as ACTIVATIONS
 from plait.ir.dtypes import Quantized
 from plait.ir.types import DType, TensorType
@@ -147,7 +147,7 @@ def cast() -> Iterator[Case]:
 
 def adapt() -> Iterator[Case]:
     for i, c in enumerate(CHANNELS):
-        for source, target in itertools.permutations(LAYOUTS, 2):
+        for source, target in itertools.permutations(LOW_LAYOUTS, 2):
             type = TensorType(BF16, (1 + i % 2, c, 5, 7 + i))
             formats = [attrs.evolve(format_of(layout), dtype="bf16") for layout in (source, target)]
             data = np.random.default_rng(c).standard_normal(type.static_shape).astype(BF16.numpy)

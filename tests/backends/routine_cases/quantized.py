@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from plait.backends.cpu.quantized.common import LAYOUTS
+from plait.backends.cpu.common import LOW_LAYOUTS
 from plait.ir.activation import KINDS as ACTIVATIONS
 from plait.ir.dtypes import DType, ElementType, Quantized, element_type
 from plait.ir.types import TensorType
@@ -155,7 +155,7 @@ def lookup() -> Iterator[Case]:
 
 def adapt() -> Iterator[Case]:
     for i, c in enumerate(CHANNELS):
-        for source, target in itertools.permutations(LAYOUTS, 2):
+        for source, target in itertools.permutations(LOW_LAYOUTS, 2):
             type = TensorType(X, (1 + i % 2, c, 5, 7 + i))
             formats = [type.with_format(format_as(type, layout)).format for layout in (source, target)]
             data = np.random.default_rng(c).integers(0, 256, type.static_shape, np.uint8)
