@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks.peers.engines import ENGINES
 from benchmarks.peers.engines.base import DTYPES, FLOAT32, ModelFiles
+from benchmarks.peers.engines.ours import pipeline
 from benchmarks.peers.plot import plot
 from benchmarks.peers.prepare import prepare, take_tflite, write_network
 from benchmarks.peers.records import Cell, read_records
@@ -103,7 +104,7 @@ def _floors(
 
     known_networks = {c.network for c in cells if limits[c.threads] is not None}
     files = (ModelFiles(options.folder, name, options.dtype) for name in known_networks)
-    modules = {f.network: plait.optimize(plait.load(f.onnx)) for f in files}
+    modules = {f.network: plait.optimize(plait.load(f.onnx), pipeline(options.dtype)) for f in files}
     return {
         c: network_us(modules[c.network], known) / 1e3 if (known := limits[c.threads]) is not None else None
         for c in cells
@@ -142,9 +143,9 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--seconds", type=float, default=Sampling().seconds, help="time of one process, at least")
     running.add_argument("--most-seconds", type=float, default=Sampling().most_seconds, help="and at most")
     for command in (running, telling):
-        command.add_argument("--log", type=Path, help="the measurements (default: build/peers[_int8].jsonl)")
+        command.add_argument("--log", type=Path, help="the measurements (default: build/peers[_DTYPE].jsonl)")
         command.add_argument(
-            "--results", type=Path, help="files without suffix (default: benchmarks/results/peers[_int8])"
+            "--results", type=Path, help="files without suffix (default: benchmarks/results/peers[_DTYPE])"
         )
         command.add_argument(
             "--limits", type=Path, metavar="FILE", help="what `plait doctor --json` printed (default: what it stored)"

@@ -47,9 +47,9 @@ def prepare(files: ModelFiles, engines: Iterable[str], threads: Sequence[int], e
 
 
 def _wanted(engine: Engine, files: ModelFiles, threads: Sequence[int]) -> bool:
+    if engine.name == OnnxRuntime.name:  # whose scores all others are compared with
+        return not (files.scores.exists() and files.onnx.exists())
     if files.dtype not in engine.dtypes:
         return False
     made = [path for t in threads for path in engine.model_files(files, t) if path != files.onnx]
-    if engine.name == OnnxRuntime.name:
-        made = [files.scores, files.onnx]
     return bool(made) and (engine.name.startswith(OURS) or not all(path.exists() for path in made))

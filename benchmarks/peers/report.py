@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.peers.engines import ENGINES, OURS
-from benchmarks.peers.engines.base import FLOAT32, INT8
+from benchmarks.peers.engines.base import BFLOAT16, FLOAT32, INT8
 from benchmarks.peers.summary import CellResult
 from benchmarks.support.markdown import MarkdownTable, number
 
-SUSPICIOUS = {FLOAT32: 1e-3, INT8: 0.5}
+SUSPICIOUS = {FLOAT32: 1e-3, BFLOAT16: 0.1, INT8: 0.5}
 """Relative errors above this are marked: the engine computed something else, or in lower precision."""
 
 

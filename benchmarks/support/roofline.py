@@ -8,7 +8,7 @@ counts as direct: Winograd convolution may be faster than its roofline.
 from __future__ import annotations
 
 from plait.backends.profiling.limits import Limits
-from plait.ir.dtypes import Quantized
+from plait.ir.dtypes import DType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant
@@ -33,9 +33,11 @@ def layer_us(layer: Layer, limits: Limits, constant_bytes: int = 0) -> float:
 
 
 def peak(layer: Layer, limits: Limits) -> float:
-    """Operations in a nanosecond: of float32, or of bytes where a layer multiplies such."""
-    bytes_ = any(isinstance(v.type.dtype, Quantized) and v.type.dtype.bits == 8 for v in layer.operands)
-    return max(limits.gops.values(), default=limits.peak) if bytes_ else limits.peak
+    """Operations in a nanosecond: of float32, or of bytes or bfloat16 where a layer multiplies such."""
+    dtypes = {v.type.dtype for v in layer.operands}
+    if any(isinstance(dtype, Quantized) and dtype.bits == 8 for dtype in dtypes):
+        return max(limits.gops.values(), default=limits.peak)
+    return max(limits.bf16.values(), default=limits.peak) if DType.BF16 in dtypes else limits.peak
 
 
 def traffic(layer: Layer) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from benchmarks.peers import commands
 from benchmarks.peers.engines import ENGINES
-from benchmarks.peers.engines.base import DTYPES, FLOAT32, INT8, ModelFiles
+from benchmarks.peers.engines.base import BFLOAT16, DTYPES, FLOAT32, INT8, ModelFiles
 from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records
 from benchmarks.peers.report import SUSPICIOUS, markdown
 from benchmarks.peers.runner import Session
@@ -109,10 +110,45 @@ def test_files_of_an_integer_network_stand_beside_those_of_floats(tmp_path: Path
     assert first.max() == 1 and len({a.tobytes() for a in others}) == len(others) > 3
 
 
+def test_engines_on_bfloat16_read_the_files_of_float32(tmp_path: Path) -> None:
+    floats, narrow = ModelFiles(tmp_path, "resnet50"), ModelFiles(tmp_path, "resnet50", BFLOAT16)
+    assert narrow.path(".ncnn.param") == floats.path(".ncnn.param")
+    assert narrow.onnx == floats.onnx
+    ours = {ENGINES["plait"].model_files(files, 1) for files in (floats, narrow)}
+    assert ours == {(tmp_path / "resnet50.plait",), (tmp_path / "resnet50.bfloat16.plait",)}, "plans differ"
+    able = {name for name, engine in ENGINES.items() if BFLOAT16 in engine.dtypes}
+    assert able == {"plait", "plait-single-layout", "openvino", "ncnn", "torch-script", "torch-eager"}
+
+
+@pytest.mark.parametrize(("dtype", "hint"), [(FLOAT32, "f32"), (INT8, "f32"), (BFLOAT16, "bf16")])
+def test_openvino_is_told_its_element_type(dtype: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    core = SimpleNamespace(compile_model=lambda path, device, settings: _compiled(told, settings))
+    monkeypatch.setattr("benchmarks.peers.engines.openvino.package", lambda name: SimpleNamespace(Core=lambda: core))
+    ENGINES["openvino"].load(ModelFiles(Path(), "resnet50", dtype), 2)
+    assert (told["INFERENCE_PRECISION_HINT"], told["INFERENCE_NUM_THREADS"]) == (hint, 2)
+
+
+def _compiled(told: dict[str, Any], settings: dict[str, Any]) -> SimpleNamespace:
+    told.update(settings)
+    return SimpleNamespace(create_infer_request=SimpleNamespace)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT32, BFLOAT16])
+def test_ncnn_stores_bfloat16_only_where_it_is_asked_to(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = SimpleNamespace(opt=SimpleNamespace(), load_param=lambda path: 0, load_model=lambda path: 0)
+    monkeypatch.setattr("benchmarks.peers.engines.ncnn.package", lambda name: SimpleNamespace(Net=lambda: net))
+    ENGINES["ncnn"].load(ModelFiles(Path(), "resnet50", dtype), 2)
+    on = {name for name, value in vars(net.opt).items() if value is True}
+    assert on == ({"use_bf16_packed", "use_bf16_storage"} if dtype == BFLOAT16 else set())
+    assert net.opt.use_fp16_storage is False, "on by default"
+
+
 def test_each_dtype_has_its_log_and_results() -> None:
     parser = commands._parser()
     found = []
-    for arguments in (["report"], ["report", "--dtype", "int8"], ["report", "--dtype", "int8", "--log", "mine"]):
+    int8 = ["report", "--dtype", "int8"]
+    for arguments in (["report"], int8, [*int8, "--log", "mine"], ["report", "--dtype", "bfloat16"]):
         options = parser.parse_args(arguments)
         commands._fill_paths(options)
         found.append((str(options.log), str(options.results)))
@@ -120,6 +156,7 @@ def test_each_dtype_has_its_log_and_results() -> None:
         ("build/peers.jsonl", "benchmarks/results/peers"),
         ("build/peers_int8.jsonl", "benchmarks/results/peers_int8"),
         ("mine", "benchmarks/results/peers_int8"),
+        ("build/peers_bfloat16.jsonl", "benchmarks/results/peers_bfloat16"),
     ]
 
 
@@ -138,8 +175,10 @@ def test_a_small_run(dtype: str, run_benchmark: Callable[..., Any], tmp_path: Pa
     told = run_benchmark("peers", "run", *common, *quick)
     assert "## One thread" in told.stdout
     (cell,) = json.loads((tmp_path / "out/peers.json").read_text())["cells"]
-    wanted = {"plait", "onnxruntime"} | ({"plait-single-layout"} if dtype == FLOAT32 else set())
-    assert wanted <= cell["engines"].keys() <= ENGINES.keys()
+    wanted = {FLOAT32: {"plait", "onnxruntime", "plait-single-layout"}, INT8: {"plait", "onnxruntime"}}
+    wanted[BFLOAT16] = {"plait", "plait-single-layout"}
+    assert wanted[dtype] <= cell["engines"].keys() <= ENGINES.keys()
     for name, figures in cell["engines"].items():
-        assert figures["error"] < (1e-4 if dtype == FLOAT32 else 0.5), name
-    assert cell["best_peer"] and cell["ratio"] > 0
+        assert figures["error"] < {FLOAT32: 1e-4, BFLOAT16: 0.1, INT8: 0.5}[dtype], name
+    if dtype != BFLOAT16:  # of which ONNX Runtime has none
+        assert cell["best_peer"] and cell["ratio"] > 0

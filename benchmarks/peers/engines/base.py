@@ -22,15 +22,15 @@ Run = Callable[[Array], Array]
 """From the image [1, 3, H, W] (or `Engine.own_layout` of it) to the scores."""
 
 
-FLOAT32, INT8 = "float32", "int8"
-DTYPES = (FLOAT32, INT8)
+FLOAT32, BFLOAT16, INT8 = "float32", "bfloat16", "int8"
+DTYPES = (FLOAT32, BFLOAT16, INT8)
 """What a network may compute on."""
 
 
 @dataclass(frozen=True)
 class ModelFiles:
     """Files of one network: `FOLDER/NETWORK` with a suffix for each format, `.int8` before it where the network
-    computes on integers."""
+    computes on integers. Engines that compute on bfloat16 read the files of float32, and round as they load or run."""
 
     folder: Path
     network: str
@@ -42,6 +42,11 @@ class ModelFiles:
 
     def path(self, suffix: str) -> Path:
         return self.folder / (self.network + (f".{INT8}" if self.is_int8 else "") + suffix)
+
+    @property
+    def package(self) -> Path:
+        """Ours, which has plans of one element type."""
+        return self.folder / (self.network + ("" if self.dtype == FLOAT32 else f".{self.dtype}") + ".plait")
 
     @property
     def onnx(self) -> Path:
@@ -91,7 +96,7 @@ class Engine:
         """Make the model files from the ONNX file, for these numbers of threads."""
 
     def load(self, files: ModelFiles, threads: int) -> Run:
-        """The network ready to run on this many threads, in strict float32 where it is not quantized."""
+        """The network ready to run on this many threads, in what `files.dtype` says and nothing less."""
         raise NotImplementedError
 
     def own_layout(self, image: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.peers.engines.base import DTYPES, Array, Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import FLOAT32, INT8, Array, Engine, ModelFiles, Run, package
 
 _RUNTIME = "executorch.runtime"
 _BINDINGS = "executorch.extension.pybindings._portable_lib"
@@ -20,7 +20,7 @@ class ExecuTorch(Engine):
     name = "executorch"
     packages = ("torch", _BINDINGS, _RUNTIME)
     builders = ("torch", "executorch", "onnx")
-    dtypes = DTYPES
+    dtypes = (FLOAT32, INT8)
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return (files.path(".pte"),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.peers.engines.base import DTYPES, Array, Engine, ModelFiles, Run, contiguous, package
+from benchmarks.peers.engines.base import FLOAT32, INT8, Array, Engine, ModelFiles, Run, contiguous, package
 
 
 class LiteRt(Engine):
@@ -14,7 +14,7 @@ class LiteRt(Engine):
     name = "litert"
     packages = ("ai_edge_litert.interpreter",)
     builders = ("tensorflow", "onnx")
-    dtypes = DTYPES
+    dtypes = (FLOAT32, INT8)
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return (files.path(".tflite"),)

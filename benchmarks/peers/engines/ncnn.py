@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers.engines.base import Array, Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import BFLOAT16, FLOAT32, Array, Engine, ModelFiles, Run, package
 
 
 class Ncnn(Engine):
-    """Storage and arithmetic of 16 bits, on by default, are switched off: results are to be float32."""
+    """Storage and arithmetic of 16 bits, on by default, are switched off, unless bfloat16 is asked for: it is stored
+    then, and its kernels multiply in what they like best."""
 
     name = "ncnn"
     packages = ("ncnn",)
     builders = ("pnnx",)
+    dtypes = (FLOAT32, BFLOAT16)
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
         return files.path(".ncnn.param"), files.path(".ncnn.bin")
@@ -38,8 +40,10 @@ class Ncnn(Engine):
         net = ncnn.Net()
         net.opt.num_threads = threads
         net.opt.use_vulkan_compute = False
-        for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
-            setattr(net.opt, f"use_{option}", False)
+        for option in ("packed", "storage", "arithmetic"):
+            setattr(net.opt, f"use_fp16_{option}", False)
+        for option in ("packed", "storage"):
+            setattr(net.opt, f"use_bf16_{option}", files.dtype == BFLOAT16)
         param, weights = self.model_files(files, threads)
         if net.load_param(str(param)) or net.load_model(str(weights)):
             raise RuntimeError(f"ncnn cannot load {param}")

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.peers.engines.base import DTYPES, Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import FLOAT32, INT8, Engine, ModelFiles, Run, package
 
 
 class OnnxRuntime(Engine):
@@ -17,7 +17,7 @@ class OnnxRuntime(Engine):
     name = "onnxruntime"
     packages = ("onnxruntime",)
     builders = ("onnxruntime", "onnx")
-    dtypes = DTYPES
+    dtypes = (FLOAT32, INT8)
 
     def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
         if not files.scores.exists():

@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from benchmarks.peers.engines.base import DTYPES, Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import BFLOAT16, DTYPES, Engine, ModelFiles, Run, package
+
+
+def pipeline(dtype: str) -> str:
+    """The passes before tuning. Files of integer networks have their element types already."""
+    return "to-bf16" if dtype == BFLOAT16 else "default"
 
 
 class Plait(Engine):
@@ -19,13 +24,13 @@ class Plait(Engine):
     is_peer = False
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
-        return (files.path(".plait"),)
+        return (files.package,)
 
     def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
         for path in {p for t in threads for p in self.model_files(files, t)}:
             path.unlink(missing_ok=True)  # plans of other versions of the kernels
         for t in threads:
-            package("plait").tune(files.onnx, threads=t).save(files.path(".plait"))
+            package("plait").tune(files.onnx, threads=t, pipeline=pipeline(files.dtype)).save(files.package)
 
     def load(self, files: ModelFiles, threads: int) -> Run:
         with warnings.catch_warnings():
@@ -46,11 +51,11 @@ class PlaitSingleLayout(Plait):
     packages = ("plait.tuning.fallbacks", "plait.backends.cpu", "plait.backends.reference.routines")
 
     def model_files(self, files: ModelFiles, threads: int) -> tuple[Path, ...]:
-        return (files.path(f".single.t{threads}.ir"),)
+        return (files.package.with_suffix(f".single.t{threads}.ir"),)
 
     def prepare(self, files: ModelFiles, threads: Sequence[int]) -> None:
         for t in threads:
-            tuned = package("plait").tune(files.onnx, threads=t)
+            tuned = package("plait").tune(files.onnx, threads=t, pipeline=pipeline(files.dtype))
             package("plait.ir.text").save_ir(tuned.single_layout_module, self.model_files(files, t)[0])
 
     def facts(self, files: ModelFiles, threads: int) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from benchmarks.peers.engines.base import Array, Engine, ModelFiles, Run, package
+from benchmarks.peers.engines.base import BFLOAT16, FLOAT32, Array, Engine, ModelFiles, Run, package
 
 
 class TorchEager(Engine):
@@ -13,25 +13,26 @@ class TorchEager(Engine):
 
     name = "torch-eager"
     packages = ("torch", "onnx")
+    dtypes = (FLOAT32, BFLOAT16)
 
     def load(self, files: ModelFiles, threads: int) -> Run:
-        from benchmarks.peers.conversion.to_torch import torch_module
+        from benchmarks.peers.conversion.to_torch import example, torch_module
 
         torch = package("torch")
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
-        last = torch.channels_last
-        module = self.compiled(torch_module(files.onnx, fold=True).to(memory_format=last), files)
+        form = {"dtype": getattr(torch, files.dtype), "memory_format": torch.channels_last}
+        module = self.compiled(torch_module(files.onnx, fold=True).to(**form), example(files.image).to(**form))
 
         def run(image: Array) -> Array:
             with torch.inference_mode():
-                scores = module(torch.from_numpy(image).contiguous(memory_format=last))
-                return scores.numpy()  # type: ignore[no-any-return]
+                scores = module(torch.from_numpy(image).to(**form))
+                return scores.float().numpy()  # type: ignore[no-any-return]
 
         return run
 
-    def compiled(self, module: Any, files: ModelFiles) -> Any:
-        """What is called for each image."""
+    def compiled(self, module: Any, image: Any) -> Any:
+        """What is called for each image, which are like this one."""
         return module
 
 
@@ -40,11 +41,8 @@ class TorchScript(TorchEager):
 
     name = "torch-script"
 
-    def compiled(self, module: Any, files: ModelFiles) -> Any:
-        from benchmarks.peers.conversion.to_torch import example
-
+    def compiled(self, module: Any, image: Any) -> Any:
         torch = package("torch")
-        image = example(files.image).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             script = torch.jit.freeze(torch.jit.trace(module, image))
