@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import attrs
 
@@ -37,7 +38,7 @@ def signature(layer: Layer) -> str:
         seen.setdefault(value, len(seen))
         kind = "@" if isinstance(value, Constant) else ""
         operands.append(f"{name} {kind}{scales.type_text(layer, value.type)}{mark}")
-    attributes = ", ".join(f"{k} = {scales.attribute_text(v)}" for k, v in layer.attributes().items())
+    attributes = ", ".join(f"{k} = {scales.attribute_text(v)}" for k, v in _computing(layer).items())
     results = ", ".join(scales.type_text(layer, r.type) for r in layer.results)
     return f"{layer.op}({', '.join(operands)}){f' {{{attributes}}}' if attributes else ''} : {results}"
 
@@ -90,6 +91,11 @@ def isolate(layer: Layer, constants: Mapping[str, Constant] | None = None) -> Mo
     function.set_outputs(copy.results)
     module.functions["main"] = function
     return module
+
+
+def _computing(layer: Layer) -> dict[str, Any]:
+    """The attributes of a layer without remarks."""
+    return {name: value for name, value in layer.attributes().items() if name not in layer.remarks}
 
 
 def _named(type: Type) -> Iterator[tuple[str, TensorType]]:

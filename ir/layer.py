@@ -68,6 +68,8 @@ class Layer:
     integer_operands: ClassVar[Mapping[str, int | None]] = MappingProxyType({})
     """The operands that are quantized, all of them, where the layer computes on integers; for each the axis along which
     scales may differ, if there is one. Empty if the layer has no integer rule."""
+    remarks: ClassVar[frozenset[str]] = frozenset()
+    """Attributes that passes heed, and on which neither the result nor any routine depends."""
 
     via: str | None = attrs.field(default=None, kw_only=True)
     """Path of the chosen routine, with its variant: `cpu/f32/nchw16c/direct[tile=14x2]`."""

@@ -271,6 +271,8 @@ class Cast(Layer):
         saturate: numbers beyond the range of an 8-bit float become its greatest rather than infinity or NaN.
         rounding: `up`, `down` or `nearest`: between powers of two, for `f8e8m0`. `fixed_point`: how quantized numbers
             change their scale, as in TensorFlow Lite.
+        explicit: numbers become quantized ones here and nowhere else, since precisions were chosen: what computes `x`
+            is not made to compute on integers.
     Shapes: any; the result has the shape of `x`.
     Types: any to any, except that complex numbers become complex numbers only, and quantized ones floats or quantized.
     Semantics: Floats round to nearest, ties to even. Integers to narrower ones keep their low bits; anything but 0 is
@@ -283,11 +285,13 @@ class Cast(Layer):
     """
 
     integer_operands = operand_axes(x=None)
+    remarks = frozenset({"explicit"})
 
     x: Value
     to: ElementType = attrs.field(converter=dtype_converter, kw_only=True)
     saturate: bool = attrs.field(default=True, converter=boolean, kw_only=True)
     rounding: str = attrs.field(default="up", converter=_rounding, kw_only=True)
+    explicit: bool = attrs.field(default=False, converter=boolean, kw_only=True)
 
     def infer(self) -> TensorType:
         source = self.x.type.dtype

@@ -82,7 +82,8 @@ class _Conversion:
         if isinstance(value, Constant):
             return self.constant(value)
         if value not in self.stored:
-            cast = Cast(value, to=self.types[value])
+            # What computes the value was not to be integer, or it would be stored.
+            cast = Cast(value, to=self.types[value], explicit=value.owner is not None)
             before = self.body.first if value.owner is None else value.owner.next
             self.body.insert(cast, before, (f"{value.name}.q",))
             self.stored[value] = cast.result

@@ -29,8 +29,9 @@ def source(value: Value) -> Value | None:
 
 
 def target(cast: Cast) -> Quantized | None:
-    """The element type to which a cast quantizes floating-point numbers; None for other casts."""
-    if not isinstance(cast.to, Quantized) or not isinstance(cast.x.type, TensorType):
+    """The element type to which a cast quantizes floating-point numbers; None for other casts, and for explicit ones,
+    which stay where they are."""
+    if cast.explicit or not isinstance(cast.to, Quantized) or not isinstance(cast.x.type, TensorType):
         return None
     return cast.to if cast.x.type.dtype.is_float else None
 

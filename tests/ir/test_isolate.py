@@ -98,3 +98,14 @@ def test_scales_that_types_name_come_along() -> None:
     blank = isolate(layer)
     assert not blank.constants["s"].has_data
     verify(parse_module(print_module(blank)))
+
+
+def test_signatures_leave_remarks_out() -> None:
+    text = """ir 1
+net @main(%x: f32[2]) -> (%y: qu8<0.25>[2]) {
+  %y = cast(%x) {to = qu8<0.25>}
+}"""
+    plain, remarked = (
+        signature(next(iter(parse_module(t).main))) for t in (text, text.replace("25>}", "25>, explicit = true}"))
+    )
+    assert plain == remarked

@@ -115,7 +115,7 @@ EXAMPLES: dict[str, list[tuple[str, str]]] = {
         ("u8[2]", "{to = bool}"),
         ("f32[3]", "{to = f8e5m2, saturate = false}"),
         ("f32[3]", "{to = f8e8m0, rounding = nearest}"),
-        ("i4[3]", "{to = bf16}"),
+        ("i4[3]", "{to = bf16, explicit = true}"),
     ],
     "adapt": [(IMAGE, "{}")],
     "clip": [("f32[3x4]", "{low = -1, high = 0.5}"), ("f32[3]", "{low = 0}"), ("f32[3]", "{}")],
