@@ -52,6 +52,7 @@ def tune(
     lazily: Lazily | None = None,
     race: Turns | None = None,
     max_error: float | None = None,
+    alternatives: bool = True,
 ) -> Tuned:
     """Choose a routine for each layer of an optimised module. The module itself is not changed.
 
@@ -67,6 +68,7 @@ def tune(
         max_error: routines whose result on random numbers is farther than that from the reference are not chosen, by
             the 2-norm of the difference over that of the reference. Not for state `in_place`.
         race: run the best plans end to end; default: the predicted best is taken as it is.
+        alternatives: also find the best other routine of each layer, for the report.
 
     Raises:
         IRError: P104, dimensions are symbolic.
@@ -102,11 +104,11 @@ def tune(
     single = solver("single_format")(problem.problem)
     if not single.found:  # where a budget left conversions of it unmeasured
         single = solution
-    alternatives = runners_up(problem.problem, solution) if solution.status == "optimal" else None
+    others = runners_up(problem.problem, solution) if alternatives and solution.status == "optimal" else None
     solved = time.perf_counter()
 
     seconds: dict[int, tuple[str, float, bool]] = {}
-    for row in alternatives or ():
+    for row in others or ():
         layer = problem.layers[row.layer]
         if layer is not None and row.routine is not None:
             second = problem.candidates[layer][row.routine]

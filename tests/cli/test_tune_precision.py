@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plait.backends.profiling.profiler import WorkerProfiler
 from plait.tuning.precision.sensitivity import _Search
 
 Plait = Callable[..., Any]
@@ -86,6 +87,24 @@ def test_json_and_a_bound_that_integers_break(plait: Plait, tiny: Path, batch: P
     assert {row["precision"] for row in found["rows"]} == {"float32"}
     kinds = {plan["kind"]: plan for plan in found["plans"]}
     assert kinds["qint8"]["loss"] > 1e-9 and not kinds["qint8"]["kept"]
+
+
+def test_nothing_is_measured_twice(plait: Plait, tiny: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ("--max-loss", "1%", "--dtype", "float32,qint8", *SAMPLES, "--json")
+    first = json.loads(plait("tune", tiny, "-o", "a.plait", *options).out)
+    monkeypatch.setattr(WorkerProfiler, "run", lambda *a: pytest.fail("a measurement"))
+    again = json.loads(plait("tune", tiny, "-o", "b.plait", *options).out)
+    assert again["precision"] == first["precision"]
+    times = {plan["kind"]: plan["measured_us"] for plan in again["precision"]["plans"]}
+    assert times["float32"] and times["qint8"], "both took turns, the first time"
+
+
+def test_no_race_runs_no_plan(plait: Plait, tiny: Path, batch: Path) -> None:
+    options = ("--max-loss", "1%", "--dtype", "float32,qint8", *SAMPLES, "--json", "--race", "0")
+    report = json.loads(plait("tune", tiny, "-o", "a.plait", *options).out)
+    assert report["measured_us"] is None
+    assert {plan["measured_us"] for plan in report["precision"]["plans"]} == {None}
+    assert all(row["runner_up"] for row in report["rows"] if row["op"] == "conv2d")
 
 
 def test_sensitivities_are_kept(plait: Plait, tiny: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,10 +19,12 @@ from plait.tuning.precision.twins import PRECISIONS
 
 REPAIRS = 8
 """Most plans whose loss is measured on the way to the bound, after that without a budget."""
-_CLOSE = 0.005
+_CLOSE = 0.01
 """By which share a plan has to be faster to be worth another measurement of loss."""
-_FIRST = 0.9
-"""How much of the budget is taken that keeps the bound if losses add up."""
+_NEXT = 0.95
+"""How much of the budget is taken that keeps the bound if the loss grows with the sum of losses."""
+_NEAR = 1.25
+"""Plans that are predicted to take so many times as long as the best race no others for the same precisions."""
 
 
 @attrs.frozen(eq=False)
@@ -74,12 +76,21 @@ def tune_bounded(planner: Planner, precisions: Sequence[str], max_loss: float) -
     inside = [p for p in pure if p.loss <= max_loss or not p.precisions]
     outside = tuple(p for p in pure if p not in inside)
     others = [mixed] if all(p.precisions != mixed.precisions for p in inside) else []
-    finalists = planner.timed([*others, *inside])
+    finalists = planner.timed(_finished(planner, [*others, *inside], max_loss))
     return Bounded(max_loss, fastest(finalists), tuple(finalists), outside, tuple(planner.tried), free)
 
 
+def _finished(planner: Planner, plans: Sequence[PrecisionPlan], max_loss: float) -> list[PrecisionPlan]:
+    """Plans ready to be kept. Those that are far behind are not looked at again."""
+    near = _NEAR * min(p.tuned.report.predicted_us for p in plans)
+    return [planner.finished(p, max_loss) if p.tuned.report.predicted_us <= near else p for p in plans]
+
+
 def repaired(planner: Planner, free: Choice, max_loss: float) -> PrecisionPlan:
-    """The fastest plan found whose measured loss is within a bound, by bisection of the budget; in the end all floats.
+    """The fastest plan found whose measured loss is within a bound; in the end all floats.
+
+    Budgets are looked for between one whose plan keeps the bound and one whose plan does not, until what lies between
+    can be hardly any faster than the best plan so far: no choice below a budget is faster than that for the budget.
 
     Args:
         free: the choice without a budget.
@@ -87,24 +98,32 @@ def repaired(planner: Planner, free: Choice, max_loss: float) -> PrecisionPlan:
     above = planner.plan(free)
     if above.loss <= max_loss:
         return above
-    best = planner.plan(planner.joint.solve(0.0))
-    low, high = 0.0, above.summed
-    budget = _FIRST * high * max_loss / above.loss if math.isfinite(above.loss) else high / 8
+    best: PrecisionPlan | None = None
+    low, high, least_us = 0.0, above.summed, free.predicted_us
+    nearest = above
     for _ in range(REPAIRS):
+        budget = _budget(nearest, max_loss, low, high)
         choice = planner.joint.solve(budget)
-        if choice.predicted_us < (1 - _CLOSE) * (best.predicted_us or math.inf):
-            plan = planner.plan(choice)
-            if plan.loss <= max_loss:
-                low, best = budget, min(best, plan, key=lambda p: p.predicted_us or math.inf)
-            else:
-                # No plan with less of it is found between its sum and the budget.
-                high = min(budget, plan.summed)
+        plan = planner.plan(choice)
+        if plan.loss <= max_loss:
+            low, best, nearest = budget, plan, plan
         else:
-            low = budget
-        if high <= low * (1 + _CLOSE):
+            # No plan with less of it is found between its sum and the budget.
+            high, least_us, nearest = min(budget, plan.summed), choice.predicted_us, plan
+        found_us = math.inf if best is None else best.predicted_us or math.inf
+        if high <= low * (1 + _CLOSE) or found_us <= least_us * (1 + _CLOSE):
             break
-        budget = math.sqrt(low * high) if low > 0 else high / 8
-    return best
+    return best or planner.plan(planner.joint.solve(0.0))
+
+
+def _budget(nearest: PrecisionPlan, max_loss: float, low: float, high: float) -> float:
+    """The budget to try between two others: that of the bound, if the loss of the plan that was tried last grows with
+    its sum of losses; the middle where that says nothing."""
+    if 0 < nearest.loss < math.inf and nearest.summed > 0:
+        found = _NEXT * nearest.summed * max_loss / nearest.loss
+        if low * (1 + _CLOSE) < found < high * (1 - _CLOSE):
+            return found
+    return math.sqrt(low * high) if low > 0 else high / 8
 
 
 @attrs.frozen(eq=False)

@@ -71,7 +71,8 @@ class Planner:
 
     Args:
         losses: noise over signal at the outputs where a layer alone has a precision; layers have those that stand here.
-        turns: also run the best plans for the same precisions end to end, and keep the fastest.
+        routines: patterns that restrict the choice of routines.
+        turns: how finalists race, first those for the same precisions, then the winners; default: nothing is run.
 
     Raises:
         RoutineError: P403, a layer has no routine.
@@ -108,10 +109,20 @@ class Planner:
         found = self._plan(precision, dict.fromkeys(usual, precision), math.inf, None)
         return attrs.evolve(found, kind=precision)
 
+    def finished(self, plan: PrecisionPlan, max_loss: float = math.inf) -> PrecisionPlan:
+        """A plan with all of its report, the fastest of the best ones for the same precisions, which race. Where other
+        routines lose more than a bound, the plan itself."""
+        tuned = self._tuned(plan.precisions, final=True)
+        raced = attrs.evolve(plan, tuned=tuned)
+        if routines_of(tuned.module) != routines_of(plan.tuned.module):
+            raced = attrs.evolve(raced, loss=self.measure_loss(tuned.module))
+        return raced if raced.loss <= max_loss or not plan.precisions else plan
+
     def timed(self, plans: Sequence[PrecisionPlan]) -> list[PrecisionPlan]:
         """The plans after they took turns; as they are if that was not to be."""
-        how = self.turns or Turns(len(plans))
-        times = medians_of([p.tuned.module for p in plans], self.profiler, self.threads, how)
+        if self.turns is None:
+            return list(plans)
+        times = medians_of([p.tuned.module for p in plans], self.profiler, self.threads, self.turns)
         if times is None:
             return list(plans)
         return [attrs.evolve(p, measured_us=t) for p, t in zip(plans, times, strict=True)]
@@ -121,23 +132,32 @@ class Planner:
     ) -> PrecisionPlan:
         key = frozenset(precisions.items())
         if key not in self._made:
-            module = materialize(self.twins.prepared, precisions)
-            tuned = tune(
-                module,
-                self.profiler,
-                threads=self.threads,
-                state=self.state,
-                progress=self.progress,
-                race=self.turns,
-            )
+            tuned = self._tuned(precisions)
             lost = self.measure_loss(tuned.module)
             plan = PrecisionPlan(kind, precisions, budget, self._sum(precisions), lost, predicted_us, tuned)
             self._made[key] = plan
             self.tried.append(plan)
         return attrs.evolve(self._made[key], budget=budget, predicted_us=predicted_us)
 
+    def _tuned(self, precisions: Mapping[str, str], *, final: bool = False) -> Tuned:
+        """The best plan for these precisions, by measured times of routines; in the end by those of whole runs."""
+        return tune(
+            materialize(self.twins.prepared, precisions),
+            self.profiler,
+            threads=self.threads,
+            state=self.state,
+            progress=self.progress,
+            race=self.turns if final else None,
+            alternatives=final,
+        )
+
     def _sum(self, precisions: Mapping[str, str]) -> float:
         return math.fsum(self.losses.get(name, {}).get(p, math.inf) for name, p in precisions.items())
+
+
+def routines_of(module: Module) -> list[str | None]:
+    """The routines of a tuned module, in order."""
+    return [layer.via for layer in module.main]
 
 
 def fastest(plans: Iterable[PrecisionPlan]) -> PrecisionPlan:
