@@ -98,3 +98,16 @@ def pack_fc_stored(w: NDArray[Any]) -> NDArray[Any]:
     """
     full = _padded(w, 0, FC_PANEL)
     return np.ascontiguousarray(full.reshape(-1, FC_PANEL, w.shape[1]).transpose(0, 2, 1))
+
+
+def pack_conv_nhwc(w: Bytes, groups: int = 1) -> Bytes:
+    """[oc][ic/g][kh][kw] -> [g][oc panel][kh * kw][ic/g / 4][64][4]."""
+    oc, ic, kh, kw = w.shape
+    full = _padded(_padded(w.reshape(groups, oc // groups, ic, kh * kw), 1, FC_PANEL), 2, 4)
+    split = full.reshape(groups, -1, FC_PANEL, full.shape[2] // 4, 4, kh * kw)
+    return np.ascontiguousarray(split.transpose(0, 1, 5, 3, 2, 4), np.int8)
+
+
+def pack_groups(values: NDArray[Any], groups: int) -> NDArray[Any]:
+    """[c] -> [g][c/g rounded up to panels of 64]: numbers of channels, in whole panels of each group."""
+    return _padded(values.reshape(groups, -1), 1, FC_PANEL).reshape(-1)

@@ -56,7 +56,9 @@
     X(pooling_q8)              \
     X(copy_q8)                 \
     X(fc_q8)                   \
-    X(fc_stored)
+    X(fc_stored)               \
+    X(matmul_q8)               \
+    X(conv_nhwc_q8)
 
 /* Floats of 16 bits: on the levels of low precision, too.  Sources that others have as well are compiled for bfloat16. */
 #define FOR_EACH_BF16_FAMILY(X) \

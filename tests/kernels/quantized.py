@@ -47,12 +47,17 @@ def requantize(acc: NDArray, scale: NDArray, s: Scales, res: NDArray | None = No
     return (np.clip(np.rint(v), s.low - s.zero, s.high - s.zero) + s.zero).astype(np.uint8)
 
 
-def conv(o: Operands, case: Case, s: Scales, w_zero: NDArray | None = None) -> NDArray[np.uint8]:
-    """The result, NCHW. Sums of less than 2^53 are exact in the float64 of `ref.conv`."""
+def conv_sums(o: Operands, case: Case, s: Scales, w_zero: NDArray | None = None) -> NDArray[np.int64]:
+    """The sums, NCHW. Those of less than 2^53 are exact in the float64 of `ref.conv`."""
     x = o.x.astype(np.int64) - s.x_zero
     w = o.w.astype(np.int64) - (0 if w_zero is None else w_zero.reshape(-1, 1, 1, 1))
     acc = ref.conv(x, w, case.stride, case.pads, case.dilation, case.groups) + o.bias.reshape(1, -1, 1, 1)
-    return requantize(acc.astype(np.int64), o.scale, s, o.res)
+    return acc.astype(np.int64)
+
+
+def conv(o: Operands, case: Case, s: Scales, w_zero: NDArray | None = None) -> NDArray[np.uint8]:
+    """The result, NCHW."""
+    return requantize(conv_sums(o, case, s, w_zero), o.scale, s, o.res)
 
 
 def operands(case: Case, seed: int = 0, res: bool = True, extreme: str = "") -> Operands:

@@ -1,5 +1,5 @@
 """Routines on bytes: layers on integers, and changes of element type (docs/design/quantization.md)."""
 
-from plait.backends.cpu.quantized import arithmetic, casts, convolution, linear, movement, pooling, tables
+from plait.backends.cpu.quantized import arithmetic, casts, convolution, linear, matmul, movement, nhwc, pooling, tables
 
-__all__ = ["arithmetic", "casts", "convolution", "linear", "movement", "pooling", "tables"]
+__all__ = ["arithmetic", "casts", "convolution", "linear", "matmul", "movement", "nhwc", "pooling", "tables"]

@@ -82,23 +82,13 @@ class Sums:
     @staticmethod
     def of(layer: Any, lowering: Lowering) -> Sums:
         """Those of a convolution or a fully connected layer: `x`, `weight` [O, ...], `bias`."""
-        x, weight, y = (grid(v, lowering) for v in (layer.x, layer.weight, layer.result))
+        x, weight = (grid(v, lowering) for v in (layer.x, layer.weight))
         outputs = layer.weight.type.static_shape[0]
-        stored, zero = layer.weight.data.astype(np.int64), np.broadcast_to(weight.zero, (outputs,))
-        if not weight.storage.is_signed:
-            half = 1 << weight.storage.bits - 1
-            stored, zero = stored - half, zero - half
-        scale = weight.scale * x.scale
+        signed, zeros = signed_weights(layer.weight.data, weight, outputs)
         added = np.broadcast_to(stored_bias(layer, lowering.lookup), (outputs,)).astype(np.int32)
-        zeros = zero.astype(np.int32) if zero.any() else None
-        signed = stored.astype(np.int8)
         folded = packing_q8.fold_zero(added, signed, int(x.zero), zeros)
-        shift = None
-        if is_fixed_point(layer):
-            factor, shift = (np.broadcast_to(v, (outputs,)) for v in quantize_multiplier(scale / y.scale))
-        else:
-            factor = np.broadcast_to(y.multiplier(scale), (outputs,))
-        return Sums(signed, folded, np.ascontiguousarray(factor), shift, zeros)
+        factor, shift = change_of_scale(layer, weight.scale * x.scale, outputs, lowering)
+        return Sums(signed, folded, factor, shift, zeros)
 
     def fields(self, lowering: Lowering, block: int = 1) -> dict[str, Any]:
         """The fields `bias`, `scale` and, in fixed point, `shifts`, in whole blocks."""
@@ -108,6 +98,25 @@ class Sums:
         multipliers, shifts = (packing_q8.pack_ints(v, block) for v in (self.factor, self.shift))
         scale = lowering.constant(np.concatenate([multipliers, shifts]))
         return {"bias": bias, "scale": scale, "shifts": multipliers.size}
+
+
+def signed_weights(stored: Array, of: Grid, outputs: int) -> tuple[Array, Array | None]:
+    """Stored weights [outputs, ...] as signed bytes, and what zero points of outputs these have (i32; None: none)."""
+    stored, zero = stored.astype(np.int64), np.broadcast_to(of.zero, (outputs,))
+    if not of.storage.is_signed:
+        half = 1 << of.storage.bits - 1
+        stored, zero = stored - half, zero - half
+    return stored.astype(np.int8), zero.astype(np.int32) if zero.any() else None
+
+
+def change_of_scale(layer: Layer, scale: Array, outputs: int, lowering: Lowering) -> tuple[Array, Array | None]:
+    """What brings sums with steps of `scale` (f64, () or [outputs]) to those of the result: a factor for each output
+    (f32), or in fixed point multipliers and shifts."""
+    y = grid(layer.results[0], lowering)
+    if is_fixed_point(layer):
+        multiplier, shift = (np.broadcast_to(v, (outputs,)) for v in quantize_multiplier(scale / y.scale))
+        return np.ascontiguousarray(multiplier), shift
+    return np.ascontiguousarray(np.broadcast_to(y.multiplier(scale), (outputs,))), None
 
 
 def is_fixed_point(layer: Layer) -> bool:

@@ -23,12 +23,10 @@ MOST_MEANS = _LARGEST // _MOST_STEP
 def refuse_sums(layer: Any) -> str | None:
     """Why an int32 might not hold a sum of products, with its bias, of a layer with `x`, `weight` and `bias`; None also
     if that hangs on scales that only lowering knows."""
-    weight: Quantized = layer.weight.type.dtype
     products = math.prod(layer.weight.type.static_shape[1:])
-    centred = weight.zero == (0 if weight.is_signed else 1 << weight.bits - 1)
-    sums = products * _MOST_STEP * (1 << weight.bits - 1 if centred else (1 << weight.bits) - 1)
+    sums = products * _largest_product(layer.weight.type.dtype)
     if sums > _LARGEST:
-        return f"an int32 may not hold the sum of {products} products"
+        return _too_many(products)
     if layer.bias is None or not layer.bias.has_data:
         return None
     try:
@@ -36,6 +34,30 @@ def refuse_sums(layer: Any) -> str | None:
     except KeyError:
         return None
     return "an int32 may not hold the sum with the bias" if sums + np.abs(added).max() > _LARGEST else None
+
+
+def refuse_products(products: int, weight: Quantized, apart: bool = False) -> str | None:
+    """Why an int32 might not hold the sum of so many products of bytes with weights, or second factors, of a type.
+
+    Args:
+        apart: products with zero points are summed up apart, so that sums on the way are larger than what is left.
+    """
+    largest = _largest_product(weight)
+    if apart and not _is_centred(weight):
+        largest += _MOST_STEP << weight.bits - 1
+    return _too_many(products) if products * largest > _LARGEST else None
+
+
+def _is_centred(weight: Quantized) -> bool:
+    return weight.zero == (0 if weight.is_signed else 1 << weight.bits - 1)
+
+
+def _largest_product(weight: Quantized) -> int:
+    return _MOST_STEP * (1 << weight.bits - 1 if _is_centred(weight) else (1 << weight.bits) - 1)
+
+
+def _too_many(products: int) -> str:
+    return f"an int32 may not hold the sum of {products} products"
 
 
 def stored_bias(layer: Any, lookup: Lookup) -> Array:

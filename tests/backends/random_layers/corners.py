@@ -47,6 +47,7 @@ def corners() -> Iterator[tuple[str, Recipe]]:
         recipe.attributes.update(attributes, rounding=rounding)
         yield f"{kind} {x} {images} less {zero} by {w} {weights}, {rounding}", _centred(recipe)
     yield from _at_the_limit()
+    yield from _products()
     yield from _without_weights()
 
 
@@ -87,6 +88,25 @@ def _at_the_limit() -> Iterator[tuple[str, Recipe]]:
             recipe.attributes["rounding"] = rounding
             to = Quantized(DType.U8, float(1 << 24), 128)
             yield f"{kind} of {x} {x_all}, {rounding}", _with_bias(recipe, np.full(w[0], bias if zero else -bias), to)
+
+
+def _products() -> Iterator[tuple[str, Recipe]]:
+    """Of two activations: 255 times 255, and 255 times -128, of either sign."""
+    k = 300
+    for (byte, zero), (other, other_zero), signed, rounding in itertools.product(
+        ((255, 0), (0, 255)), ((255, 0), (0, 255), (128, 0)), (False, True), ("half_even", "fixed_point")
+    ):
+        dtype = Quantized(DType.I8, 1.0, other_zero - 128) if signed else Quantized(DType.U8, 1.0, other_zero)
+        b = np.full((2, k, 70), other, np.uint8) ^ np.uint8(128 if signed else 0)
+        operands = (
+            Drawn(Quantized(DType.U8, 1.0, zero), np.full((2, 9, k), byte, np.uint8)),
+            Drawn(dtype, b.view(dtype.numpy), weight=True),
+        )
+        middle = Quantized(DType.U8, float(k * 255 * 255 / 100), 128)
+        named = f"matmul {byte} less {zero} by {dtype} {other}, {rounding}"
+        yield named, Recipe("matmul", operands, {"to": middle, "rounding": rounding})
+        sums = Quantized(DType.I32, 1.0, 0)
+        yield named + ", sums", Recipe("matmul", operands, {"to": sums})
 
 
 def _without_weights() -> Iterator[tuple[str, Recipe]]:

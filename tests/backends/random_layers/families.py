@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import numpy as np
 
 from plait.ir.activation import KINDS as ACTIVATIONS
@@ -79,6 +80,27 @@ def fully_connected(d: Draw) -> Recipe:
     to = d.to(rms(x.dtype) * rms(weight.dtype) * depth**0.5)
     operands = (x, weight, d.bias(x.dtype, weight.dtype, outputs, depth))
     return Recipe("fully_connected", operands, {"act": d.act(), "to": to, "rounding": d.rounding()})
+
+
+def matmul(d: Draw) -> Recipe:
+    """Of two activations, or by constant weights with a scale for each column; of few rows, many, or batches."""
+    m, k = d.choice((d.integer(1, 9), d.integer(1, 40))), d.choice((d.integer(1, 20), d.integer(1, 200)))
+    n, both = d.choice((d.integer(1, 40), 64, d.integer(1, 150))), d.choice(((), (), (d.integer(1, 3),), (2, 3)))
+    a = d.operand((*both, m, k))
+    if d.chance(45):
+        drawn = d.weights((n, k))
+        dtype = drawn.dtype if drawn.dtype.axis is None else attrs.evolve(drawn.dtype, axis=1)  # type: ignore[union-attr]
+        b = attrs.evolve(drawn, dtype=dtype, data=np.ascontiguousarray(drawn.data.T))
+    else:
+        batch = () if d.chance(25) else tuple(d.choice((1, s)) for s in both)
+        b = d.operand((*batch, k, n), constant=d.chance(15))
+        b = attrs.evolve(b, weight=b.constant)
+    attributes: dict[str, Any] = {"rounding": d.rounding()}
+    if d.chance(10) and isinstance(b.dtype, Quantized) and b.dtype.axis is None:  # the sums themselves
+        a, b = (attrs.evolve(v, dtype=attrs.evolve(v.dtype, scale=1.0)) for v in (a, b))
+        return Recipe("matmul", (a, b), {"to": Quantized(DType.I32, 1.0, 0)})
+    attributes["to"] = d.to(rms(a.dtype) * rms(b.dtype) * k**0.5)
+    return Recipe("matmul", (a, b), attributes)
 
 
 def _shape(d: Draw) -> tuple[int, ...]:
@@ -197,12 +219,13 @@ def adapt(d: Draw) -> Recipe:
 
 
 FAMILIES: dict[str, tuple[int, Callable[[Draw], Recipe]]] = {
-    "dense": (20, dense),
-    "depthwise": (14, depthwise),
+    "dense": (18, dense),
+    "depthwise": (12, depthwise),
     "grouped": (4, grouped),
     "stem": (7, stem),
-    "fully_connected": (10, fully_connected),
-    "arithmetic": (14, arithmetic),
+    "fully_connected": (8, fully_connected),
+    "matmul": (8, matmul),
+    "arithmetic": (12, arithmetic),
     "max_pool2d": (4, max_pool2d),
     "avg_pool2d": (5, avg_pool2d),
     "global_avg_pool": (3, global_avg_pool),

@@ -83,6 +83,20 @@ def fully_connected() -> Iterator[Case]:
     yield make("fully_connected", [arg(2, 5, dtype=SIGNED), arg(3, 5, dtype=SIGNED)], to=Y)
 
 
+def matmul() -> Iterator[Case]:
+    """By weights for each column, of computed operands with and without batches, sums, and what no kernel takes."""
+    per_column = Quantized(DType.I8, tuple(0.001 * (1 + i % 7) for i in range(33)), 0, 1)
+    yield make("matmul", [arg(5, 17, dtype=X), const(17, 33, dtype=per_column)], to=Y)
+    yield make("matmul", [arg(2, 3, 5, 40, dtype=X), const(1, 40, 70, dtype=SIGNED)], to=Y)
+    yield make("matmul", [arg(2, 3, 5, 40, dtype=X), arg(3, 40, 70, dtype=R)], to=Y)
+    yield make("matmul", [arg(3, 50, 40, dtype=X), arg(3, 40, 64, dtype=SIGNED)], to=Y)
+    one = element_type("qu8<1.0:7>")
+    yield make("matmul", [arg(3, 9, dtype=one), arg(9, 5, dtype=one)], to=element_type("q32<1.0>"))
+    yield make("matmul", [arg(3, 9, dtype=X), arg(9, 5, dtype=X)], to=element_type("q32<1.0>"))
+    yield make("matmul", [arg(3, 9, dtype=SIGNED), arg(9, 5, dtype=X)], to=Y)
+    yield make("matmul", [arg(1, 1, 2, 3, 9, dtype=X), arg(9, 5, dtype=X)], to=Y)
+
+
 def _table(kind: str, **attributes: Any) -> Callable[[], Iterator[Case]]:
     def cases() -> Iterator[Case]:
         for i, (shape, dtype) in enumerate(itertools.product(((1, 17, 5, 7), (3, 50)), (X, SIGNED))):
@@ -211,6 +225,7 @@ _PARAMETERS = {"hard_sigmoid": {"alpha": 0.25}, "clip": {"low": -0.5, "high": 1.
 KINDS: dict[str, Callable[[], Iterator[Case]]] = {
     "conv2d": conv2d,
     "fully_connected": fully_connected,
+    "matmul": matmul,
     "cast": cast,
     "lookup": lookup,
     "adapt": adapt,
