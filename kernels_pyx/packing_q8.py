@@ -52,6 +52,29 @@ def pack_steps(w: NDArray[Any], step: int, tile_b: int, groups: int = 1) -> NDAr
     return np.ascontiguousarray(split.transpose(0, 1, 3, 6, 7, 4, 2, 5))
 
 
+# G of F(4, 3), each row times 24, over 4, 4, 4, 1, 1, 4: whole numbers (src/winograd_q8.h).
+_WINOGRAD_FILTER = np.array([[6, 0, 0], [-1, -1, -1], [-1, 1, -1], [1, 2, 4], [1, -2, 4], [0, 0, 6]])
+WINOGRAD_BIAS = 36
+"""How often a bias counts among the sums where it begins."""
+WINOGRAD_MOST = 1 << 25
+"""Sums must be of less than this in size."""
+
+
+def pack_winograd(w: Bytes, tile_b: int) -> NDArray[np.int16]:
+    """[oc][ic][3][3] -> G w G^T as [36][oc group][ic block][8][tile_b * 16][2]: pairs of input channels."""
+    square = np.kron(_WINOGRAD_FILTER, _WINOGRAD_FILTER).astype(np.float32)
+    transformed = w.reshape(-1, 9).astype(np.float32) @ square.T  # exact: of less than 2^24
+    oc, ic = w.shape[:2]
+    steps = pack_steps(transformed.astype(np.int16).reshape(oc, ic, 36, 1), 2, tile_b)
+    # [1][oc group][ic block][36][1][8][tile_b * 16][2]
+    return np.ascontiguousarray(steps[0, :, :, :, 0].transpose(2, 0, 1, 3, 4, 5))
+
+
+def pack_winograd_bias(bias: Ints) -> Ints:
+    """Folded biases (`fold_zero`) as sums begin with them, modulo 2^32, in whole blocks."""
+    return pack_ints((bias.astype(np.int64) * WINOGRAD_BIAS).astype(np.int32), 16)
+
+
 def pack_conv_stem(w: Bytes, tile_b: int, dilated: bool = False) -> Bytes:
     """[oc][ic][kh][kw] -> [oc group][kh][quads of kw * ic][tile_b * 16][4].
 

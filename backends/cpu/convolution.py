@@ -195,24 +195,32 @@ def _winograd(dtype: str, layout: str, m: int) -> Any:
     return lower
 
 
-def _winograd_effort(m: int) -> Any:
-    """Products only: (m + 2)^2 for each tile of m x m pixels, channel and filter; transforms are left out."""
+def winograd_effort(m: int, times: int = 1) -> Any:
+    """Products only: (m + 2)^2 for each tile of m x m pixels, channel and filter; transforms are left out.
+
+    `times`: how often the time of a product of the images' elements one of transforms takes.
+    """
 
     def effort(conv: Conv2d) -> Effort:
         n, oc, oh, ow = image(conv.result.type)
         tiles = n * -(-oh // m) * -(-ow // m)
-        return Effort(2.0 * tiles * (m + 2) ** 2 * oc * image(conv.x.type)[1])
+        return Effort(2.0 * times * tiles * (m + 2) ** 2 * oc * image(conv.x.type)[1])
 
     return effort
 
 
-def _refuse_winograd(conv: Layer) -> str | None:
-    assert isinstance(conv, Conv2d)
+def refuse_winograd_window(conv: Conv2d) -> str | None:
+    """Why a convolution is none of those that Winograd's are."""
     if conv.kernel != (3, 3) or conv.stride != (1, 1) or conv.dilation != (1, 1):
         return "not 3x3 with stride 1 and dilation 1"
     if conv.groups > 1:
         return "groups are not supported"
-    return _constant_weights(conv)
+    return None
+
+
+def _refuse_winograd(conv: Layer) -> str | None:
+    assert isinstance(conv, Conv2d)
+    return refuse_winograd_window(conv) or _constant_weights(conv)
 
 
 def _stem(source: str, layout: str) -> Any:
@@ -299,7 +307,7 @@ for _dtype, _layout in BLOCKS_OF_FLOATS:
             refuse=_refuse_winograd,
             variants=tiles(_layout),
             summary=f"F({_m}x{_m}, 3x3): {9 * _m * _m / (_m + 2) ** 2:.2g} times fewer products (Lavin & Gray 2016)",
-            least=_winograd_effort(_m),
+            least=winograd_effort(_m),
         )
 for _layout in BLOCKED:
     cpu(

@@ -57,9 +57,14 @@ def _uniform(type: Type, seed: int, low: float, high: float) -> Array:
 
 
 def _stored(dtype: Quantized, shape: tuple[int, ...], seed: int) -> Array:
-    """Integers of a quantized type, of all sizes that 8 bits have."""
+    """Integers of a quantized type: signed ones as weights are, mostly small, others of all sizes that 8 bits have."""
     low, high = dtype.storage.integer_range
-    drawn = np.random.default_rng(seed).integers(max(low, -128), min(high, 255) + 1, min(math.prod(shape), _PATTERN))
+    rng, count = np.random.default_rng(seed), min(math.prod(shape), _PATTERN)
+    if low < 0:
+        most = min(high, 127)
+        drawn = np.rint(np.clip(rng.normal(0, most / 4, count), -most, most))
+    else:
+        drawn = rng.integers(0, min(high, 255) + 1, count)
     return _repeated(drawn.astype(dtype.numpy), shape)
 
 

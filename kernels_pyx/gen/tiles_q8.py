@@ -70,9 +70,15 @@ def fixed_ending(pixels: int, blocks: int, per_block: int) -> list[str]:
     return [*lines, "        return;", "    }"]
 
 
-def walk(name: str, pixels: int, vectors: range, vector: int, stride: int, pixel_bytes: int, sums: str) -> list[str]:
-    """The head of a tile and its reduction. `sums`: the type of an element of the accumulators, int32_t or float."""
+def walk(
+    name: str, pixels: int, vectors: range, vector: int, stride: int, pixel_bytes: int, sums: str, dot: str = "dot"
+) -> list[str]:
+    """The head of a tile and its reduction.
+
+    `sums`: the type of an element of the accumulators, int32_t or float; `dot`: what the names of products begin with.
+    """
     kind, load = ("vi", "viload") if sums == "int32_t" else ("vf", "vload")
+    product = dot if dot == "dot" else f"{dot}_dot"
     declare, element, advance = addresses(pixels, stride, pixel_bytes)
     lines = [
         f"static void {name}(const struct conv_walk *l, const uint8_t *x,",
@@ -98,10 +104,10 @@ def walk(name: str, pixels: int, vectors: range, vector: int, stride: int, pixel
         *(["                    __builtin_prefetch(ahead + 64, 0, 2);"] if len(vectors) > 2 else []),
         "                    ahead += ahead_step;",
     ]
-    step = [f"dot_weights w{v} = dot_load(wi + {v * vector * 4});" for v in vectors]
+    step = [f"{dot}_weights w{v} = {dot}_load(wi + {v * vector * 4});" for v in vectors]
     for p in range(pixels):
-        step.append(f"dot_pixel x{p} = dot_broadcast({element[p]});")
-        step += [f"c{p}_{v} = dot(c{p}_{v}, x{p}, w{v});" for v in vectors]
+        step.append(f"{dot}_pixel x{p} = {dot}_broadcast({element[p]});")
+        step += [f"c{p}_{v} = {product}(c{p}_{v}, x{p}, w{v});" for v in vectors]
     lines += [" " * 20 + s for s in [*step, *advance, "wi += ldw;"]]
     return [*lines, "                }", "            }", "        }", "    }"]
 
@@ -117,12 +123,14 @@ def conv_tile(name: str, pixels: int, blocks: int, isa: str, stride: int) -> lis
     return [*lines, "}", ""]
 
 
-def conv_file(isa: str, prefix: str, tile: Callable[[str, int, int, str, int], list[str]]) -> list[str]:
+def conv_file(
+    isa: str, prefix: str, tile: Callable[[str, int, int, str, int], list[str]], strides: tuple[int, ...] = (1, 2, 0)
+) -> list[str]:
     """All tiles, each written by `tile(name, pixels, blocks, isa, stride)`, and tables of them."""
     most = MOST[isa]
     lines = [f"enum {{ CONV_MOST_PIXELS = {max(most.values())}, CONV_MOST_BLOCKS = {max(most)} }};"]
     lines.append(f"static const int conv_most_pixels[5] = {{{', '.join(f'[{b}] = {p}' for b, p in most.items())}}};")
-    for stride in (1, 2, 0):
+    for stride in strides:
         entries = []
         for blocks, m in most.items():
             for pixels in range(1, m + 1):

@@ -1,11 +1,6 @@
-/* Direct convolution on blocks of channels whose steps multiply four bytes of a pixel: four bytes, or two numbers of 16 bits.
+/* Direct convolution on blocks of channels whose steps multiply four bytes of a pixel (conv_step_tiles.h).
  *
- * What includes this has defined
- *     conv_sum            the type of sums, and so of biases
- *     CONV_PIXEL_BYTES    of a block's pixel, in x and in y
- *     CONV_ENDING         fields of struct conv_walk by which a tile makes results of its sums
- *     CONV_TILES          the file of tiles (gen/tiles_q8.py, gen/tiles_bf16.py)
- * Weights are packed in groups of tile_b output blocks, [oc group][ic block][kh][kw][steps][tile_b * 16][4 bytes]; bias and
+ * What includes this has defined CONV_PIXEL_BYTES, of a block's pixel in x and in y, besides what the tiles want.  Bias and
  * scale (NULL where a tile needs none) are padded to whole blocks.
  *
  * A tile makes up to tile_w pixels of a row times some blocks, and walks the whole reduction in registers; the last
@@ -14,25 +9,7 @@
 #define PLAIT_CONV_STEPS_H
 
 #include "conv_bands.h"
-
-enum { STEP_BYTES = 4 * BLOCK }; /* of a block's weights */
-
-/* How a tile walks its reduction: input blocks, kernel rows, kernel columns, steps of four bytes. */
-struct conv_walk {
-    int64_t blocks, kh, kw;
-    int64_t steps, last_steps;     /* of every block, of the last one */
-    int64_t x_block, x_row, x_col; /* steps in x, in bytes, as all here */
-    int64_t pixel_step;            /* between the tile's pixels */
-    int64_t ldw, w_step;           /* weights of a step, of a tap */
-    int64_t y_block;               /* between output blocks */
-    const char *ahead;             /* weights wanted soon: each step of the reduction prefetches there */
-    int64_t ahead_step;            /* and goes on by so many bytes */
-    CONV_ENDING
-};
-typedef void conv_tile(const struct conv_walk *l, const uint8_t *x, const int8_t *w, const conv_sum *bias,
-                       const float *scale, const uint8_t *res, uint8_t *y);
-
-#include CONV_TILES
+#include "conv_step_tiles.h"
 
 struct conv_call {
     const struct conv_shape *shape;
@@ -46,11 +23,6 @@ struct conv_call {
     int64_t group_weights; /* bytes of a group of output blocks */
     struct conv_walk walk;
 };
-
-static int64_t next_blocks(int64_t left)
-{
-    return min64(left >= 4 ? 4 : left >= 2 ? 2 : 1, CONV_MOST_BLOCKS);
-}
 
 static conv_tile *const *tiles_for(int64_t pixel_step, int64_t blocks)
 {

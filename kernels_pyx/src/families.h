@@ -48,6 +48,7 @@
 #define FOR_EACH_LOW_FAMILY(X) \
     X(conv_direct_q8)          \
     X(conv_naive_q8)           \
+    X(conv_winograd_q8)        \
     X(probe_q8)                \
     X(adapt_q8)                \
     X(layout_q8)               \

@@ -19,8 +19,8 @@ from plait.ir.layers.conv import Conv2d
 from plait.kernels_pyx import packing_q8
 
 
-def _fields(conv: Conv2d, sums: Sums, lowering: Lowering, block: int = 1) -> dict[str, Any]:
-    """What all kernels take but the weights."""
+def shared_fields(conv: Conv2d, sums: Sums, lowering: Lowering, block: int = 1) -> dict[str, Any]:
+    """The fields that all these kernels share: all but those of weights and tiles."""
     return {
         "x": lowering.place(conv.x),
         "y": lowering.place(conv.result),
@@ -36,7 +36,7 @@ def _naive(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     sums = Sums.of(conv, lowering)
     lowering.call(
         "q8_conv_naive_nchw",
-        **_fields(conv, sums, lowering),
+        **shared_fields(conv, sums, lowering),
         w=lowering.constant(sums.weight),
         w_zero=None if sums.weight_zero is None else lowering.constant(sums.weight_zero),
         groups=conv.groups,
@@ -47,12 +47,13 @@ def _refuse_naive(conv: Conv2d) -> str | None:
     return refuse_weights(conv, zeros=True)
 
 
-def _direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+def direct(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    """Lower a convolution to the direct kernel."""
     width, blocks = tile(variant)
     sums = Sums.of(conv, lowering)
     lowering.call(
         "q8_conv_nchw16c",
-        **_fields(conv, sums, lowering, BLOCK),
+        **shared_fields(conv, sums, lowering, BLOCK),
         w=lowering.constant(packing_q8.pack_conv_blocked(sums.weight, blocks, conv.groups)),
         groups=conv.groups,
         tile_w=width,
@@ -77,7 +78,7 @@ def _depthwise(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     sums = Sums.of(conv, lowering)
     lowering.call(
         "q8_dwconv_nchw16c",
-        **_fields(conv, sums, lowering, BLOCK),
+        **shared_fields(conv, sums, lowering, BLOCK),
         w=lowering.constant(packing_q8.pack_dwconv_blocked(sums.weight)),
     )
 
@@ -92,7 +93,7 @@ def _stem(source: str) -> Any:
         sums = Sums.of(conv, lowering)
         lowering.call(
             f"q8_conv_stem_{source}_nchw16c",
-            **_fields(conv, sums, lowering, BLOCK),
+            **shared_fields(conv, sums, lowering, BLOCK),
             w=lowering.constant(packing_q8.pack_conv_stem(sums.weight, blocks, conv.dilation[1] > 1)),
             groups=1,
             tile_w=width,
@@ -120,7 +121,7 @@ cpu(
     "conv2d",
     "nchw16c",
     "direct",
-    _direct,
+    direct,
     dtype="q8",
     refuse=_refuse_direct,
     variants=_tiles,

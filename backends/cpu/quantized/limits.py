@@ -13,10 +13,10 @@ from plait.ir.integer import Grid, Stored, bias_steps
 from plait.ir.quantization import Lookup
 from plait.ir.values import Array
 
-_MOST_STEP = 255
+MOST_STEP = 255
 """The greatest distance of an unsigned byte from a zero point."""
 _LARGEST = (1 << 31) - 1
-MOST_MEANS = _LARGEST // _MOST_STEP
+MOST_MEANS = _LARGEST // MOST_STEP
 """So many bytes can be added up."""
 
 
@@ -44,7 +44,7 @@ def refuse_products(products: int, weight: Quantized, apart: bool = False) -> st
     """
     largest = _largest_product(weight)
     if apart and not _is_centred(weight):
-        largest += _MOST_STEP << weight.bits - 1
+        largest += MOST_STEP << weight.bits - 1
     return _too_many(products) if products * largest > _LARGEST else None
 
 
@@ -53,7 +53,7 @@ def _is_centred(weight: Quantized) -> bool:
 
 
 def _largest_product(weight: Quantized) -> int:
-    return _MOST_STEP * (1 << weight.bits - 1 if _is_centred(weight) else (1 << weight.bits) - 1)
+    return MOST_STEP * (1 << weight.bits - 1 if _is_centred(weight) else (1 << weight.bits) - 1)
 
 
 def _too_many(products: int) -> str:
