@@ -48,7 +48,7 @@ def tune_within(
         PlaitError: as `plait.tune`.
     """
     _refuse(routines, solver, options)
-    with _planning(module, precision, threads, db, progress, options) as (planner, samples):
+    with planning(module, precision, threads=threads, db=db, progress=progress, options=options) as (planner, samples):
         found = tune_bounded(planner, precision.precisions[1:], precision.bound)
     plan = found.plan
     report = attrs.evolve(
@@ -79,7 +79,7 @@ def front_within(
     _refuse(routines, solver, options)
     if count < 2:
         raise ValueError(f"a front has at least 2 plans, not {count}")
-    with _planning(module, precision, threads, db, progress, options) as (planner, samples):
+    with planning(module, precision, threads=threads, db=db, progress=progress, options=options) as (planner, samples):
         found = tune_front(planner, count)
     layers = len(planner.twins.by_layer)
     points = [
@@ -110,15 +110,21 @@ def _refuse(routines: Sequence[str], solver: str, options: TuneOptions) -> None:
 
 
 @contextlib.contextmanager
-def _planning(
+def planning(
     module: Module,
     precision: PrecisionOptions,
-    threads: int,
-    db: str | PathLike[str] | None,
-    progress: Progress | None,
+    *,
+    threads: int = 1,
+    db: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
     options: TuneOptions,
 ) -> Iterator[tuple[Planner, int]]:
-    """What makes plans, and the number of samples."""
+    """What makes plans of a module with static shapes that is not optimised yet, and the number of samples.
+
+    Raises:
+        ValueError: `threads` is below 1.
+        PlaitError: as `plait.tune`.
+    """
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
     samples = samples_of(module.main, precision.calibrate, precision.pictures, precision.seed)
