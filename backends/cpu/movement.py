@@ -157,7 +157,8 @@ def copy_padded(layer: Pad, lowering: Lowering) -> None:
 # --- reductions ---
 
 
-def _refuse_reduce(layer: Layer) -> str | None:
+def refuse_reduce(layer: Layer) -> str | None:
+    """Why a reduction is none that kernels have: over neighbouring axes, of a function that they know."""
     assert isinstance(layer, Reduce)
     axes = axes_in(layer.axes, layer.x.type.rank)
     if not axes:
@@ -169,16 +170,23 @@ def _refuse_reduce(layer: Layer) -> str | None:
     return None
 
 
-def _reduce(layer: Reduce, lowering: Lowering, variant: str) -> None:
+def reduced_extents(layer: Reduce) -> dict[str, int]:
+    """The fields `outer`, `n` and `inner`: elements before, along and behind the reduced axes."""
     shape = layer.x.type.static_shape
     axes = axes_in(layer.axes, len(shape))
+    return {
+        "outer": math.prod(shape[: axes[0]]),
+        "n": math.prod(shape[axes[0] : axes[-1] + 1]),
+        "inner": math.prod(shape[axes[-1] + 1 :]),
+    }
+
+
+def _reduce(layer: Reduce, lowering: Lowering, variant: str) -> None:
     lowering.call(
         "f32_reduce",
         x=lowering.place(layer.x),
         y=lowering.place(layer.result),
-        outer=math.prod(shape[: axes[0]]),
-        n=math.prod(shape[axes[0] : axes[-1] + 1]),
-        inner=math.prod(shape[axes[-1] + 1 :]),
+        **reduced_extents(layer),
         op=int(ReduceOp[layer.fn.upper()]),
     )
 
@@ -198,4 +206,4 @@ cpu("transpose", "nchw", "copy", _transpose, dtype="any", refuse=refuse_rank, su
 cpu("slice", "nchw", "copy", _slice, dtype="any", refuse=refuse_small_elements, summary="strided copy")
 cpu("expand", "nchw", "copy", _expand, dtype="any", refuse=refuse_rank, summary="strided copy with repeated elements")
 cpu("pad", "nchw", "copy", _pad, refuse=refuse_rank, summary="fill, then strided copy")
-cpu("reduce", "nchw", "vector", _reduce, refuse=_refuse_reduce, summary="over neighbouring axes")
+cpu("reduce", "nchw", "vector", _reduce, refuse=refuse_reduce, summary="over neighbouring axes")

@@ -34,14 +34,15 @@ def _nearest(layer: Resize, lowering: Lowering) -> dict[str, Place]:
 def _linear(layer: Resize, lowering: Lowering) -> dict[str, Place]:
     rows, columns = layer.taps()
     return {
-        "rows": lowering.constant(_both(rows)),
+        "rows": lowering.constant(neighbours(rows)),
         "row_weights": lowering.constant(rows.weight.astype(np.float32)),
-        "columns": lowering.constant(_both(columns)),
+        "columns": lowering.constant(neighbours(columns)),
         "column_weights": lowering.constant(columns.weight.astype(np.float32)),
     }
 
 
-def _both(taps: Taps) -> np.ndarray[Any, Any]:
+def neighbours(taps: Taps) -> np.ndarray[Any, Any]:
+    """i32[2 * positions]: the first neighbours of all positions, then the second ones."""
     return np.concatenate([taps.first, taps.second]).astype(np.int32)
 
 

@@ -59,7 +59,9 @@
     X(fc_q8)                   \
     X(fc_stored)               \
     X(matmul_q8)               \
-    X(conv_nhwc_q8)
+    X(conv_nhwc_q8)            \
+    X(resize_q8)               \
+    X(reduce_q8)
 
 /* Floats of 16 bits: on the levels of low precision, too.  Sources that others have as well are compiled for bfloat16. */
 #define FOR_EACH_BF16_FAMILY(X) \

@@ -9,6 +9,8 @@ from plait.backends.cpu.quantized import (
     movement,
     nhwc,
     pooling,
+    reduce,
+    resize,
     tables,
     winograd,
 )
@@ -22,6 +24,8 @@ __all__ = [
     "movement",
     "nhwc",
     "pooling",
+    "reduce",
+    "resize",
     "tables",
     "winograd",
 ]

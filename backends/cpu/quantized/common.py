@@ -51,6 +51,15 @@ def refuse_kernels(layer: Layer) -> str | None:
     return None
 
 
+def refuse_bytes(layer: Layer) -> str | None:
+    """Why a layer, on integers or on the numbers that they stand for, is none of unsigned bytes with one scale each."""
+    for value in (*layer.operands, *layer.results):
+        dtype = value.type.dtype
+        if not isinstance(dtype, Quantized) or dtype.storage is not DType.U8 or dtype.axis is not None:
+            return f"%{value.name} is {dtype}, not unsigned bytes with one scale"
+    return None
+
+
 def refuse_weights(layer: Any, zeros: bool = False) -> str | None:
     """Why the weights of a layer, and its bias, are none that kernels read; `zeros`: they may have zero points."""
     if reason := refuse_kernels(layer):

@@ -96,7 +96,8 @@ cpu(
 )
 
 
-def _refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
+def refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
+    """Why a pool is none of which kernels add up the bytes."""
     if reason := refuse_kernels(layer):
         return reason
     count = math.prod(layer.kernel if isinstance(layer, AvgPool2d) else layer.x.type.static_shape[2:])
@@ -104,4 +105,4 @@ def _refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
 
 
 for _kind, _algorithm, _lower in (("avg_pool2d", "window", _average), ("global_avg_pool", "mean", _global)):
-    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=_refuse_mean, summary="exact sums of bytes")
+    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=refuse_mean, summary="exact sums of bytes")

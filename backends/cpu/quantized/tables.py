@@ -16,7 +16,7 @@ from plait.ir.layers.activations import ActivationLayer
 from plait.ir.layers.bits import LookupTable
 from plait.ir.layers.elementwise import Binary, Cast, Unary
 from plait.ir.numbers import on_arrays
-from plait.ir.quantization import Lookup
+from plait.ir.quantization import Lookup, dequantize, quantize
 from plait.ir.registry import known_layers
 from plait.ir.values import Array, Constant, Value
 
@@ -39,6 +39,15 @@ def requantize_table(x: Value, y: Value, lowering: Lowering) -> Place | None:
     bytes_ = np.arange(256, dtype=np.uint8).view(x.type.dtype.numpy)
     stored = Target(grid(y, lowering)).requantized(Stored(bytes_, grid(x, lowering)))
     return lowering.constant(stored.view(np.uint8))
+
+
+def general_table(x: Value, y: Value, lowering: Lowering) -> Array:
+    """u8[256]: for each byte of `x` the one of `y` nearest to its number, for layers that compute on numbers."""
+    of, to = x.type.dtype, y.type.dtype
+    assert isinstance(of, Quantized)
+    assert isinstance(to, Quantized)
+    bytes_ = np.arange(256, dtype=np.uint8).view(of.numpy)
+    return quantize(dequantize(bytes_, of, lowering.lookup), to, lowering.lookup).view(np.uint8)
 
 
 def _operand(layer: Layer) -> Value:

@@ -119,6 +119,8 @@ def _without_weights() -> Iterator[tuple[str, Recipe]]:
             named = f"{byte} less {zero}, {scale}, {rounding}"
             for kind in ("add", "sub", "mul"):
                 yield f"{kind} {named}", Recipe(kind, (x, other), dict(attributes))
+            reduced = {"fn": "mean", "axes": (1, 2, 3), **attributes}
+            yield f"mean {named}", Recipe("reduce", (x,), reduced)
             yield f"global_avg_pool {named}", Recipe("global_avg_pool", (x,), dict(attributes))
             window = {"kernel": (30, 30), "stride": (3, 3)}
             yield f"avg_pool2d {named}", Recipe("avg_pool2d", (x,), {**attributes, **window})

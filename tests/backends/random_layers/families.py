@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.ir.activation import KINDS as ACTIVATIONS
 from plait.ir.dtypes import DType, Quantized
+from plait.ir.layers.resize import COORDINATES, MODES, ROUNDINGS
 from random_layers.draw import Draw, Drawn, Recipe, rms
 
 MOST_PRODUCTS = 400_000
@@ -147,6 +148,35 @@ def global_avg_pool(d: Draw) -> Recipe:
     return Recipe("global_avg_pool", (x,), {"to": to, "rounding": d.rounding()})
 
 
+def resize(d: Draw) -> Recipe:
+    """Of every mode, larger and smaller, by scales that are not those of the sizes as well."""
+    x = d.operand((d.integer(1, 2), d.channels(40), d.integer(1, 9), d.integer(1, 9)))
+    attributes: dict[str, Any] = {
+        "size": (d.integer(1, 20), d.integer(1, 20)),
+        "mode": d.choice(MODES),
+        "coordinates": d.choice(COORDINATES),
+        "rounding": d.choice(ROUNDINGS),
+        "to": x.dtype if d.chance(50) else d.whole(about=0.05),
+    }
+    if d.chance(20):
+        attributes["scale"] = tuple(float(d.rng.uniform(0.4, 3)) for _ in range(2))
+    return Recipe("resize", (x,), attributes)
+
+
+def reduce(d: Draw) -> Recipe:
+    """Over neighbouring axes, few and many elements."""
+    shape = tuple(d.choice((d.integer(1, 6), d.integer(1, 70))) for _ in range(d.integer(1, 3)))
+    shape = (*shape, d.integer(1, 300)) if d.chance(50) and len(shape) < 3 else shape
+    first = d.integer(0, len(shape) - 1)
+    axes = tuple(range(first, d.integer(first, len(shape) - 1) + 1))
+    x = d.operand(shape)
+    fn = d.choice(("mean", "mean", "sum", "max", "min"))
+    count = math.prod(shape[a] for a in axes)
+    to = x.dtype if d.chance(30) else d.to(rms(x.dtype) * (count if fn == "sum" else 1))
+    rounding = {"rounding": d.rounding()} if fn == "mean" else {}
+    return Recipe("reduce", (x,), {"fn": fn, "axes": axes, "keep": d.chance(50), "to": to, **rounding})
+
+
 def concat(d: Draw) -> Recipe:
     n, h, w = d.integer(1, 2), d.integer(1, 6), d.integer(1, 9)
     shared, percent = d.whole(), d.choice((0, 60, 100))
@@ -219,16 +249,18 @@ def adapt(d: Draw) -> Recipe:
 
 
 FAMILIES: dict[str, tuple[int, Callable[[Draw], Recipe]]] = {
-    "dense": (18, dense),
-    "depthwise": (12, depthwise),
+    "dense": (16, dense),
+    "depthwise": (11, depthwise),
     "grouped": (4, grouped),
-    "stem": (7, stem),
+    "stem": (6, stem),
     "fully_connected": (8, fully_connected),
     "matmul": (8, matmul),
-    "arithmetic": (12, arithmetic),
+    "arithmetic": (10, arithmetic),
     "max_pool2d": (4, max_pool2d),
-    "avg_pool2d": (5, avg_pool2d),
+    "avg_pool2d": (4, avg_pool2d),
     "global_avg_pool": (3, global_avg_pool),
+    "resize": (4, resize),
+    "reduce": (3, reduce),
     "concat": (4, concat),
     "split": (2, split),
     "pad": (2, pad),

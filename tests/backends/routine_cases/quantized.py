@@ -160,6 +160,17 @@ def global_avg_pool() -> Iterator[Case]:
     yield make("global_avg_pool", [arg(1, 3, 4, 4, dtype=X)], rounding="fixed_point")
 
 
+def reduce() -> Iterator[Case]:
+    for i, fn in enumerate(("mean", "sum", "max", "min")):
+        for shape, axes in (((2, 5, 17), (2,)), ((2, 5, 70), (1,)), ((3, 4, 5), (0, 1, 2)), ((3, 2, 4, 33), (1, 2))):
+            to = (X, Y)[i % 2]
+            yield make("reduce", [arg(*shape, dtype=X)], fn=fn, axes=axes, keep=i % 2 == 0, to=to)
+    yield make("reduce", [arg(3, 50, dtype=X)], fn="mean", axes=(1,), to=Y, rounding="fixed_point")
+    yield make("reduce", [arg(3, 5, dtype=X)], fn="prod", axes=(1,), to=Y)
+    yield make("reduce", [arg(3, 5, 2, dtype=X)], fn="mean", axes=(0, 2), to=Y)
+    yield make("reduce", [arg(3, 5, dtype=SIGNED)], fn="mean", axes=(1,), to=Y)
+
+
 def lookup() -> Iterator[Case]:
     """Bytes of every kind, and a table that is computed, which no kernel takes."""
     for shape, dtype in itertools.product(((1, 17, 5, 7), (3, 50)), (X, SIGNED, DType.U8)):
@@ -203,6 +214,10 @@ def moved() -> dict[str, Callable[[], Iterator[Case]]]:
     def resize() -> Iterator[Case]:
         yield make("resize", [arg(1, 3, 4, 5, dtype=X)], size=(7, 10), to=Y)
         yield make("resize", [arg(1, 3, 4, 5, dtype=X)], size=(7, 10), mode="linear")
+        for i, c in enumerate(CHANNELS):
+            mode, to = ("nearest", "linear")[i % 2], (X, Y)[i // 2 % 2]
+            yield make("resize", [arg(1 + i % 2, c, 6, 5, dtype=X)], size=(9, 4 + i), mode=mode, to=to)
+        yield make("resize", [arg(1, 3, 4, 5, dtype=SIGNED)], size=(7, 10), mode="linear", to=DType.F32)
 
     def transpose() -> Iterator[Case]:
         yield make("transpose", [arg(3, 4, 5, dtype=X)], perm=(2, 0, 1))
@@ -228,6 +243,7 @@ KINDS: dict[str, Callable[[], Iterator[Case]]] = {
     "matmul": matmul,
     "cast": cast,
     "lookup": lookup,
+    "reduce": reduce,
     "adapt": adapt,
     "unary": _table("unary", fn="exp"),
     **{kind: _arithmetic(kind) for kind in ("add", "sub", "mul", "div", "minimum", "maximum", "pow")},
