@@ -1,10 +1,10 @@
-/* Maximum and average pooling of bytes, and global average pooling, nchw16c.
+/* Maximum and average pooling of bytes in nchw16c and nhwc, and global average pooling in nchw16c (reduce_q8.c has others).
  *
  * Windows are reduced down the columns of the rows they span first, which goes over whole rows, then across.  The maximum
  * is that of the bytes; `table` (256 bytes, or NULL) then changes their parameters.  An average is the sum of x - x_zero
  * times scale[n], where n elements count: those inside the image, or with count_include_pad inside the padded image; of
  * the global one times `scale`; with `fixed_point` the sum times multiplier and shift (fixed_point.h), then divided, or only
- * divided where parameters stay.  Threads cut rows of the result, or blocks of channels. */
+ * divided where parameters stay.  Threads cut rows of the result, or blocks of channels (images in nhwc). */
 #include "lookup.h"
 #include "taps.h"
 
@@ -45,7 +45,22 @@ INLINE int64_t counted(struct range inside, int64_t start, int64_t size, int64_t
     return include_pad ? min64(taps, (size + pad_end - 1 - start) / dilation + 1) : inside.end - inside.begin;
 }
 
-/* One block's image and a row of results. */
+/* Images of [h][w][lanes]: blocks of channels, or all of NHWC. */
+struct images {
+    int64_t count, lanes;
+};
+
+static struct images blocks(const struct pool *a)
+{
+    return (struct images){a->n * ceil_div(a->c, BLOCK), BLOCK};
+}
+
+static struct images pixels(const struct pool *a)
+{
+    return (struct images){a->n, a->c};
+}
+
+/* One image and a row of results. */
 struct row {
     const struct pool *a;
     const uint8_t *x; /* first row of the window inside the image */
@@ -56,22 +71,29 @@ struct row {
 
 typedef void row_function(const void *args, char *const *bases, const struct row *row, void *columns);
 
-INLINE void pool_rows(const void *args, char *const *bases, int tid, int nthreads, int64_t column_bytes, row_function *one)
+/* Bytes of a row of an image, reduced down its columns to numbers of `size` bytes: whole vectors may be read at its end. */
+static int64_t column_bytes(const struct pool *a, struct images images, int64_t size)
+{
+    return round_up((a->iw * images.lanes + VF) * size, 64);
+}
+
+INLINE void pool_rows(const void *args, char *const *bases, int tid, int nthreads, struct images images, int64_t size,
+                      row_function *one)
 {
     const struct pool *a = args;
     const uint8_t *x = RESOLVE(const uint8_t, a->x);
     uint8_t *y = RESOLVE(uint8_t, a->y);
-    void *columns = RESOLVE(uint8_t, a->work) + tid * a->iw * column_bytes;
-    struct block_range part = share_block(a->split, a->n * ceil_div(a->c, BLOCK), a->oh, 1, tid, nthreads);
+    void *columns = RESOLVE(uint8_t, a->work) + tid * column_bytes(a, images, size);
+    struct block_range part = share_block(a->split, images.count, a->oh, 1, tid, nthreads);
     if (part.row.begin == part.row.end)
         return;
-    for (int64_t nb = part.outer.begin; nb < part.outer.end; nb++) {
+    for (int64_t image = part.outer.begin; image < part.outer.end; image++) {
         for (int64_t o = part.rows.begin; o < part.rows.end; o++) {
             int64_t top = o * a->stride_h - a->pad_t;
             struct range inside = taps_inside(top, a->ih, a->kh, a->dil_h);
             int64_t first = inside.begin < inside.end ? top + inside.begin * a->dil_h : 0;
-            struct row row = {a, x + (nb * a->ih + first) * a->iw * BLOCK, inside.end - inside.begin, top,
-                              y + (nb * a->oh + o) * a->ow * BLOCK};
+            struct row row = {a, x + (image * a->ih + first) * a->iw * images.lanes, inside.end - inside.begin, top,
+                              y + (image * a->oh + o) * a->ow * images.lanes};
             one(args, bases, &row, columns);
         }
     }
@@ -83,12 +105,12 @@ INLINE void keep_largest(uint8_t *restrict y, const uint8_t *restrict x, int64_t
         y[i] = x[i] > y[i] ? x[i] : y[i];
 }
 
-static void max_row(const void *args, char *const *bases, const struct row *row, void *columns)
+INLINE void max_row(const void *args, char *const *bases, const struct row *row, void *columns, int64_t lanes)
 {
     const struct pool *a = row->a;
     const uint8_t *table = RESOLVE(const uint8_t, ((const struct max_pool *)args)->table);
     uint8_t *down = columns;
-    int64_t bytes = a->iw * BLOCK;
+    int64_t bytes = a->iw * lanes;
     memset(down, 0, (size_t)(row->rows ? 0 : bytes));
     if (row->rows)
         memcpy(down, row->x, (size_t)bytes);
@@ -97,14 +119,16 @@ static void max_row(const void *args, char *const *bases, const struct row *row,
     for (int64_t o = 0; o < a->ow; o++) {
         int64_t left = o * a->stride_w - a->pad_l;
         struct range inside = taps_inside(left, a->iw, a->kw, a->dil_w);
-        uint8_t largest[BLOCK] = {0};
+        uint8_t block[BLOCK], *to = row->y + o * lanes, *largest = lanes == BLOCK ? block : to;
+        memset(largest, 0, (size_t)lanes);
         for (int64_t j = inside.begin; j < inside.end; j++)
-            keep_largest(largest, down + (left + j * a->dil_w) * BLOCK, BLOCK);
-        memcpy(row->y + o * BLOCK, largest, BLOCK);
+            keep_largest(largest, down + (left + j * a->dil_w) * lanes, lanes);
+        if (largest != to)
+            memcpy(to, largest, (size_t)lanes);
     }
     if (table) {
         struct lookup_table t = lookup_make(table);
-        lookup_bytes(&t, row->y, row->y, a->ow * BLOCK);
+        lookup_bytes(&t, row->y, row->y, a->ow * lanes);
     }
 }
 
@@ -133,7 +157,7 @@ INLINE vi mean_steps(int64_t how, vi sums, struct fixed_factor f, int64_t inside
     return fixed_means(fixed_product(sums, f), count);
 }
 
-static void average_row(const void *args, char *const *bases, const struct row *row, void *columns)
+INLINE void average_row(const void *args, char *const *bases, const struct row *row, void *columns, int64_t lanes)
 {
     const struct pool *a = row->a;
     const struct average_pool *average = args;
@@ -141,7 +165,7 @@ static void average_row(const void *args, char *const *bases, const struct row *
     struct requant to = requant_make(average->zero, average->low, average->high);
     struct fixed_factor fixed = fixed_factor_of(average->multiplier, average->shift);
     int32_t *down = columns;
-    int64_t bytes = a->iw * BLOCK;
+    int64_t bytes = a->iw * lanes;
     add_rows(down, row->x, row->rows, a->dil_h * bytes, bytes);
     struct range rows = {0, row->rows};
     int64_t high = counted(rows, row->top, a->ih, a->kh, a->dil_h, a->pad_b, average->count_include_pad);
@@ -152,39 +176,39 @@ static void average_row(const void *args, char *const *bases, const struct row *
         int64_t count = max64(1, high * wide), present = row->rows * (inside.end - inside.begin);
         vf factor = average->fixed_point ? vset(0) : vset(scale[count]);
         int32_t zeros = (int32_t)(present * average->x_zero);
-        for (int i = 0; i < BLOCK; i += VF) {
+        for (int64_t i = 0; i < lanes; i += VF) {
             vi sum = viset(-zeros);
             for (int64_t j = inside.begin; j < inside.end; j++)
-                sum += viload(down + (left + j * a->dil_w) * BLOCK + i);
+                sum += viload(down + (left + j * a->dil_w) * lanes + i);
             vi bytes;
             if (average->fixed_point)
                 bytes = requantize_steps(mean_steps(average->fixed_point, sum, fixed, present, count, average->x_zero), &to);
             else
                 bytes = requantize(to_float(sum) * factor, &to);
-            q8_store(row->y + o * BLOCK + i, bytes);
+            q8_store_part(row->y + o * lanes + i, bytes, lanes == BLOCK ? VF : min64(VF, lanes - i));
         }
     }
 }
 
-static int64_t max_workspace(const void *args, int nthreads)
-{
-    return ((const struct pool *)args)->iw * BLOCK * nthreads;
-}
+#define POOL(reduction, layout, of, side, size)                                                            \
+    static void reduction##_row_##layout(const void *args, char *const *bases, const struct row *row,      \
+                                         void *columns)                                                    \
+    {                                                                                                      \
+        reduction##_row(args, bases, row, columns, side);                                                  \
+    }                                                                                                      \
+    static int64_t reduction##_##layout##_workspace(const void *args, int nthreads)                        \
+    {                                                                                                      \
+        return column_bytes(args, of(args), size) * nthreads;                                              \
+    }                                                                                                      \
+    static void reduction##_##layout(const void *args, char *const *bases, int tid, int nthreads)          \
+    {                                                                                                      \
+        pool_rows(args, bases, tid, nthreads, of(args), size, reduction##_row_##layout);                   \
+    }
 
-static int64_t average_workspace(const void *args, int nthreads)
-{
-    return max_workspace(args, nthreads) * (int64_t)sizeof(int32_t);
-}
-
-static void max_run(const void *args, char *const *bases, int tid, int nthreads)
-{
-    pool_rows(args, bases, tid, nthreads, BLOCK, max_row);
-}
-
-static void average_run(const void *args, char *const *bases, int tid, int nthreads)
-{
-    pool_rows(args, bases, tid, nthreads, BLOCK * (int64_t)sizeof(int32_t), average_row);
-}
+POOL(max, nchw16c, blocks, BLOCK, 1)
+POOL(max, nhwc, pixels, row->a->c, 1)
+POOL(average, nchw16c, blocks, BLOCK, (int64_t)sizeof(int32_t))
+POOL(average, nhwc, pixels, row->a->c, (int64_t)sizeof(int32_t))
 
 /* Sums of four pixels at a time are products with ones. */
 static void global_run(const void *args, char *const *bases, int tid, int nthreads)
@@ -224,8 +248,10 @@ static void global_run(const void *args, char *const *bases, int tid, int nthrea
 }
 
 static const struct kernel kernels[] = {
-    KERNEL("q8_maxpool_nchw16c", max_run, max_workspace, max_pool),
-    KERNEL("q8_avgpool_nchw16c", average_run, average_workspace, average_pool),
+    KERNEL("q8_maxpool_nchw16c", max_nchw16c, max_nchw16c_workspace, max_pool),
+    KERNEL("q8_maxpool_nhwc", max_nhwc, max_nhwc_workspace, max_pool),
+    KERNEL("q8_avgpool_nchw16c", average_nchw16c, average_nchw16c_workspace, average_pool),
+    KERNEL("q8_avgpool_nhwc", average_nhwc, average_nhwc_workspace, average_pool),
     KERNEL("q8_global_avgpool_nchw16c", global_run, NULL, global_pool),
 };
 FAMILY(pooling_q8, kernels)

@@ -44,6 +44,8 @@ FIXED_POINT = (
     "sub cpu/q8/nchw16c/channel",
     "mul cpu/q8/nchw16c/vector",
     "avg_pool2d cpu/q8/nchw16c/window",
+    "avg_pool2d cpu/q8/nhwc/window",
+    "reduce cpu/q8/nchw/vector",
     "global_avg_pool cpu/q8/nchw16c/mean",
 )
 

@@ -7,6 +7,7 @@ from reference_q8 import Params
 
 from plait.kernels_pyx import Plan, aligned_empty
 
+LAYOUTS = ("nchw16c", "nhwc")
 OF, TO = Params(0.021, 133), Params(0.013, 17)
 # channels, size, kernel, stride, pads (top, left, bottom, right), result, dilation
 CASES = [
@@ -41,33 +42,35 @@ def windows(x, case, include_pad):
             yield oh, ow, values, len(counted) if include_pad else len(inside)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("changed", [False, True])
-def test_maximum(case, changed, any_isa):
+def test_maximum(case, changed, layout, any_isa):
     x = ref.random_bytes((2, case[0], *case[1]))
     x[:, ::2] //= 4  # maxima that are not all 255
     want = np.zeros((2, case[0], *case[5]), np.uint8)
     for oh, ow, values, _ in windows(x, case, False):
         want[:, :, oh, ow] = values.max(0)
     table = ref.requantize_table(OF, TO) if changed else None
-    inputs = {"x": ref.to_layout(x, "nchw16c"), "table": table}
-    got = ref.run_both("q8_maxpool_nchw16c", inputs, ref.size_in("nchw16c", want.shape), any_isa, **geometry(case))
-    assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), table[want] if changed else want)
+    inputs = {"x": ref.to_layout(x, layout), "table": table}
+    got = ref.run_both(f"q8_maxpool_{layout}", inputs, ref.size_in(layout, want.shape), any_isa, **geometry(case))
+    assert np.array_equal(ref.from_layout(got, layout, want.shape), table[want] if changed else want)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.parametrize("include_pad", [0, 1])
-def test_average(case, include_pad, any_isa):
+def test_average(case, include_pad, layout, any_isa):
     x, taps = ref.random_bytes((2, case[0], *case[1])), case[2][0] * case[2][1]
     scales = np.array([0, *(ref.ratio(OF.scale, over=n * TO.scale) for n in range(1, taps + 1))], np.float32)
     want = np.zeros((2, case[0], *case[5]), np.uint8)
     for oh, ow, values, count in windows(x, case, include_pad):
         want[:, :, oh, ow] = ref.store((values - OF.zero).sum(0).astype(np.float32) * scales[count], TO, 5, 250)
     got = ref.run_both(
-        "q8_avgpool_nchw16c", {"x": ref.to_layout(x, "nchw16c"), "scale": scales}, ref.size_in("nchw16c", want.shape),
+        f"q8_avgpool_{layout}", {"x": ref.to_layout(x, layout), "scale": scales}, ref.size_in(layout, want.shape),
         any_isa, **geometry(case), count_include_pad=include_pad, x_zero=OF.zero, zero=TO.zero, low=5, high=250,
     )  # fmt: skip
-    assert np.array_equal(ref.from_layout(got, "nchw16c", want.shape), want)
+    assert np.array_equal(ref.from_layout(got, layout, want.shape), want)
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 7, 7), (2, 37, 5, 3), (1, 3, 1, 1), (1, 40, 56, 56)])

@@ -1,4 +1,4 @@
-"""Pooling of bytes, on blocks of channels."""
+"""Pooling of bytes, on blocks of channels and with channels last."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ def _places(layer: Pool2d | GlobalAvgPool, lowering: Lowering) -> dict[str, Any]
     return {"x": lowering.place(layer.x), "y": lowering.place(layer.result)}
 
 
-def _max(layer: MaxPool2d, lowering: Lowering, variant: str) -> None:
-    lowering.call(
-        "q8_maxpool_nchw16c",
-        **_places(layer, lowering),
-        **resampling_fields(layer.x.type, layer.result.type),
-        **window_fields(layer),
-        table=requantize_table(layer.x, layer.result, lowering),
-    )
+def _max(layout: str) -> Any:
+    def lower(layer: MaxPool2d, lowering: Lowering, variant: str) -> None:
+        lowering.call(
+            f"q8_maxpool_{layout}",
+            **_places(layer, lowering),
+            **resampling_fields(layer.x.type, layer.result.type),
+            **window_fields(layer),
+            table=requantize_table(layer.x, layer.result, lowering),
+        )
+
+    lower.__qualname__ = "_max"
+    return lower
 
 
 def _refuse_max(layer: MaxPool2d) -> str | None:
@@ -53,22 +57,26 @@ def _fixed_mean(layer: Pool2d | GlobalAvgPool, x: Grid, y: Grid, keeps: bool = F
     return {"fixed_point": 2} if keeps else {"fixed_point": 1, **fixed_fields(x.scale / y.scale)}
 
 
-def _average(layer: AvgPool2d, lowering: Lowering, variant: str) -> None:
-    x, y = grid(layer.x, lowering), grid(layer.result, lowering)
-    counts = np.arange(1, layer.kernel[0] * layer.kernel[1] + 1)
-    scales = np.concatenate([np.zeros(1, np.float32), y.multiplier(x.scale, counts)])
-    keeps = x.scale == y.scale and x.zero == y.zero and not layer.count_pad
-    lowering.call(
-        "q8_avgpool_nchw16c",
-        **_places(layer, lowering),
-        **resampling_fields(layer.x.type, layer.result.type),
-        **window_fields(layer),
-        **result_fields(layer, lowering),
-        scale=lowering.constant(scales),
-        count_include_pad=int(layer.count_pad),
-        x_zero=int(x.zero),
-        **_fixed_mean(layer, x, y, keeps),
-    )
+def _average(layout: str) -> Any:
+    def lower(layer: AvgPool2d, lowering: Lowering, variant: str) -> None:
+        x, y = grid(layer.x, lowering), grid(layer.result, lowering)
+        counts = np.arange(1, layer.kernel[0] * layer.kernel[1] + 1)
+        scales = np.concatenate([np.zeros(1, np.float32), y.multiplier(x.scale, counts)])
+        keeps = x.scale == y.scale and x.zero == y.zero and not layer.count_pad
+        lowering.call(
+            f"q8_avgpool_{layout}",
+            **_places(layer, lowering),
+            **resampling_fields(layer.x.type, layer.result.type),
+            **window_fields(layer),
+            **result_fields(layer, lowering),
+            scale=lowering.constant(scales),
+            count_include_pad=int(layer.count_pad),
+            x_zero=int(x.zero),
+            **_fixed_mean(layer, x, y, keeps),
+        )
+
+    lower.__qualname__ = "_average"
+    return lower
 
 
 def _global(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
@@ -85,17 +93,6 @@ def _global(layer: GlobalAvgPool, lowering: Lowering, variant: str) -> None:
     )
 
 
-cpu(
-    "max_pool2d",
-    "nchw16c",
-    "window",
-    _max,
-    dtype="q8",
-    refuse=lambda layer: refuse_kernels(layer) or _refuse_max(layer),
-    summary="columns first, then rows; a table changes parameters",
-)
-
-
 def refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
     """Why a pool is none of which kernels add up the bytes."""
     if reason := refuse_kernels(layer):
@@ -104,5 +101,23 @@ def refuse_mean(layer: AvgPool2d | GlobalAvgPool) -> str | None:
     return f"an int32 may not hold the sum of {count} bytes" if count > MOST_MEANS else None
 
 
-for _kind, _algorithm, _lower in (("avg_pool2d", "window", _average), ("global_avg_pool", "mean", _global)):
-    cpu(_kind, "nchw16c", _algorithm, _lower, dtype="q8", refuse=refuse_mean, summary="exact sums of bytes")
+for _layout in ("nchw16c", "nhwc"):
+    cpu(
+        "max_pool2d",
+        _layout,
+        "window",
+        _max(_layout),
+        dtype="q8",
+        refuse=lambda layer: refuse_kernels(layer) or _refuse_max(layer),
+        summary="columns first, then rows; a table changes parameters",
+    )
+    cpu(
+        "avg_pool2d",
+        _layout,
+        "window",
+        _average(_layout),
+        dtype="q8",
+        refuse=refuse_mean,
+        summary="exact sums of bytes",
+    )
+cpu("global_avg_pool", "nchw16c", "mean", _global, dtype="q8", refuse=refuse_mean, summary="exact sums of bytes")
