@@ -19,12 +19,12 @@
     X(S, INT, tile_block) X(S, INT, tile_b)
 KERNEL_ARGS(winograd, WINOGRAD_FIELDS)
 
-enum { PIXEL_BYTES = BLOCK * (int)sizeof(element) };
+enum { PIXEL_BYTES = BLOCK * (int)sizeof(element), WORK_BYTES = 1536 << 10 };
 
 static int64_t winograd_workspace(const void *args, int nthreads)
 {
     const struct winograd *a = args;
-    struct winograd_layer layer = WINOGRAD_LAYER(a, a->tile_m, sizeof(float));
+    struct winograd_layer layer = WINOGRAD_LAYER(a, a->tile_m, sizeof(float), WORK_BYTES);
     return winograd_cut_of(&layer, nthreads).bytes * nthreads;
 }
 
@@ -36,11 +36,10 @@ INLINE void transform_inputs(const struct winograd_layer *a, const struct winogr
     int m = (int)a->tile_m;
     for (int64_t block = 0; block < p->ic_blocks; block++) {
         const char *plane = x + block * a->ih * a->iw * PIXEL_BYTES;
-        for (int64_t t = 0; t < b->count; t++) {
-            int64_t later = b->first + t + TILES_AHEAD;
-            prefetch_tile(plane, a->ih, a->iw, later / p->tile_columns * m - a->pad_t,
-                          later % p->tile_columns * m - a->pad_l + 2, m + 2, m, PIXEL_BYTES, 0);
-            struct winograd_patch from = winograd_patch_of(a, p, plane, b->first + t, PIXEL_BYTES, 0, patch);
+        struct winograd_tile at = winograd_tile_at(a, p, b->first), later = winograd_tile_at(a, p, b->first + TILES_AHEAD);
+        for (int64_t t = 0; t < b->count; t++, winograd_step(&at), winograd_step(&later)) {
+            prefetch_inputs(a, &later, plane, PIXEL_BYTES, 1);
+            struct winograd_patch from = winograd_patch_of(a, &at, plane, PIXEL_BYTES, 0, patch);
             for (int64_t lane = 0; lane < BLOCK; lane += VF)
                 winograd_input_tile(m, (const element *)from.from + lane, from.row / (int64_t)sizeof(element), BLOCK,
                                     (float *)v + (block * p->room + t) * BLOCK + lane,
@@ -85,36 +84,35 @@ INLINE void transform_outputs(const struct winograd_layer *a, const struct winog
     for (int64_t block = b->blocks.begin; block < b->blocks.end; block++) {
         const float *from = (const float *)products + (block - b->blocks.begin) * p->tiles * BLOCK;
         const float *add = bias ? bias + block * BLOCK : no_bias;
-        for (int64_t t = 0; t < b->count; t++) {
-            int64_t top = (b->first + t) / p->tile_columns * m, left = (b->first + t) % p->tile_columns * m;
-            int64_t rows = min64(m, a->oh - top), columns = min64(m, a->ow - left);
-            int64_t at = ((block * a->oh + top) * a->ow + left) * BLOCK, row = a->ow * BLOCK;
-            int64_t later = b->first + t + TILES_AHEAD;
-            prefetch_tile((const char *)(y + block * a->oh * row), a->oh, a->ow, later / p->tile_columns * m,
-                          later % p->tile_columns * m, m, m, PIXEL_BYTES, 1);
+        element *plane = y + block * a->oh * a->ow * BLOCK;
+        struct winograd_tile at = winograd_tile_at(a, p, b->first), later = winograd_tile_at(a, p, b->first + TILES_AHEAD);
+        for (int64_t t = 0; t < b->count; t++, winograd_step(&at), winograd_step(&later)) {
+            int64_t rows = min64(m, a->oh - at.top), columns = min64(m, a->ow - at.left);
+            int64_t start = (at.top * a->ow + at.left) * BLOCK, row = a->ow * BLOCK;
+            prefetch_results(a, &later, (const char *)plane, PIXEL_BYTES);
             for (int64_t lane = 0; lane < BLOCK; lane += VF) {
                 vf s[MOST_SIZE * MOST_SIZE], bias_lane = vload(add + lane);
                 winograd_output_tile(m, from + t * BLOCK + lane, p->p_position / (int64_t)sizeof(float), s);
                 for (int64_t i = 0; i < rows; i++) {
                     for (int64_t j = 0; j < columns; j++) {
-                        int64_t to = at + i * row + j * BLOCK + lane;
+                        int64_t to = start + i * row + j * BLOCK + lane;
                         vf value = s[i * m + j] + bias_lane;
                         if (res)
-                            value += eload(res + to);
-                        estore(y + to, element_now(e, value));
+                            value += eload(res + (plane - y) + to);
+                        estore(plane + to, element_now(e, value));
                     }
                 }
             }
             if (!NARROW && e->kind == EPILOGUE_LATE)
                 for (int64_t i = 0; i < rows; i++)
-                    epilogue_late(e, (float *)(y + at + i * row), columns * BLOCK);
+                    epilogue_late(e, (float *)(plane + start + i * row), columns * BLOCK);
         }
     }
 }
 
 INLINE void winograd_blocks(int m, const struct winograd *a, char *const *bases, int tid, int nthreads)
 {
-    const struct winograd_layer layer = WINOGRAD_LAYER(a, m, sizeof(float));
+    const struct winograd_layer layer = WINOGRAD_LAYER(a, m, sizeof(float), WORK_BYTES);
     const struct winograd_cut p = winograd_cut_of(&layer, nthreads);
     if (p.bytes == 0)
         return;

@@ -29,12 +29,12 @@ KERNEL_ARGS(winograd_q8, WINOGRAD_Q8_FIELDS)
 #include "conv_step_tiles.h"
 
 enum { PIXEL_BYTES = BLOCK, WORD = sizeof(int16_t), PAIRS = BLOCK / 2, BIASED = WINOGRAD_SIZE + 1 };
-enum { TILES_AT_ONCE = VF == 16 ? 2 : 1 };
+enum { TILES_AT_ONCE = VF == 16 ? 2 : 1, WORK_BYTES = 512 << 10 };
 
 static int64_t winograd_workspace(const void *args, int nthreads)
 {
     const struct winograd_q8 *a = args;
-    struct winograd_layer layer = WINOGRAD_LAYER(a, WINOGRAD_M, WORD);
+    struct winograd_layer layer = WINOGRAD_LAYER(a, WINOGRAD_M, WORD, WORK_BYTES);
     return winograd_cut_of(&layer, nthreads).bytes * nthreads;
 }
 
@@ -45,16 +45,18 @@ static void transform_inputs(const struct winograd_layer *a, const struct winogr
     char aside[2][WINOGRAD_POSITIONS * PIXEL_BYTES] __attribute__((aligned(64)));
     for (int64_t block = 0; block < p->ic_blocks; block++) {
         const char *plane = x + block * a->ih * a->iw * PIXEL_BYTES;
+        struct winograd_tile at = winograd_tile_at(a, p, b->first);
+        struct winograd_tile later = winograd_tile_at(a, p, b->first + TILES_AHEAD * TILES_AT_ONCE);
         for (int64_t t = 0; t < b->count; t += TILES_AT_ONCE) {
-            int64_t later = b->first + t + TILES_AHEAD * TILES_AT_ONCE;
-            prefetch_tile(plane, a->ih, a->iw, later / p->tile_columns * WINOGRAD_M - a->pad_t,
-                          later % p->tile_columns * WINOGRAD_M - a->pad_l + 2, WINOGRAD_SIZE,
-                          WINOGRAD_M * TILES_AT_ONCE, PIXEL_BYTES, 0);
-            int64_t first = b->first + t, second = min64(first + TILES_AT_ONCE, b->first + b->count) - 1;
-            struct winograd_patch from = winograd_patch_of(a, p, plane, first, PIXEL_BYTES, outside, aside[0]);
-            struct winograd_patch next = from;
-            if (second != first)
-                next = winograd_patch_of(a, p, plane, second, PIXEL_BYTES, outside, aside[1]);
+            prefetch_inputs(a, &later, plane, PIXEL_BYTES, TILES_AT_ONCE);
+            struct winograd_patch from = winograd_patch_of(a, &at, plane, PIXEL_BYTES, outside, aside[0]), next = from;
+            if (TILES_AT_ONCE == 2 && t + 1 < b->count) {
+                winograd_step(&at);
+                winograd_step(&later);
+                next = winograd_patch_of(a, &at, plane, PIXEL_BYTES, outside, aside[1]);
+            }
+            winograd_step(&at);
+            winograd_step(&later);
             for (int64_t lane = 0; lane < BLOCK; lane += LANES)
                 winograd_input_tile(from.from + lane, from.row, next.from + lane, next.row,
                                     (int16_t *)v + (block * p->room + t) * BLOCK + lane, p->v_position / WORD);
@@ -98,14 +100,18 @@ static void multiply(const struct winograd_layer *a, const struct winograd_cut *
     }
 }
 
-/* `pixels` (at most WINOGRAD_M) results of a row, from their sums. */
-INLINE void store_row(const struct requant *q, int shrinks, const int32_t *sums, int64_t pixels, const float *scale,
-                      const uint8_t *res, uint8_t *y)
+/* The change of scale, and where its results lie. */
+struct ending {
+    struct requant q;
+    int shrinks; /* see scales_shrink */
+    const float *scale;
+    const uint8_t *res; /* or NULL */
+    uint8_t *y;
+};
+
+/* `pixels` (at most WINOGRAD_M) results of a row, at `to`, from their sums. */
+INLINE void store_row(const struct ending *e, const int32_t *sums, int64_t pixels, const float *scale, int64_t to)
 {
-    if (__builtin_expect(q->shifts != 0, 0)) {
-        store_fixed(q, sums, pixels, scale, y);
-        return;
-    }
     enum { VECTORS = 4, PARTS = BLOCK / VF };
     for (int64_t i = 0; i < pixels * PARTS; i += VECTORS) {
         vf v[VECTORS];
@@ -113,41 +119,46 @@ INLINE void store_row(const struct requant *q, int shrinks, const int32_t *sums,
 #pragma GCC unroll 4
         for (int k = 0; k < VECTORS; k++) {
             v[k] = to_float(viload(sums + (i + k) * VF)) * vload(scale + k % PARTS * VF);
-            if (res && k < here)
-                v[k] = add_residual(v[k], q, q8_load(res + (i + k) * VF));
-            if (!shrinks)
-                v[k] = below_high(v[k], q);
+            if (e->res && k < here)
+                v[k] = add_residual(v[k], &e->q, q8_load(e->res + to + (i + k) * VF));
+            if (!e->shrinks)
+                v[k] = below_high(v[k], &e->q);
         }
+        uint8_t *y = e->y + to + i * VF;
         switch (here) {
-        case 4: requantize_store4(y + i * VF, q, 4, v[0], v[1], v[2], v[3]); break;
-        case 3: requantize_store4(y + i * VF, q, 3, v[0], v[1], v[2], v[3]); break;
-        case 2: requantize_store4(y + i * VF, q, 2, v[0], v[1], v[2], v[3]); break;
-        default: requantize_store4(y + i * VF, q, 1, v[0], v[1], v[2], v[3]); break;
+        case 4: requantize_store4(y, &e->q, 4, v[0], v[1], v[2], v[3]); break;
+        case 3: requantize_store4(y, &e->q, 3, v[0], v[1], v[2], v[3]); break;
+        case 2: requantize_store4(y, &e->q, 2, v[0], v[1], v[2], v[3]); break;
+        default: requantize_store4(y, &e->q, 1, v[0], v[1], v[2], v[3]); break;
         }
     }
 }
 
 /* Phase 3 */
-static void transform_outputs(const struct winograd_layer *a, const struct winograd_cut *p, const struct requant *q,
-                              int shrinks, const char *products, const struct winograd_block *b, const float *scale,
-                              const uint8_t *res, uint8_t *y)
+static void transform_outputs(const struct winograd_layer *a, const struct winograd_cut *p, const struct ending *e,
+                              const char *products, const struct winograd_block *b)
 {
     int32_t sums[WINOGRAD_M * WINOGRAD_M * BLOCK] __attribute__((aligned(64)));
     for (int64_t block = b->blocks.begin; block < b->blocks.end; block++) {
         const int32_t *from = (const int32_t *)products + (block - b->blocks.begin) * p->tiles * BLOCK;
-        int64_t row = a->ow * BLOCK;
-        for (int64_t t = 0; t < b->count; t++) {
-            int64_t tile = b->first + t, later = tile + TILES_AHEAD;
-            int64_t top = tile / p->tile_columns * WINOGRAD_M, left = tile % p->tile_columns * WINOGRAD_M;
-            int64_t at = (block * a->oh + top) * row + left * BLOCK;
-            prefetch_tile((const char *)y + block * a->oh * row, a->oh, a->ow, later / p->tile_columns * WINOGRAD_M,
-                          later % p->tile_columns * WINOGRAD_M, WINOGRAD_M, WINOGRAD_M, PIXEL_BYTES, 1);
+        const float *scale = e->scale + block * BLOCK;
+        int64_t row = a->ow * BLOCK, plane = block * a->oh * row;
+        struct winograd_tile at = winograd_tile_at(a, p, b->first), later = winograd_tile_at(a, p, b->first + TILES_AHEAD);
+        for (int64_t t = 0; t < b->count; t++, winograd_step(&at), winograd_step(&later)) {
+            prefetch_results(a, &later, (const char *)e->y + plane, PIXEL_BYTES);
             for (int64_t lane = 0; lane < BLOCK; lane += VF)
                 winograd_output_tile(from + t * BLOCK + lane, p->p_position / (int64_t)sizeof(int32_t), sums + lane);
-            int64_t columns = min64(WINOGRAD_M, a->ow - left);
-            for (int64_t i = 0; i < min64(WINOGRAD_M, a->oh - top); i++)
-                store_row(q, shrinks, sums + i * WINOGRAD_M * BLOCK, columns, scale + block * BLOCK,
-                          res ? res + at + i * row : NULL, y + at + i * row);
+            int64_t rows = min64(WINOGRAD_M, a->oh - at.top), columns = min64(WINOGRAD_M, a->ow - at.left);
+            int64_t to = plane + at.top * row + at.left * BLOCK;
+            if (__builtin_expect(e->q.shifts != 0, 0))
+                for (int64_t i = 0; i < rows; i++)
+                    store_fixed(&e->q, sums + i * WINOGRAD_M * BLOCK, columns, scale, e->y + to + i * row);
+            else if (rows == WINOGRAD_M && columns == WINOGRAD_M)
+                for (int64_t i = 0; i < WINOGRAD_M; i++)
+                    store_row(e, sums + i * WINOGRAD_M * BLOCK, WINOGRAD_M, scale, to + i * row);
+            else
+                for (int64_t i = 0; i < rows; i++)
+                    store_row(e, sums + i * WINOGRAD_M * BLOCK, columns, scale, to + i * row);
         }
     }
 }
@@ -155,25 +166,25 @@ static void transform_outputs(const struct winograd_layer *a, const struct winog
 static void conv_winograd_q8(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct winograd_q8 *a = args;
-    const struct winograd_layer layer = WINOGRAD_LAYER(a, WINOGRAD_M, WORD);
+    const struct winograd_layer layer = WINOGRAD_LAYER(a, WINOGRAD_M, WORD, WORK_BYTES);
     const struct winograd_cut p = winograd_cut_of(&layer, nthreads);
     if (p.bytes == 0)
         return;
-    const uint8_t *res = RESOLVE(const uint8_t, a->res);
-    const float *scale = RESOLVE(const float, a->scale);
     char *v = RESOLVE(char, a->work) + p.bytes * tid, *products = v + p.positions * p.v_position;
-    struct requant q = requant_make(a->zero, a->low, a->high);
-    q.res_zero = (int32_t)a->res_zero;
-    q.res_scale = a->res_scale;
-    q.shifts = a->shifts;
-    int shrinks = scales_shrink(scale, a->oc, res ? a->res_scale : 0);
+    const uint8_t *res = RESOLVE(const uint8_t, a->res);
+    struct ending e = {.q = requant_make(a->zero, a->low, a->high), .scale = RESOLVE(const float, a->scale)};
+    e.q.res_zero = (int32_t)a->res_zero;
+    e.q.res_scale = a->res_scale;
+    e.q.shifts = a->shifts;
+    e.shrinks = scales_shrink(e.scale, a->oc, res ? a->res_scale : 0);
     int64_t x_image = p.ic_blocks * a->ih * a->iw * BLOCK, y_image = p.oc_blocks * a->oh * a->ow * BLOCK;
     struct chunks c = chunks_begin(bases[BASE_CLAIMS], tid, nthreads, a->n * p.tile_blocks);
     for (struct winograd_block b; winograd_next(&c, &layer, &p, nthreads, &b);) {
         transform_inputs(&layer, &p, (int)a->x_zero, RESOLVE(const char, a->x) + b.image * x_image, &b, v);
         multiply(&layer, &p, v, RESOLVE(const int8_t, a->w), RESOLVE(const int32_t, a->bias), &b, products);
-        transform_outputs(&layer, &p, &q, shrinks, products, &b, scale, res ? res + b.image * y_image : NULL,
-                          RESOLVE(uint8_t, a->y) + b.image * y_image);
+        e.res = res ? res + b.image * y_image : NULL;
+        e.y = RESOLVE(uint8_t, a->y) + b.image * y_image;
+        transform_outputs(&layer, &p, &e, products, &b);
     }
 }
 

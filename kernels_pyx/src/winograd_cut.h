@@ -14,20 +14,21 @@
 #include "chunks.h"
 #include "isa.h"
 
-enum { MOST_SIZE = 8, WORK_BYTES = 1536 << 10, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112 };
+enum { MOST_SIZE = 8, HEAVY_BYTES = 12 << 20, FEW_TILES = 28, MANY_TILES = 112 };
 enum { TILES_A_THREAD = 14, TILES_AHEAD = 2, LINE_BYTES = 64 };
 
-/* A layer, as far as its cut depends on it.  `number`: bytes of an element of v and of w; products have four. */
+/* A layer, as far as its cut depends on it.  `number`: bytes of an element of v and of w; products have four.  `work_bytes`:
+ * what v and products of a block of tiles should take. */
 struct winograd_layer {
     int64_t n, ic, ih, iw, oc, oh, ow, pad_t, pad_l, split;
-    int64_t tile_m, tile_block, tile_b, number;
+    int64_t tile_m, tile_block, tile_b, number, work_bytes;
 };
-#define WINOGRAD_LAYER(a, m, bytes)                                                                     \
+#define WINOGRAD_LAYER(a, m, bytes, work)                                                               \
     (struct winograd_layer)                                                                             \
     {                                                                                                   \
         .n = (a)->n, .ic = (a)->ic, .ih = (a)->ih, .iw = (a)->iw, .oc = (a)->oc, .oh = (a)->oh,         \
         .ow = (a)->ow, .pad_t = (a)->pad_t, .pad_l = (a)->pad_l, .split = (a)->split, .tile_m = (m),    \
-        .tile_block = (a)->tile_block, .tile_b = (a)->tile_b, .number = (bytes)                         \
+        .tile_block = (a)->tile_block, .tile_b = (a)->tile_b, .number = (bytes), .work_bytes = (work)   \
     }
 
 /* What follows from the layer; sizes are those of the largest share. */
@@ -66,7 +67,7 @@ static struct winograd_cut winograd_cut_of(const struct winograd_layer *a, int n
     /* Enough tiles to use weights well that come from memory, else as many as stay in cache. */
     int64_t weight_bytes = p.positions * p.ic_blocks * out * BLOCK * BLOCK * a->number;
     int64_t fewest = weight_bytes > HEAVY_BYTES ? MANY_TILES : FEW_TILES;
-    int64_t most = a->tile_block > 0 ? a->tile_block : max64(fewest, WORK_BYTES / tile_bytes);
+    int64_t most = a->tile_block > 0 ? a->tile_block : max64(fewest, a->work_bytes / tile_bytes);
     p.tiles = total > 0 && out > 0 ? ceil_div(total, ceil_div(total, most)) : 0;
     int64_t pixel = BLOCK * a->number;
     p.room = pixel < LINE_BYTES ? round_up(p.tiles, LINE_BYTES / pixel) : p.tiles;
@@ -100,18 +101,37 @@ INLINE int winograd_next(struct chunks *c, const struct winograd_layer *a, const
     return 0;
 }
 
+/* Where a tile's results begin, in pixels.  Tiles are walked one by one, which takes no division. */
+struct winograd_tile {
+    int64_t top, left, m, width;
+};
+
+INLINE struct winograd_tile winograd_tile_at(const struct winograd_layer *a, const struct winograd_cut *p, int64_t t)
+{
+    int64_t m = a->tile_m;
+    return (struct winograd_tile){t / p->tile_columns * m, t % p->tile_columns * m, m, p->tile_columns * m};
+}
+
+INLINE void winograd_step(struct winograd_tile *t)
+{
+    t->left += t->m;
+    if (t->left == t->width) {
+        t->left = 0;
+        t->top += t->m;
+    }
+}
+
 /* The inputs of a tile in one block's plane, whose pixels have `pixel` bytes. */
 struct winograd_patch {
     const char *from;
     int64_t row; /* bytes from row to row */
 };
 
-/* Those of tile `t`; copied to `aside`, with bytes `outside` around the image, where they are not all inside. */
-INLINE struct winograd_patch winograd_patch_of(const struct winograd_layer *a, const struct winograd_cut *p,
-                                               const char *plane, int64_t t, int64_t pixel, int outside, char *aside)
+/* Copied to `aside`, with bytes `outside` around the image, where they are not all inside. */
+INLINE struct winograd_patch winograd_patch_of(const struct winograd_layer *a, const struct winograd_tile *t,
+                                               const char *plane, int64_t pixel, int outside, char *aside)
 {
-    int64_t m = a->tile_m, size = m + 2;
-    int64_t top = t / p->tile_columns * m - a->pad_t, left = t % p->tile_columns * m - a->pad_l;
+    int64_t size = a->tile_m + 2, top = t->top - a->pad_t, left = t->left - a->pad_l;
     if (top >= 0 && left >= 0 && top + size <= a->ih && left + size <= a->iw)
         return (struct winograd_patch){plane + (top * a->iw + left) * pixel, a->iw * pixel};
     char *to = aside;
@@ -124,10 +144,8 @@ INLINE struct winograd_patch winograd_patch_of(const struct winograd_layer *a, c
     return (struct winograd_patch){aside, size * pixel};
 }
 
-/* What a tile some way ahead will read or write, on its way to the cache: planes are often larger than L2, and the
- * rows of patches are too short for the processor to foresee. */
-INLINE void prefetch_tile(const char *plane, int64_t height, int64_t width, int64_t top, int64_t left, int64_t rows,
-                          int64_t columns, int64_t pixel, int for_writing)
+INLINE void prefetch_pixels(const char *plane, int64_t height, int64_t width, int64_t top, int64_t left, int64_t rows,
+                            int64_t columns, int64_t pixel, int for_writing)
 {
     int64_t first = max64(left, 0), end = min64(left + columns, width);
     for (int64_t i = max64(top, 0); i < min64(top + rows, height); i++)
@@ -136,6 +154,19 @@ INLINE void prefetch_tile(const char *plane, int64_t height, int64_t width, int6
                 __builtin_prefetch(plane + at, 1);
             else
                 __builtin_prefetch(plane + at);
+}
+
+/* What a tile some way ahead will read or write, on its way to the cache: planes are often larger than L2, and the rows of
+ * patches are too short for the processor to foresee.  `tiles` side by side; of their inputs what the tile before has not. */
+INLINE void prefetch_inputs(const struct winograd_layer *a, const struct winograd_tile *t, const char *plane, int64_t pixel,
+                            int64_t tiles)
+{
+    prefetch_pixels(plane, a->ih, a->iw, t->top - a->pad_t, t->left - a->pad_l + 2, t->m + 2, tiles * t->m, pixel, 0);
+}
+
+INLINE void prefetch_results(const struct winograd_layer *a, const struct winograd_tile *t, const char *plane, int64_t pixel)
+{
+    prefetch_pixels(plane, a->oh, a->ow, t->top, t->left, t->m, t->m, pixel, 1);
 }
 
 #endif
