@@ -34,8 +34,12 @@ def build(module: Module, threads: int = 1) -> Executable:
     return assemble(module, lower(module, threads))
 
 
-def lower(module: Module, threads: int) -> Lowering:
+def lower(module: Module, threads: int, *, views: bool = True) -> Lowering:
     """The steps of a module over buffers, which have live ranges but no places.
+
+    Args:
+        views: values may lie inside others that are read beside them. Otherwise what would be a view is copied, so that
+            the memory of a value is that of no other while anything reads it.
 
     Raises:
         RoutineError: as `build`.
@@ -55,7 +59,7 @@ def lower(module: Module, threads: int) -> Lowering:
 
     lowering = Lowering(threads, lambda name: module.constants[name].data)
     copies = _bind_externals(lowering, function)
-    _lower_layers(lowering, tuple(function))
+    _lower_layers(lowering, tuple(function), views)
     for output, place in copies:
         lowering.start_layer(-1)
         copy(lowering, lowering.place(output), place, 1, (output.type.nbytes,), (1,), (1,))
@@ -156,13 +160,16 @@ def _bind_externals(lowering: Lowering, function: Function) -> list[tuple[Value,
     return copies
 
 
-def _lower_layers(lowering: Lowering, layers: Sequence[Layer]) -> None:
+def _lower_layers(lowering: Lowering, layers: Sequence[Layer], views: bool) -> None:
     found = [_routine_of(layer) for layer in layers]
     if problems := [r for r in found if isinstance(r, Diagnostic)]:
         raise RoutineError(problems)
     chosen = [r for r in found if not isinstance(r, Diagnostic)]
     # Where a value is wanted must be known before it is made.
-    lowering.settle(a for layer, (routine, _) in zip(layers, chosen, strict=True) for a in routine.aliases(layer))
+    if views:
+        lowering.settle(a for layer, (routine, _) in zip(layers, chosen, strict=True) for a in routine.aliases(layer))
+    else:
+        lowering.refuse_views()
     for index, (layer, (routine, variant)) in enumerate(zip(layers, chosen, strict=True)):
         plain, way = parse_variant(variant)
         lowering.start_layer(index, way)

@@ -129,6 +129,7 @@ class Lowering:
         self._constants: dict[int, tuple[Array, Buffer]] = {}
         self._layer = -1
         self._split = 0
+        self._views = True
 
     # --- for routines ---
 
@@ -161,6 +162,9 @@ class Lowering:
         What a routine announces (`Routine.aliases`) has been granted or refused before. Other values, results that
         nothing has asked a place for, may still be put there; an output of the function has its place.
         """
+        return self._views and self._alias(value, host, offset)
+
+    def _alias(self, value: Value, host: Value, offset: int = 0) -> bool:
         if self._homes.lies_in(Alias(value, host, offset)):
             return True
         constant = isinstance(value, Constant) or isinstance(host, Constant)
@@ -179,7 +183,7 @@ class Lowering:
         buffer = self.place(operand).buffer
         # A view shares its memory with values that have readers of their own.
         mine = operand.use_count == 1 and buffer.alias is None and buffer.in_arena
-        return mine and self.alias(result, operand)
+        return mine and self._alias(result, operand)
 
     def call(self, kernel: str, **fields: Field) -> None:
         """Call a compiled kernel; its fields are those of `plait.kernels_pyx.kernel_fields(kernel)`.
@@ -225,6 +229,10 @@ class Lowering:
         self._homes = Homes(lambda value: value.type.nbytes, fixed=self._of_value)
         for alias in aliases:
             self._homes.settle(alias)
+
+    def refuse_views(self) -> None:
+        """Grant no aliases but of results that lie where an operand does which nothing else reads (`overwrite`)."""
+        self._views = False
 
     def bind(self, value: Value, external: int) -> None:
         """State that a value is an external array."""

@@ -50,7 +50,8 @@ class Stepper:
 
     def __init__(self, module: Module, threads: int = 1) -> None:
         self.module = untuned_module(module, threads)
-        lowering = lower(self.module, threads)
+        # What takes the place of a view would take that of what it is a view of, too.
+        lowering = lower(self.module, threads, views=False)
         self._program = Program(assemble(self.module, lowering))
         self._lowering = lowering
         layers = list(self.module.main)
