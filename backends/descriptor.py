@@ -104,6 +104,13 @@ class RoutinePattern:
     algorithm: str = "*"
     variant: str = "*"
     layers: LayerSet = LayerSet()
+    lenient: bool = False
+    """Layers that are named and have no such routine are left alone, rather than refused."""
+
+    @property
+    def is_about_layers(self) -> bool:
+        """Whether it names layers, rather than being for all of them."""
+        return bool(self.layers.ranges or self.layers.names)
 
     def matches(self, path: RoutinePath) -> bool:
         """Whether `path` is one of the routines described."""

@@ -63,7 +63,6 @@ NAMES = ("dtypes", "max_loss", "metric", "pareto", "plot", *CALIBRATION)
 
 _NOT_MIXED = {
     "pipeline": "the passes that prepare them are fixed",
-    "routines": "its patterns would be of one precision",
     "solver": "only the exact one keeps a budget of loss",
     "max_error": "the loss of the network is bounded instead",
     "budget": "every entry of each precision is measured",

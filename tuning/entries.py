@@ -119,7 +119,7 @@ class Entries:
         if chosen:
             self._used.add(pattern.text)
             return chosen
-        if pattern.layers.ranges or pattern.layers.names:
+        if pattern.is_about_layers and not pattern.lenient:
             raise DescriptorError(
                 Diagnostic(
                     "P404",
@@ -138,6 +138,8 @@ class Entries:
     def _check_patterns(self) -> None:
         places = [(i, layer.results[0].name) for i, layer in enumerate(self.options)]
         for pattern in self.patterns:
+            if pattern.lenient:
+                continue
             if not any(place in pattern.layers for place in places):
                 raise DescriptorError(
                     Diagnostic(

@@ -47,7 +47,7 @@ def _kept(problem: Problem, layer: int, pattern: RoutinePattern | None, used: se
     if found:
         used.add(pattern.text)
         return found
-    if pattern.layers.ranges or pattern.layers.names:
+    if pattern.is_about_layers:
         raise DescriptorError(
             Diagnostic(
                 "P404",

@@ -45,7 +45,7 @@ def tune(
     profiler: Profiler,
     *,
     threads: int = 1,
-    routines: Sequence[str] = (),
+    routines: Sequence[str | RoutinePattern] = (),
     solver_name: str = "exact",
     progress: Progress | None = None,
     state: str = STREAMED,
@@ -77,7 +77,7 @@ def tune(
     """
     _check_static(module)
     _check_values(module)
-    patterns = [RoutinePattern.parse(text) for text in routines]
+    patterns = [RoutinePattern.parse(given) if isinstance(given, str) else given for given in routines]
     work = module.clone()
     progress = None if progress is None else _Counting(progress)
     started = time.perf_counter()

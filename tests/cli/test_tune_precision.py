@@ -41,7 +41,8 @@ SAMPLES = ("--calibrate", "batch.npz")
         (("--plot", "f.txt", "--pareto", "3", *SAMPLES), 2, "figures are .png, .svg, .pdf files"),
         (("--plot", "no/f.png", "--pareto", "3", *SAMPLES), 1, "no such folder for the output"),
         (("--max-loss", "1%", "-p", "dce", *SAMPLES), 2, "--pipeline is not for mixed precisions"),
-        (("--max-loss", "1%", "--routine", "*/naive", *SAMPLES), 2, "--routine is not for mixed precisions"),
+        (("--max-loss", "1%", "--routine", "cpu:f32:f16", *SAMPLES), 2, "'f16' is a second dtype"),
+        (("--max-loss", "1%", "--routine", "cpu/q8@0", *SAMPLES), 2, "'cpu/q8@0' matches no routine of"),
         (("--pareto", "3", "--solver", "greedy", *SAMPLES), 2, "--solver is not for mixed precisions"),
         (("--pareto", "3", "--budget", "3s", *SAMPLES), 2, "--budget is not for mixed precisions"),
         (("--max-loss", "1%", "--max-error", "1", *SAMPLES), 2, "--max-error is not for mixed precisions"),
@@ -105,6 +106,15 @@ def test_no_race_runs_no_plan(plait: Plait, tiny: Path, batch: Path) -> None:
     assert report["measured_us"] is None
     assert {plan["measured_us"] for plan in report["precision"]["plans"]} == {None}
     assert all(row["runner_up"] for row in report["rows"] if row["op"] == "conv2d")
+
+
+def test_routines_are_forced_in_every_precision(plait: Plait, tiny: Path, batch: Path) -> None:
+    options = ("--max-loss", "100%", "--dtype", "float32,qint8", *SAMPLES, "--json", "--race", "0")
+    for pattern, dtype in (("*/naive*@0", "any"), ("cpu/f32@0", "float32")):
+        report = json.loads(plait("tune", tiny, "-o", "a.plait", *options, "--routine", pattern).out)
+        (conv,) = [row for row in report["rows"] if row["op"] == "conv2d"]
+        assert "naive" in conv["routine"] if dtype == "any" else conv["routine"].startswith("cpu/f32")
+        assert all(plan["layers"]["float32"] for plan in report["precision"]["plans"] if dtype == "float32")
 
 
 def test_sensitivities_are_kept(plait: Plait, tiny: Path, batch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

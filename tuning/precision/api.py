@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import attrs
 
+from plait.backends.descriptor import RoutinePattern
 from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.freshness import Fresh
 from plait.backends.profiling.job import IN_PLACE
@@ -47,8 +49,9 @@ def tune_within(
         ValueError: an option is not for several precisions, see `why_not`.
         PlaitError: as `plait.tune`.
     """
-    _refuse(routines, solver, options)
-    with planning(module, precision, threads=threads, db=db, progress=progress, options=options) as (planner, samples):
+    _refuse(solver, options)
+    common: dict[str, Any] = {"threads": threads, "routines": routines, "db": db, "progress": progress}
+    with planning(module, precision, options=options, **common) as (planner, samples):
         found = tune_bounded(planner, precision.precisions[1:], precision.bound)
     plan = found.plan
     report = attrs.evolve(
@@ -76,10 +79,11 @@ def front_within(
         ValueError: `count` is below 2; an option is not for several precisions, see `why_not`.
         PlaitError: as `plait.tune`.
     """
-    _refuse(routines, solver, options)
+    _refuse(solver, options)
     if count < 2:
         raise ValueError(f"a front has at least 2 plans, not {count}")
-    with planning(module, precision, threads=threads, db=db, progress=progress, options=options) as (planner, samples):
+    common: dict[str, Any] = {"threads": threads, "routines": routines, "db": db, "progress": progress}
+    with planning(module, precision, options=options, **common) as (planner, samples):
         found = tune_front(planner, count)
     layers = len(planner.twins.by_layer)
     points = [
@@ -89,10 +93,8 @@ def front_within(
     return Front(precision.metric.name, samples, tuple(points), len(found) - len(points))
 
 
-def why_not(routines: Sequence[str], solver: str, options: TuneOptions) -> str:
+def why_not(solver: str, options: TuneOptions) -> str:
     """The option that cannot be had with several precisions, by its name here, and why; empty if all can."""
-    if routines:
-        return "routines: patterns would be of one precision"
     if solver != "exact":
         return "solver: only the exact one keeps a budget of loss"
     if options.max_error is not None:
@@ -104,8 +106,8 @@ def why_not(routines: Sequence[str], solver: str, options: TuneOptions) -> str:
     return ""
 
 
-def _refuse(routines: Sequence[str], solver: str, options: TuneOptions) -> None:
-    if reason := why_not(routines, solver, options):
+def _refuse(solver: str, options: TuneOptions) -> None:
+    if reason := why_not(solver, options):
         raise ValueError(f"not for several precisions: {reason}")
 
 
@@ -115,6 +117,7 @@ def planning(
     precision: PrecisionOptions,
     *,
     threads: int = 1,
+    routines: Sequence[str] = (),
     db: str | PathLike[str] | None = None,
     progress: Progress | None = None,
     options: TuneOptions,
@@ -127,6 +130,8 @@ def planning(
     """
     if threads < 1:
         raise ValueError(f"threads is {threads}, but must be at least 1")
+    for text in routines:
+        RoutinePattern.parse(text)  # a malformed one is said before minutes of work
     samples = samples_of(module.main, precision.calibrate, precision.pictures, precision.seed)
     found = twins(module, samples, precision.quantize, precision.precisions, precision.progress)
     fresh = Fresh(failures=not options.retry_failed)
@@ -159,6 +164,7 @@ def planning(
                 state=options.state,
                 progress=progress,
                 turns=Turns(options.race, math.inf, options.interruptible) if options.race else None,
+                routines=routines,
             ),
             len(reference),
         )

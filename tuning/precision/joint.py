@@ -22,6 +22,7 @@ from plait.tuning.costs import MeasuredCosts
 from plait.tuning.entries import Entries
 from plait.tuning.moving import moved_shares
 from plait.tuning.precision.conversions import Conversions, as_made, as_wanted
+from plait.tuning.precision.forced import Forced, has_match
 from plait.tuning.precision.macros import Macro, Piece, shape_of
 from plait.tuning.precision.materialize import materialize
 from plait.tuning.precision.prepared import finish
@@ -34,25 +35,37 @@ Losses = Mapping[str, Mapping[str, float]]
 
 
 class JointEntries:
-    """All that is to be measured for the joint choice."""
+    """All that is to be measured for the joint choice.
 
-    def __init__(self, twins: Twins, *, threads: int = 1, state: str = STREAMED) -> None:
+    Args:
+        forced: which routines layers may have; a precision in which a layer has none of them is none for it.
+
+    Raises:
+        DescriptorError: P404, a pattern names no layer, or no routine in floats of a layer that it names.
+    """
+
+    def __init__(self, twins: Twins, *, threads: int = 1, state: str = STREAMED, forced: Forced | None = None) -> None:
         self.twins = twins
-        self.floats = Entries(twins.module.main, threads=threads, state=state)
+        self.forced = forced or Forced(twins.prepared)
+        self.floats = Entries(twins.module.main, threads=threads, state=state, patterns=self.forced.patterns)
         self.conversions = Conversions(threads, state)
         self.low: dict[Value, dict[ElementType, None]] = {}
         """The types of low precision that values may have."""
         self.pieces: dict[tuple[str, str], Piece] = {}
         moved = {p: self._moved(p) for p in {p for found in twins.by_layer.values() for p in found}}
         known: dict[object, Piece] = {}
-        for layer in twins.module.main:
+        for index, layer in enumerate(twins.module.main):
+            pattern = self.forced.of(index, layer)
+            wanted = pattern is not None and has_match(self.floats.options[layer], pattern)
             for precision, twin in twins.by_layer[layer.results[0].name].items():
                 shares = moved[precision].get(twin.layer, {})
                 inner = twin.inner.clone()
                 finish(inner)
-                key = (shape_of(inner), tuple(shares.items()))
+                key = (shape_of(inner), tuple(shares.items()), pattern)
                 if key not in known:
-                    known[key] = Piece(inner, threads, state, shares)
+                    known[key] = Piece(inner, threads, state, shares, () if pattern is None else (pattern,))
+                if pattern is not None and wanted and not has_match(known[key].options(), pattern):
+                    continue
                 self.pieces[twin.layer, precision] = known[key]
                 self._add_formats(layer, twin, known[key])
 
@@ -107,7 +120,7 @@ class JointCosts:
         name = layer.results[0].name
         for precision, twin in self.entries.twins.by_layer[name].items():
             loss = self.losses.get(name, {}).get(precision, math.inf)
-            if math.isfinite(loss):
+            if math.isfinite(loss) and (name, precision) in self.entries.pieces:
                 macros = self.macros[self.entries.pieces[name, precision]]
                 found += (_candidate(layer, twin, macro, loss) for macro in macros)
         return found

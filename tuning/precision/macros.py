@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
+from plait.backends.descriptor import RoutinePattern
 from plait.backends.profiling.job import Job, Result
 from plait.backends.routine import data_operands
 from plait.ir.isolate import signature
@@ -22,7 +23,7 @@ from plait.ir.values import Value
 from plait.passes.selection import solver
 from plait.passes.selection.build import Candidate, build_problem
 from plait.tuning.costs import MeasuredCosts
-from plait.tuning.entries import Entries
+from plait.tuning.entries import Entries, Option
 
 
 @attrs.frozen
@@ -43,18 +44,30 @@ class Piece:
     Args:
         moved: for a twin of one layer: which shares of their elements its routines move in the network, by the base of
             their paths, see `plait.tuning.moving`.
+        patterns: restrict the routines.
     """
 
-    def __init__(self, inner: Module, threads: int, state: str, moved: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        inner: Module,
+        threads: int,
+        state: str,
+        moved: Mapping[str, float],
+        patterns: Sequence[RoutinePattern] = (),
+    ) -> None:
         self.module = inner.clone()
         self.function = self.module.main
-        self.entries = Entries(self.function, threads=threads, state=state)
+        self.entries = Entries(self.function, threads=threads, state=state, patterns=patterns)
         for options in self.entries.options.values():
             options[:] = [attrs.evolve(o, moved=moved.get(o.routine.path.base, o.moved)) for o in options]
 
     def jobs(self) -> Iterator[Job]:
         """What measures it."""
         return self.entries.jobs()
+
+    def options(self) -> Iterator[Option]:
+        """The routines of all its layers."""
+        return itertools.chain.from_iterable(self.entries.options.values())
 
     def read(self, argument: int) -> list[Format]:
         """The formats in which an argument may be wanted."""

@@ -12,10 +12,11 @@ from plait.backends.profiling.job import STREAMED
 from plait.backends.profiling.profiler import Profiler, Progress
 from plait.ir.module import Module
 from plait.tuning.precision.choice import Choice, Joint
+from plait.tuning.precision.forced import Forced
 from plait.tuning.precision.joint import JointEntries, Losses
 from plait.tuning.precision.materialize import materialize
 from plait.tuning.precision.turns import medians_of
-from plait.tuning.precision.twins import PRECISIONS, Twins
+from plait.tuning.precision.twins import Twins
 from plait.tuning.race import Turns
 from plait.tuning.tuner import Tuned, tune
 
@@ -71,11 +72,12 @@ class Planner:
 
     Args:
         losses: noise over signal at the outputs where a layer alone has a precision; layers have those that stand here.
-        routines: patterns that restrict the choice of routines.
+        routines: patterns that restrict the choice of routines, see `plait.tuning.precision.forced`.
         turns: how finalists race, first those for the same precisions, then the winners; default: nothing is run.
 
     Raises:
         RoutineError: P403, a layer has no routine.
+        DescriptorError: P404, a pattern is malformed, or matches nothing in floats that it names.
     """
 
     def __init__(
@@ -89,11 +91,14 @@ class Planner:
         state: str = STREAMED,
         progress: Progress | None = None,
         turns: Turns | None = None,
+        routines: Sequence[str] = (),
     ) -> None:
         self.twins, self.losses, self.measure_loss = twins, losses, measure_loss
         self.profiler, self.threads, self.state, self.turns = profiler, threads, state, turns
         self.progress = progress
-        entries = JointEntries(twins, threads=threads, state=state)
+        forced = Forced.by(twins.prepared, routines)
+        entries = JointEntries(twins, threads=threads, state=state, forced=forced)
+        self._patterns, self._allowed = forced.within(), frozenset(entries.pieces)
         self.joint = Joint(entries, profiler.measure(entries.jobs(), progress), losses)
         self._made: dict[frozenset[tuple[str, str]], PrecisionPlan] = {}
         self.tried: list[PrecisionPlan] = []
@@ -105,7 +110,7 @@ class Planner:
 
     def pure(self, precision: str) -> PrecisionPlan:
         """The plan in which all layers that can have one precision."""
-        usual = () if precision == PRECISIONS[0] else sorted(self.twins.usual(precision))
+        usual = [n for n in sorted(self.twins.usual(precision)) if (n, precision) in self._allowed]
         found = self._plan(precision, dict.fromkeys(usual, precision), math.inf, None)
         return attrs.evolve(found, kind=precision)
 
@@ -147,6 +152,7 @@ class Planner:
             threads=self.threads,
             state=self.state,
             progress=self.progress,
+            routines=self._patterns,
             race=self.turns if final else None,
             alternatives=final,
         )
