@@ -134,3 +134,10 @@ def pack_conv_nhwc(w: Bytes, groups: int = 1) -> Bytes:
 def pack_groups(values: NDArray[Any], groups: int) -> NDArray[Any]:
     """[c] -> [g][c/g rounded up to panels of 64]: numbers of channels, in whole panels of each group."""
     return _padded(values.reshape(groups, -1), 1, FC_PANEL).reshape(-1)
+
+
+def pack_dwconv_nhwc(w: Bytes) -> Bytes:
+    """[c][1][kh][kw] -> [c block][kh * kw / 4][16][4]: quads of taps."""
+    full = _padded(_padded(w.reshape(w.shape[0], -1), 0, 16), 1, 4)
+    split = full.reshape(-1, 16, full.shape[1] // 4, 4)
+    return np.ascontiguousarray(split.transpose(0, 2, 1, 3), np.int8)

@@ -61,7 +61,8 @@
     X(matmul_q8)               \
     X(conv_nhwc_q8)            \
     X(resize_q8)               \
-    X(reduce_q8)
+    X(reduce_q8)               \
+    X(dwconv_nhwc_q8)
 
 /* Floats of 16 bits: on the levels of low precision, too.  Sources that others have as well are compiled for bfloat16. */
 #define FOR_EACH_BF16_FAMILY(X) \

@@ -159,7 +159,7 @@ INLINE void linear_images(const void *args, char *const *bases, struct images im
 
 RESIZE(nchw, planes, 1)
 RESIZE(nhwc, pixels, images.lanes)
-RESIZE(nchw16c, blocks, BLOCK)
+RESIZE(nchw16c, blocks, images.lanes)
 
 static const struct kernel kernels[] = {
     KERNEL("q8_resize_nearest_nchw", nearest_nchw, NULL, nearest),

@@ -38,6 +38,7 @@ FIXED_POINT = (
     "fully_connected cpu/q8/row/gemm",
     "conv2d cpu/q8/nhwc/gemm",
     "conv2d cpu/q8/nhwc/indirect",
+    "conv2d cpu/q8/nhwc/depthwise",
     "matmul cpu/q8/row/gemm",
     "matmul cpu/q8/row/gemm_computed",
     "add cpu/q8/nchw/vector",

@@ -28,13 +28,24 @@ CASES = [
 ]
 
 
-def check(o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, split: int = 0, fixed: bool = False) -> None:
+def check(
+    o: q8.Operands,
+    case: Case,
+    s: Scales,
+    isa: str,
+    threads: int,
+    split: int = 0,
+    fixed: bool = False,
+    depthwise: bool = False,
+) -> None:
+    """`depthwise`: by the kernel that has one filter for each channel, to which all channels are one group."""
     want = q8.conv(o, case, s)
-    scale = {"scale": packing_q8.pack_groups(o.scale, case.groups)}
+    groups = 1 if depthwise else case.groups
+    scale = {"scale": packing_q8.pack_groups(o.scale, groups)}
     if fixed:
         steps = multiply_by_quantized(q8.conv_sums(o, case, s), o.scale.astype(np.float64)[:, None, None])
         want = (np.clip(steps, s.low - s.zero, s.high - s.zero) + s.zero).astype(np.uint8)
-        parts = (packing_q8.pack_groups(v.astype(np.int32), case.groups) for v in quantize_multiplier(o.scale))
+        parts = (packing_q8.pack_groups(v.astype(np.int32), groups) for v in quantize_multiplier(o.scale))
         scale = {"scale": np.concatenate(list(parts))}
     in_place = case.kernel == (1, 1) and not any(case.pads)
     places = packing.conv_offsets(
@@ -42,16 +53,20 @@ def check(o: q8.Operands, case: Case, s: Scales, isa: str, threads: int, split: 
     )
     inputs = {
         "x": q8.to_layout(o.x, "nhwc"),
-        "w": packing_q8.pack_conv_nhwc(o.w, case.groups),
-        "bias": packing_q8.pack_groups(q8.folded(o, s), case.groups),
+        "w": packing_q8.pack_dwconv_nhwc(o.w) if depthwise else packing_q8.pack_conv_nhwc(o.w, groups),
+        "bias": packing_q8.pack_groups(q8.folded(o, s), groups),
         "res": None if o.res is None else q8.to_layout(o.res, "nhwc"),
-        "offsets": None if in_place else places,
         **scale,
     }
-    fields = ref.geometry(case, want.shape) | s.fields | {"groups": case.groups, "split": split}
+    fields = ref.geometry(case, want.shape) | s.fields | {"split": split}
+    if not depthwise:
+        inputs["offsets"] = None if in_place else places
+        fields["groups"] = groups
     if fixed:
         fields["shifts"] = scale["scale"].size // 2
-    got = ref.run("q8_conv_nhwc", inputs, want.size, isa, threads, np.uint8, **fields)
+    got = ref.run(
+        "q8_dwconv_nhwc" if depthwise else "q8_conv_nhwc", inputs, want.size, isa, threads, np.uint8, **fields
+    )
     assert np.array_equal(ref.from_layout(got, "nhwc", want.shape), want)
 
 
@@ -72,3 +87,22 @@ def test_fixed_point(any_isa: str, case: Case) -> None:
 @pytest.mark.parametrize("case", [CASES[2], CASES[8]], ids=str)
 def test_extremes(any_isa: str, case: Case, extreme: str) -> None:
     check(q8.operands(case, extreme=extreme), case, Scales(x_zero=0), any_isa, 1)
+
+
+DEPTHWISE = [
+    Case(16, 16, (5, 7), (3, 3), pads=(1, 1, 1, 1), groups=16),
+    Case(64, 64, (9, 8), (3, 3), stride=(2, 2), pads=(0, 0, 1, 1), groups=64, n=2),
+    Case(130, 130, (6, 5), (5, 5), pads=(2, 2, 2, 2), groups=130),
+    Case(37, 37, (12, 9), (5, 3), stride=(2, 1), pads=(3, 1, 2, 1), dilation=(1, 3), groups=37),
+    Case(200, 200, (1, 4), (1, 2), groups=200),
+    Case(3, 3, (2, 2), (5, 5), pads=(4, 4, 4, 4), groups=3, n=2),
+]
+
+
+@pytest.mark.parametrize("case", DEPTHWISE, ids=str)
+def test_depthwise(any_isa: str, case: Case) -> None:
+    for threads, res, scales in ((1, True, SCALES[0]), (2, False, SCALES[1]), (2, True, SCALES[2])):
+        check(q8.operands(case, res=res), case, scales, any_isa, threads, depthwise=True)
+    check(q8.operands(case, res=False), case, SCALES[1], any_isa, 2, fixed=True, depthwise=True)
+    for extreme in ("low", "high"):
+        check(q8.operands(case, extreme=extreme), case, Scales(x_zero=0), any_isa, 1, depthwise=True)

@@ -83,7 +83,8 @@ def _depthwise(conv: Conv2d, lowering: Lowering, variant: str) -> None:
     )
 
 
-def _refuse_depthwise(conv: Conv2d) -> str | None:
+def refuse_depthwise(conv: Conv2d) -> str | None:
+    """Why a convolution is none of one filter for each channel, with weights that kernels read."""
     return refuse_weights(conv) if conv.is_depthwise else "not depthwise with one filter for each channel"
 
 
@@ -133,7 +134,7 @@ cpu(
     "depthwise",
     _depthwise,
     dtype="q8",
-    refuse=_refuse_depthwise,
+    refuse=refuse_depthwise,
     summary="one filter for each channel, products of four neighbouring taps",
 )
 for _source in ("nchw", "nhwc"):

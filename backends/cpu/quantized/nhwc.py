@@ -1,4 +1,4 @@
-"""Convolutions of bytes with channels last: matrix products of pixels by packed weights."""
+"""Convolutions of bytes with channels last: matrix products of pixels by packed weights, and depthwise ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import attrs
 from plait.backends.cpu.common import cpu, image
 from plait.backends.cpu.convolution import geometry
 from plait.backends.cpu.quantized.common import Sums, grid, refuse_weights, residual_fields, result_fields
+from plait.backends.cpu.quantized.convolution import refuse_depthwise
 from plait.backends.lowering import Lowering
 from plait.ir.layers.conv import Conv2d
 from plait.kernels_pyx import packing, packing_q8
@@ -31,6 +32,21 @@ def _product(conv: Conv2d, lowering: Lowering, offsets: Any) -> None:
         groups=groups,
         **geometry(conv),
         **attrs.evolve(sums, **columns, shift=shift).fields(lowering),
+        **result_fields(conv, lowering),
+        **residual_fields(conv.residual, conv.result, lowering),
+    )
+
+
+def _depthwise(conv: Conv2d, lowering: Lowering, variant: str) -> None:
+    sums = Sums.of(conv, lowering)
+    lowering.call(
+        "q8_dwconv_nhwc",
+        x=lowering.place(conv.x),
+        y=lowering.place(conv.result),
+        w=lowering.constant(packing_q8.pack_dwconv_nhwc(sums.weight)),
+        x_zero=int(grid(conv.x, lowering).zero),
+        **geometry(conv),
+        **sums.fields(lowering, packing_q8.FC_PANEL),
         **result_fields(conv, lowering),
         **residual_fields(conv.residual, conv.result, lowering),
     )
@@ -79,4 +95,13 @@ cpu(
     dtype="q8",
     refuse=_refuse_indirect,
     summary="the same through a table of places (Dukhan 2019)",
+)
+cpu(
+    "conv2d",
+    "nhwc",
+    "depthwise",
+    _depthwise,
+    dtype="q8",
+    refuse=refuse_depthwise,
+    summary="one filter for each channel, products of four taps",
 )
