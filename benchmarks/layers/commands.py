@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks.layers import precisions
 from benchmarks.layers.measure import Bench, Row
 from benchmarks.layers.plot import plot
 from benchmarks.layers.report import markdown
@@ -21,6 +23,7 @@ from plait.backends.profiling.database import ProfileDatabase
 from plait.backends.profiling.limits import Limits
 from plait.backends.profiling.profiler import WorkerProfiler
 
+RESULTS = Path("benchmarks/results")
 NETWORKS = ("vgg16", "resnet50", "mobilenetv2", "mobilenetv3")
 
 
@@ -29,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     for name in options.networks:
         onnx_file(name, options.folder, options.image, options.width)
+    limits = {threads: read_limits(options.limits, threads) for threads in options.threads}
+    if options.precisions:
+        compare_precisions(limits, options)
+        return
     modules = load_networks(options.networks, options.folder)
     shapes = sorted(
         [*distinct(modules), *movement(modules.values(), options.images)],
@@ -40,25 +47,46 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch = environments.find("torch", ["torch"])
     if torch is None:
         print("oneDNN is left out: no Python here has torch", file=sys.stderr)
-    limits = {threads: read_limits(options.limits, threads) for threads in options.threads}
     rows = [row for known in limits.items() for row in measure(shapes, *known, torch, options)]
-    report(rows, limits.values(), options.results)
+    report(rows, limits.values(), options.results or RESULTS / "layers")
+
+
+def compare_precisions(limits: Mapping[int, Limits | None], options: argparse.Namespace) -> None:
+    """The products of the networks in each precision: tables on standard output; tables, JSON and figure in files."""
+    import plait
+
+    modules = {name: plait.load(options.folder / f"{name}.onnx") for name in options.networks}
+    shapes = [s for s in precisions.products(modules) if not options.kinds or s.kind in options.kinds]
+    rows: list[precisions.PrecisionRow] = []
+    for threads, known in limits.items():
+        with benching(threads, known, None, options) as bench:
+            rows += precisions.measure(shapes, bench)
+    text = precisions.markdown(rows)
+    print(text, end="")
+    body = {**about("precisions/1", limits.values()), "rows": [row.to_json() for row in rows]}
+    write_results(options.results or RESULTS / "precisions", text, body, lambda path: precisions.plot(rows, path))
 
 
 def measure(
     shapes: Sequence[Shape], threads: int, limits: Limits | None, torch: Path | None, options: argparse.Namespace
 ) -> Iterable[Row]:
     """The rows of all shapes on a number of threads."""
+    with benching(threads, limits, torch, options) as bench:
+        for done, shape in enumerate(shapes, 1):
+            if (row := bench.row(shape)) is not None:
+                print(f"{done}/{len(shapes)} t{threads} {shape.text}: {row.ms:.4f} ms", file=sys.stderr, flush=True)
+                yield row
+
+
+@contextlib.contextmanager
+def benching(threads: int, limits: Limits | None, torch: Path | None, options: argparse.Namespace) -> Iterator[Bench]:
+    """What measures, with its processes, which end with it."""
     ours = Server(Path(sys.executable), "benchmarks.layers.ours", threads)
     onednn = Server(torch, "benchmarks.layers.onednn", threads) if torch else None
     try:
         with ProfileDatabase(None) as database:
             profiler = WorkerProfiler(database)
-            bench = Bench(threads, profiler, ours, onednn, limits, options.rounds, options.seconds).with_call()
-            for done, shape in enumerate(shapes, 1):
-                if (row := bench.row(shape)) is not None:
-                    print(f"{done}/{len(shapes)} t{threads} {shape.text}: {row.ms:.4f} ms", file=sys.stderr, flush=True)
-                    yield row
+            yield Bench(threads, profiler, ours, onednn, limits, options.rounds, options.seconds).with_call()
     finally:
         for server in (ours, onednn):
             if server is not None:
@@ -89,5 +117,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limits", type=Path, metavar="FILE", help="what `plait doctor --json` printed (default: what it stored)"
     )
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/layers"), help="files without suffix")
+    parser.add_argument(
+        "--precisions",
+        action="store_true",
+        help="convolutions and fully connected layers in float32, bfloat16 and 8 bits, without oneDNN",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FILES",
+        help=f"files without suffix (default: layers or precisions in {RESULTS})",
+    )
     return parser

@@ -138,7 +138,7 @@ class Bench:
         for base, (option, _) in finalists.items():
             self.ours.open(base, {"module": option.job.module})
         forms = self._open_onednn(shape)
-        times = self._take_turns(list(finalists), forms)
+        times = self.take_turns(list(finalists), forms)
         families = {base: family for base, (_, family) in screened.items()}
         families |= {base: attrs.evolve(families[base], ms=times[base], final=True) for base in finalists}
         # Screened times do not compete with those taken in turns.
@@ -151,7 +151,7 @@ class Bench:
             return self
         (layer,) = parse_module(_PIXEL).main
         forms = self._open_onednn(Shape("convolution", "", layer, {}))
-        times = self._take_turns([], forms)
+        times = self.take_turns([], forms)
         return attrs.evolve(self, call_ms=min(times.values(), default=0.0))
 
     def screen(self, shape: Shape) -> dict[str, tuple[Option, Family]]:
@@ -183,8 +183,8 @@ class Bench:
             ready.append(form)
         return ready
 
-    def _take_turns(self, ours: list[str], forms: list[str]) -> dict[str, float]:
-        """Milliseconds of each: the median over rounds of the bursts' medians."""
+    def take_turns(self, ours: list[str], forms: list[str]) -> dict[str, float]:
+        """Milliseconds of each subject that is open: the median over rounds of the bursts' medians."""
         bursts: dict[str, list[float]] = {key: [] for key in (*ours, *forms)}
         for _ in range(self.rounds):
             for key, samples in bursts.items():
