@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from plait.frontends.onnx.context import Context
+from plait.frontends.onnx.operators._integer_sums import integer_sums
 from plait.frontends.onnx.operators._quantized import dequantized, operand, requantized, storage_of
 from plait.frontends.onnx.operators.conv import convolution
 from plait.frontends.onnx.operators.linear import affine, matrix_product
@@ -101,6 +102,8 @@ def conv_integer(ctx: Context) -> Value:
 
 @converter("MatMulInteger", since=10)
 def matmul_integer(ctx: Context) -> Value:
+    if (sums := integer_sums(ctx)) is not None:
+        return sums
     y = matrix_product(ctx, _offset(ctx, 0, 2, -2), _offset(ctx, 1, 3, -1))
     return ctx.emit(Cast(y, to=DType.I32))
 

@@ -170,6 +170,33 @@ def test_integer_products_are_exact(zeros):
     check(node_model("ConvInteger", {"x": X}, {"w": weight} | points, opset=10, pads=[1, 1, 1, 1]), {"x": X})
 
 
+@pytest.mark.parametrize("zero", [np.uint8(120), np.uint8([7]), None], ids=str)
+@pytest.mark.parametrize("b_zero", [np.int8(-3), np.int8([4] * 5), None], ids=str)
+def test_integer_products_are_matrix_products_of_bytes(zero, b_zero):
+    a, b = integers(2, 3, 40), integers(40, 5, seed=1, dtype=np.int8)
+    points = {name: value for name, value in (("xz", zero), ("bz", b_zero)) if value is not None}
+    slots = ["x", "b", "xz" if zero is not None else "", *(["bz"] if b_zero is not None else [])]
+    module = check(node_model("MatMulInteger", {"x": a}, {"b": b} | points, slots=slots, opset=10), {"x": a})
+    assert [layer.op for layer in module.main if not isinstance(layer, Bitcast)] == ["matmul"]
+
+
+def test_integer_products_with_zero_points_of_columns_are_exact():
+    a, b = integers(2, 3, 40), integers(40, 5, seed=1, dtype=np.int8)
+    points = {"xz": np.uint8(120), "bz": np.int8([1, -2, 3, -4, 127])}
+    check(node_model("MatMulInteger", {"x": a}, {"b": b} | points, slots=["x", "b", "xz", "bz"], opset=10), {"x": a})
+
+
+@pytest.mark.parametrize("b_zero", [np.int8(-3), None], ids=str)
+def test_zero_points_of_rows_may_be_computed(b_zero):
+    """DynamicQuantizeLinear makes one."""
+    a, b, zero = integers(2, 3, 40), integers(40, 5, seed=1, dtype=np.int8), np.uint8(131)
+    points = {} if b_zero is None else {"bz": b_zero}
+    slots = ["x", "b", "xz", *points]
+    model = node_model("MatMulInteger", {"x": a, "xz": zero}, {"b": b} | points, slots=slots, opset=10)
+    kinds = [layer.op for layer in check(model, {"x": a, "xz": zero}).main]
+    assert kinds.count("matmul") == 1 and kinds.count("sub") == 1
+
+
 QB = {"as": F(0.1), "az": np.uint8(9), "b": integers(4, 1, 1, seed=1), "bs": F(0.2), "bz": np.uint8(100)}
 QX = {"xs": F(0.02), "xz": np.uint8(120), "ys": F(0.03), "yz": np.uint8(3)}
 
