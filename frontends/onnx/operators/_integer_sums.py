@@ -1,7 +1,7 @@
 """MatMulInteger as a matrix product of quantized numbers whose scale is 1, and whose result is the sums themselves.
 
-A zero point that is computed at run time, as DynamicQuantizeLinear makes one of the left operand, is taken off behind the
-product, where the columns of the right operand are known: sum (a - z) b = sum a b - z * sum b.
+A zero point that is computed at run time, as DynamicQuantizeLinear makes one of the left operand, is taken off behind
+the product, where the columns of the right operand are known: sum (a - z) b = sum a b - z * sum b.
 """
 
 from __future__ import annotations
