@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+_SHORT = {"float32": "f32", "bfloat16": "bf16", "float16": "f16", "qint8": "q8"}
+
 
 @attrs.frozen
 class FrontPoint:
@@ -53,18 +55,23 @@ class Front:
         """
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6, 4), layout="constrained")
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.add_subplot()
         times = [p.time_us / 1e3 for p in self.points]
         losses = [p.loss for p in self.points]
-        axes.plot(times, losses, color="0.7", drawstyle="steps-post", zorder=1)
+        # With the time of a point, and up to that of the next slower one, its loss is the least.
+        axes.plot(times, losses, color="0.7", drawstyle="steps-pre", zorder=1)
         axes.scatter(times, losses, zorder=2)
         for point, time, loss in zip(self.points, times, losses, strict=True):
-            words = ", ".join(f"{n} {p}" for p, n in point.layers.items())
-            axes.annotate(words, (time, loss), textcoords="offset points", xytext=(4, 4), fontsize=7)
-        if all(0 < loss < math.inf for loss in losses):
-            axes.set_yscale("log")
+            words = " + ".join(f"{n} {_SHORT.get(p, p)}" for p, n in point.layers.items())
+            axes.annotate(words, (time, loss), textcoords="offset points", xytext=(3, 4), fontsize=7, rotation=20)
+        positive = [loss for loss in losses if 0 < loss < math.inf]
+        if positive:
+            # Losses are of many sizes, and floats may lose nothing.
+            axes.set_yscale("symlog", linthresh=min(positive), linscale=0.5)
+            axes.set_ylim(-0.3 * min(positive), 6 * max(positive))
+        axes.margins(x=0.15)
         axes.set_xlabel("time of a run, ms")
         axes.set_ylabel(f"loss by {self.metric}")
-        axes.set_title(f"{self.samples} samples", fontsize=9)
+        axes.set_title(f"layers by precision; {self.samples} samples", fontsize=9)
         figure.savefig(path)
