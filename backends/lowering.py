@@ -152,6 +152,11 @@ class Lowering:
             self._constants[id(data)] = (data, self._new(Buffer("constant", data.nbytes, constant=data)))
         return Place(self._constants[id(data)][1])
 
+    def stand_in(self, value: Value, place: Place) -> None:
+        """Let a value that is none of the module's lie at the beginning of a buffer: an operand or result of a layer
+        that computes part of the one being lowered."""
+        self._of_value[value] = place.buffer
+
     def workspace(self, nbytes: int) -> Place:
         """Scratch memory for the calls of this layer."""
         return Place(self._new(Buffer("workspace", max(nbytes, 1))))

@@ -18,9 +18,10 @@ from plait.tuning.tuner import tune
 
 RULES: dict[str, float | None] = {
     "*": 60.0,
-    "cpu/f32/nchw16c": 20.0,
-    "cpu/f32/nchw16c/winograd_f2": 100.0,
-    "cpu/f32/nchw16c/winograd_f6": 100.0,
+    **{f"cpu/{dtype}/nchw16c": 20.0 for dtype in ("f32", "bf16", "f16")},
+    "cpu/bf16/nchw16c/winograd_f4": 40.0,
+    "cpu/*/nchw16c/winograd_f2": 100.0,
+    "cpu/*/nchw16c/winograd_f6": 100.0,
     "*/naive": 5_000.0,
     "cpu/*/*/reference": 20_000.0,
     "adapt *": 5.0,

@@ -62,17 +62,18 @@ def _resplit_formats(layer: Layer) -> tuple[tuple[Format, ...], tuple[Format, ..
 
 
 _KINDS = (
-    ("f32", 32, LAYOUTS, " at memory bandwidth"),
-    ("bf16", 16, LOW_LAYOUTS, ""),
-    ("q8", 8, LOW_LAYOUTS, ", bytes"),
+    ("f32", "f32", 32, LAYOUTS, " at memory bandwidth"),
+    ("bf16", "bf16", 16, LOW_LAYOUTS, ""),
+    ("f16", "bf16", 16, LOW_LAYOUTS, ""),  # words of 16 bits are moved, whatever they mean
+    ("q8", "q8", 8, LOW_LAYOUTS, ", bytes"),
 )
-for _dtype, _bits, _layouts, _how in _KINDS:
+for _dtype, _kernels, _bits, _layouts, _how in _KINDS:
     for _source, _target in itertools.permutations(_layouts, 2):
         cpu(
             "adapt",
             _target,
             f"from_{_source}",
-            _convert(_dtype, _source, _target),
+            _convert(_kernels, _source, _target),
             dtype=_dtype,
             refuse=_refuse(_bits, _source, _target),
             formats=_formats(_source, _target),

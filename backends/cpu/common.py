@@ -43,9 +43,9 @@ BLOCKED = _blocked_layouts()
 """Channels in a block, by layout: `nchw16c`, which every ISA level has, and that of one vector where it is shorter."""
 LAYOUTS = ("nchw", "nhwc", *BLOCKED)
 LOW_LAYOUTS = ("nchw", "nhwc", "nchw16c")
-"""Those of bytes and bfloat16, which have blocks of 16 at every level."""
-BLOCKS_OF_FLOATS = (*(("f32", layout) for layout in LAYOUTS), ("bf16", "nchw16c"))
-"""Element types and layouts of routines on images that bfloat16 has in blocks only."""
+"""Those of bytes and floats of 16 bits, which have blocks of 16 at every level."""
+BLOCKS_OF_FLOATS = (*(("f32", layout) for layout in LAYOUTS), ("bf16", "nchw16c"), ("f16", "nchw16c"))
+"""Element types and layouts of routines on images that floats of 16 bits have in blocks only."""
 _DATA = frozenset({"x", "xs", "residual"})
 """Operand fields that kernels read in the routine's layout; weights and other parameters are packed."""
 
@@ -74,7 +74,7 @@ def cpu(
     """
 
     def refusal(candidate: Layer) -> str | None:
-        if reason := _refuse_dtypes(candidate, dtype, also):
+        if reason := refuse_dtypes(candidate, dtype, also):
             return reason
         if (
             layout != ROW_WORD
@@ -106,7 +106,7 @@ def cpu(
     )
 
 
-def _refuse_dtypes(layer: Layer, dtype: str, also: tuple[str, ...] = ()) -> str | None:
+def refuse_dtypes(layer: Layer, dtype: str, also: tuple[str, ...] = ()) -> str | None:
     """Why element types are none that routines of a dtype take."""
     values = (*layer.operands, *layer.results)
     quantized = [v for v in values if isinstance(v.type.dtype, Quantized)]
@@ -237,6 +237,7 @@ __all__ = [
     "formats_between",
     "image",
     "image_fields",
+    "refuse_dtypes",
     "refuse_flat",
     "refuse_unless_constant",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.backends.cpu.common import LAYOUTS, act_fields, channel_block, cpu, flat_rows, image
+from plait.backends.cpu.common import LAYOUTS, LOW_LAYOUTS, act_fields, channel_block, cpu, flat_rows, image
 from plait.backends.lowering import Lowering, Place
 from plait.ir.layer import Layer
 from plait.ir.layers.activations import ActivationLayer
@@ -84,7 +84,7 @@ def _refuse_binary(dtype: str, layout: str) -> Any:
         kinds = {operand_kind(v, result) for v in (layer.a, layer.b)}
         if "same" not in kinds:
             kinds.add("strided")
-        if dtype == "bf16" and layout != "nchw16c" and kinds & {"strided", "channel"}:
+        if dtype != "f32" and layout != "nchw16c" and kinds & {"strided", "channel"}:
             return "an operand is broadcast, and is no single number"
         if layout != "nchw":
             if result.rank != 4:
@@ -182,8 +182,8 @@ def _steps(name: str, value: Value, result: Type) -> dict[str, int]:
     return {f"{name}_step{i}": s for i, s in enumerate(steps)}
 
 
-for _dtype, _layout in itertools.product(("f32", "bf16"), LAYOUTS):
-    if _dtype == "bf16" and _layout not in ("nchw", "nhwc", "nchw16c"):
+for _dtype, _layout in itertools.product(("f32", "bf16", "f16"), LAYOUTS):
+    if _dtype != "f32" and _layout not in LOW_LAYOUTS:
         continue
     for _name, _spec in known_layers().items():
         if issubclass(_spec.cls, ActivationLayer):

@@ -37,35 +37,41 @@ def _fully_connected(layer: FullyConnected, lowering: Lowering, variant: str) ->
     )
 
 
-def _refuse_matmul(layer: Layer) -> str | None:
+def refuse_matmul(layer: Layer) -> str | None:
+    """Why a matrix product is none that kernels take."""
     assert isinstance(layer, Matmul)
     if layer.result.type.rank > 4:
         return "more than two batch dimensions"
     return None
 
 
-def _matmul(layer: Matmul, lowering: Lowering, variant: str) -> None:
+def matmul_fields(layer: Matmul) -> dict[str, int]:
+    """The sizes of a matrix product, and the steps between the matrices of two batch dimensions, 0 where one is
+    repeated."""
     y = layer.result.type.static_shape
-    rank = len(y)
-    batch = (1,) * (4 - rank) + y[:-2]
-    strides: dict[str, int] = {}
+    batch = (1,) * (4 - len(y)) + y[:-2]
+    k = layer.a.type.static_shape[-1]
+    fields = {"batch0": batch[0], "batch1": batch[1], "m": y[-2], "k": k, "n": y[-1]}
     for name, value in (("a", layer.a), ("b", layer.b)):
         shape = (1,) * (4 - value.type.rank) + value.type.static_shape
         steps = np.cumprod((1, *shape[:0:-1]))[::-1]
-        strides |= {f"{name}_batch{i}": 0 if shape[i] == 1 else int(steps[i]) for i in range(2)}
-        strides |= {f"{name}_row": int(steps[2]), f"{name}_col": 1}
+        fields |= {f"{name}_batch{i}": 0 if shape[i] == 1 else int(steps[i]) for i in range(2)}
+    return fields
+
+
+def _matmul(layer: Matmul, lowering: Lowering, variant: str) -> None:
+    fields = matmul_fields(layer)
     lowering.call(
         "f32_matmul",
         a=lowering.place(layer.a),
         b=lowering.place(layer.b),
         bias=None,
         y=lowering.place(layer.result),
-        batch0=batch[0],
-        batch1=batch[1],
-        m=y[-2],
-        k=layer.a.type.static_shape[-1],
-        n=y[-1],
-        **strides,
+        **fields,
+        a_row=fields["k"],
+        a_col=1,
+        b_row=fields["n"],
+        b_col=1,
         **act_fields(NONE),
     )
 
@@ -78,4 +84,4 @@ cpu(
     refuse=refuse_unless_constant("weight", "bias"),
     summary="weights packed in panels of 64 outputs and streamed",
 )
-cpu("matmul", ROW_WORD, "gemm", _matmul, refuse=_refuse_matmul, summary="batched blocked GEMM on strided operands")
+cpu("matmul", ROW_WORD, "gemm", _matmul, refuse=refuse_matmul, summary="batched blocked GEMM on strided operands")

@@ -40,16 +40,19 @@ def _sizes(layer: SeparableConv2d) -> tuple[dict[str, int], dict[str, int]]:
 
 def _pointwise_call(layer: SeparableConv2d, dtype: str, layout: str, variant: str) -> tuple[str, dict[str, Any], Any]:
     """Kernel of the second convolution, fields of its own, and packed weights."""
-    weight = data(layer.weight, "weight")
     if layout in BLOCKED:
         width, blocks = tile(variant)
-        if dtype == "bf16":
-            packed = packed_blocks(weight, blocks)
-            return "bf16_conv_nchw16c", {"groups": 1, "tile_w": width, "tile_b": blocks}, packed
-        packed = packing.pack_conv_blocked(weight, blocks, BLOCKED[layout])
-        return f"f32_conv_{layout}", {"groups": 1, "tile_w": width, "tile_b": blocks}, packed
+        packed = _pointwise_weights(layer, dtype, layout, blocks)
+        return f"{dtype}_conv_{layout}", {"groups": 1, "tile_w": width, "tile_b": blocks}, packed
     pack = packing.pack_conv_gemm_nchw if layout == "nchw" else packing.pack_conv_gemm_nhwc
-    return f"f32_conv_gemm_{layout}", {"groups": 1}, pack(weight)
+    return f"f32_conv_gemm_{layout}", {"groups": 1}, pack(data(layer.weight, "weight"))
+
+
+def _pointwise_weights(layer: SeparableConv2d, dtype: str, layout: str, blocks: int) -> Array:
+    weight = data(layer.weight, "weight")
+    if dtype == "bf16":
+        return packed_blocks(weight, blocks)
+    return packing.pack_conv_blocked(weight, blocks, BLOCKED[layout])
 
 
 def _second_operands(layer: SeparableConv2d, lowering: Lowering, layout: str) -> dict[str, Any]:
@@ -112,15 +115,15 @@ def _bands(layout: str) -> Any:
     return variants
 
 
-def _fused(layout: str) -> Any:
+def _fused(dtype: str, layout: str) -> Any:
     def lower(layer: SeparableConv2d, lowering: Lowering, variant: str) -> None:
         tiles, _, rows = variant.partition(",rows=")
         _, blocks = tile(tiles)
         dw_act = {f"dw_{name}": value for name, value in act_fields(layer.depthwise_act).items()}
         lowering.call(
-            f"f32_separable_{layout}",
+            f"{dtype}_separable_{layout}",
             x=lowering.place(layer.x),
-            w=lowering.constant(packing.pack_conv_blocked(data(layer.weight, "weight"), blocks, BLOCKED[layout])),
+            w=lowering.constant(_pointwise_weights(layer, dtype, layout, blocks)),
             dw_w=lowering.constant(pack_depthwise(layout, _filters(layer))),
             dw_bias=channel_constant(lowering, layer.depthwise_bias, layout),
             band=int(rows),
@@ -135,6 +138,8 @@ def _fused(layout: str) -> Any:
 
 
 for _dtype, _layout in BLOCKS_OF_FLOATS:
+    if _dtype == "f16":  # widened as a whole
+        continue
     cpu(
         "separable_conv2d",
         _layout,
@@ -145,13 +150,14 @@ for _dtype, _layout in BLOCKS_OF_FLOATS:
         variants=_tiles(_layout) if _layout in BLOCKED else None,
         summary="the two convolutions one after the other",
     )
-for _layout in BLOCKED:
-    cpu(
-        "separable_conv2d",
-        _layout,
-        "fused",
-        _fused(_layout),
-        refuse=_refuse,
-        variants=_bands(_layout),
-        summary="bands of rows of the first convolution stay in cache for the second",
-    )
+    if _layout in BLOCKED:
+        cpu(
+            "separable_conv2d",
+            _layout,
+            "fused",
+            _fused(_dtype, _layout),
+            dtype=_dtype,
+            refuse=_refuse,
+            variants=_bands(_layout),
+            summary="bands of rows of the first convolution stay in cache for the second",
+        )

@@ -60,10 +60,10 @@ def _excite(
     return y
 
 
-def _narrow(lowering: Lowering, floats: Place, count: int) -> Place:
-    """The same numbers in bfloat16."""
+def _narrow(dtype: str, lowering: Lowering, floats: Place, count: int) -> Place:
+    """The same numbers in 16 bits."""
     narrow = lowering.workspace(count * _FLOAT // 2)
-    lowering.call("bf16_narrow", x=floats, y=narrow, outer=1, rows=1, row=count)
+    lowering.call(f"{dtype}_narrow", x=floats, y=narrow, outer=1, rows=1, row=count)
     return narrow
 
 
@@ -76,7 +76,7 @@ def _squeeze_excite(dtype: str, layout: str) -> Any:
         once = {"rows": 1, "x_row": _whole(few, packing.EXCITE_PANEL), "scale": 1.0}
         gates = _excite(lowering, reduced, layer.expand_weight, layer.expand_bias, layer.gate, n, **once)
         if dtype != "f32":
-            gates = _narrow(lowering, gates, n * _whole(c, packing.EXCITE_PANEL))
+            gates = _narrow(dtype, lowering, gates, n * _whole(c, packing.EXCITE_PANEL))
         lowering.overwrite(layer.result, layer.x)
         lowering.call(
             f"{dtype}_binary_channel_{layout}",

@@ -164,7 +164,7 @@ static void binary_scalar(const void *args, char *const *bases, int tid, int nth
     ACT_FIELDS(X, S)
 KERNEL_ARGS(channel, CHANNEL_FIELDS)
 
-#ifndef PLAIT_BF16
+#ifndef PLAIT_NARROW
 static void binary_channel_nchw(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct channel *a = args;
@@ -225,7 +225,7 @@ static void binary_channel_blocked(const void *args, char *const *bases, int tid
     by_lanes(args, bases, tid, nthreads, ceil_div(((const struct channel *)args)->c, BLOCK), BLOCK);
 }
 
-#ifndef PLAIT_BF16
+#ifndef PLAIT_NARROW
 #define DIMS(X, S, p) X(S, INT, p##0) X(S, INT, p##1) X(S, INT, p##2) X(S, INT, p##3) X(S, INT, p##4) X(S, INT, p##5)
 #define ND_FIELDS(X, S) OPERANDS(X, S) DIMS(X, S, d) DIMS(X, S, a_step) DIMS(X, S, b_step) ACT_FIELDS(X, S)
 KERNEL_ARGS(nd, ND_FIELDS)

@@ -8,29 +8,14 @@
  * Numbers that are no part of the image must not meet weights, not even of zero, as they may be NaN: stems copy bands as NHWC
  * with an even number of channels, and an odd last channel of blocks is copied without its neighbour.  Tiles, bands and
  * threads: conv_steps.h. */
-#include "conv.h"
-#include "dot_bf16.h"
+#include "conv_pairs.h"
 
 #define CONV_DIRECT_BF16_FIELDS(X, S)                                                                  \
     CONV_OPERANDS(X, S) X(S, REF, work) CONV_GEOMETRY(X, S) X(S, INT, groups) ACT_FIELDS(X, S) \
     X(S, INT, tile_w) X(S, INT, tile_b)
 KERNEL_ARGS(conv_direct_bf16, CONV_DIRECT_BF16_FIELDS)
 
-enum { TAP_PAIRS = 8, PAIR = 4, ELEMENT = 2 };
-
-#define conv_sum float
-#define CONV_PIXEL_BYTES (BLOCK * 2)
-#define CONV_ENDING struct epilogue e;
-#if defined __AVX512BF16__ && VF == 16
-#define CONV_TILES "conv_bf16_tiles_avx512vnni.h"
-#elif VF == 16
-#define CONV_TILES "conv_bf16_tiles_avx512.h"
-#elif VF == 8
-#define CONV_TILES "conv_bf16_tiles_avx2.h"
-#else
-#define CONV_TILES "conv_bf16_tiles_baseline.h"
-#endif
-#include "conv_steps.h"
+enum { ELEMENT = 2 };
 
 enum source_layout { FROM_BLOCKS, FROM_NCHW };
 

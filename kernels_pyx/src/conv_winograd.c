@@ -1,6 +1,6 @@
 /* Winograd convolution F(m, 3), m = 2, 4, 6: 3x3 kernels of stride 1 over blocks with 9 m^2 / (m + 2)^2 fewer products.
  *
- * Images may be of bfloat16 (element.h): weights, transforms and products are float32.
+ * Images may be of 16 bits (element.h): weights, transforms and products are float32.
  *
  * How work is cut, and the three phases of a block of tiles: winograd_cut.h.  Products are made by the tiles of the direct
  * convolution, with image tiles in the place of pixels; weights are transformed when packed:

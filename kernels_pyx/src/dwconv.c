@@ -1,7 +1,7 @@
 /* Depthwise convolution (one filter per channel): vectors run along the channels.
  *
  * Weights of blocks [c / b][kh][kw][b], b = BLOCK, zero beyond the last channel, bias padded likewise; NHWC [kh][kw][c]; NCHW
- * [c][kh][kw], whose planes go by way of blocks (bands.h).  Of bfloat16 (element.h) there are blocks only; filters are float32.
+ * [c][kh][kw], whose planes go by way of blocks (bands.h).  Of 16 bits (element.h) there are blocks only; filters are float32.
  * 3x3, 5x5 and 7x7 of stride 1 and 2 use generated tiles of up to 14 neighbouring outputs; kernel rows outside the image are
  * left out and columns outside it read a vector of zeros, so nothing is copied.  Other shapes take a general loop.
  * NHWC whose channels are no whole number of vectors ends with a vector that overlaps the one before, so there `res`
@@ -29,7 +29,7 @@ static void dwconv_blocked(const void *args, char *const *bases, int tid, int nt
     }
 }
 
-#ifndef PLAIT_BF16
+#ifndef PLAIT_NARROW
 /* What a thread has in its workspace for planes: a band of x, of y and of res, filters and bias of a block. */
 static int64_t planes_floats(const struct dwconv *a, const struct bands *b)
 {

@@ -1,36 +1,51 @@
-/* What images are made of: float32, or bfloat16 where PLAIT_BF16 is defined (meson.build compiles some sources so once more).
- * Either way vectors are float32, and so are sums, biases and filters that are not said to be elements. */
+/* What images are made of: float32, or bfloat16 where PLAIT_BF16 is defined, or float16 where PLAIT_F16 is (meson.build
+ * compiles some sources so once more).  Of both there are blocks only, and PLAIT_NARROW is defined.  Either way vectors are float32, and so are sums, biases and filters that are not said to be elements. */
 #ifndef PLAIT_ELEMENT_H
 #define PLAIT_ELEMENT_H
 
 #include "act.h"
 
-#ifdef PLAIT_BF16
-#include "bf16.h"
-
+#if defined PLAIT_BF16 || defined PLAIT_F16
+#define PLAIT_NARROW
 #undef PLAIN /* blocks of channels only */
 #define PLAIN(...)
 typedef uint16_t element;
 enum { NARROW = 1 };
+#ifdef PLAIT_BF16
+#include "bf16.h"
 #define ELEMENT "bf16"
-#define eload bf16_load
-#define estore bf16_store
-#define eload_part bf16_load_part
-#define estore_part bf16_store_part
+#define NARROW_(function) bf16_##function
+#else
+#include "half.h"
+#define ELEMENT "f16"
+#define NARROW_(function) half_##function
+#endif
+#define eload NARROW_(load)
+#define estore NARROW_(store)
+#define eload_part NARROW_(load_part)
+#define estore_part NARROW_(store_part)
+#define ewiden NARROW_(widen)
+#define enarrow NARROW_(narrow)
 
 INLINE float element_at(const element *p)
 {
+#ifdef PLAIT_BF16
     union {
         uint32_t bits;
         float number;
     } wide = {(uint32_t)*p << 16};
     return wide.number;
+#elif VF > 4
+    return _cvtsh_ss(*p);
+#else
+    return half_widened((vi){*p})[0];
+#endif
 }
 
 /* `count` elements, or one for all where the step is 0, as floats; where these are to be written; and written back. */
 INLINE const float *row_in(float *room, const element *x, int64_t step, int64_t count)
 {
-    bf16_widen(room, x, step ? count : 1);
+    ewiden(room, x, step ? count : 1);
     return room;
 }
 
@@ -41,7 +56,7 @@ INLINE float *row_for(float *room, element *y)
 
 INLINE void row_out(element *y, const float *row, int64_t count)
 {
-    bf16_narrow(y, row, count);
+    enarrow(y, row, count);
 }
 #else
 typedef float element;
@@ -76,7 +91,7 @@ enum { ROW_ROOM = NARROW ? 2048 : 1 }; /* floats */
 
 INLINE void copy_elements(element *y, const element *x, int64_t count)
 {
-#ifdef PLAIT_BF16
+#ifdef PLAIT_NARROW
     memcpy(y, x, (size_t)count * sizeof *y);
 #else
     copy_floats(y, x, count);

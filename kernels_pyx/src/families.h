@@ -64,10 +64,12 @@
     X(reduce_q8)               \
     X(dwconv_nhwc_q8)
 
-/* Floats of 16 bits: on the levels of low precision, too.  Sources that others have as well are compiled for bfloat16. */
+/* bfloat16: on the levels of low precision, too.  Sources that others have as well are compiled for other elements. */
 #define FOR_EACH_BF16_FAMILY(X) \
     X(conv_direct_bf16)         \
-    X(layout_bf16)              \
+    X(separable_bf16)           \
+    X(matmul_bf16)              \
+    X(layout_narrow)            \
     X(probe_bf16)               \
     X(dwconv)                   \
     X(pooling)                  \
@@ -76,4 +78,16 @@
     X(binary)                   \
     X(fc_stored)                \
     X(conv_winograd)            \
+    X(copy)
+
+/* float16: once per level, as there is no arithmetic on it; its elements are widened. */
+#define FOR_EACH_F16_FAMILY(X) \
+    X(layout_narrow)           \
+    X(dwconv)                  \
+    X(pooling)                 \
+    X(squeeze_excite)          \
+    X(unary)                   \
+    X(binary)                  \
+    X(fc_stored)               \
+    X(conv_winograd)           \
     X(copy)

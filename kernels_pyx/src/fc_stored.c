@@ -3,12 +3,13 @@
  *
  *   f32_fc_bf16, f32_fc_f16  weights [n / 64][k][64] of 16 bits
  *   f32_fc_s8                signed bytes, times scale[n]
- *   bf16_fc                  x and y of bfloat16 too (element.h); res is none
+ *   bf16_fc, f16_fc          x and y of 16 bits too (element.h); res is none
  *
  * y[m][n] = act((x[m][k] w^T) scale + bias + res), weights zero beyond n, scale in whole panels.  Weights are widened as
  * they are read.  Threads cut the panels of 64 outputs. */
 #include "bf16.h"
 #include "element.h"
+#include "half.h"
 #include "quant.h"
 
 #define FC_FIELDS(X, S)                                                                                          \
@@ -20,17 +21,6 @@ KERNEL_ARGS(fc_scaled, FC_SCALED_FIELDS)
 
 enum stored { BF16, F16, S8 };
 enum { PANEL = 64, VECTORS = PANEL / VF, AHEAD = 2048 };
-
-/* A half's exponent becomes a float's by adding 112; that of infinities and NaN is all ones in both.  Subnormal halves are
- * put behind the leading one of 2^-14, which is then taken off again. */
-INLINE vf half_to_float(vi h)
-{
-    vi magnitude = (h & 0x7fff) << 13;
-    vf small = (vf)(magnitude + (113 << 23)) - 0x1p-14f;
-    vi special = magnitude >= (0x7c00 << 13);
-    vi normal = (magnitude + (112 << 23)) | (special & 0x7f800000);
-    return (vf)((vi)vselect(magnitude < (0x400 << 13), small, (vf)normal) | ((h & 0x8000) << 16));
-}
 
 /* Signed bytes as int32. */
 INLINE vi load_signed(const int8_t *w)
@@ -48,12 +38,7 @@ INLINE vf load_weights(enum stored stored, const void *w)
 {
     switch (stored) {
     case BF16: return bf16_load(w);
-    case F16:
-#if VF == 16
-        return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)w));
-#else
-        return half_to_float(load_words(w));
-#endif
+    case F16: return half_load(w);
     default: return to_float(load_signed(w));
     }
 }
@@ -111,28 +96,31 @@ INLINE void fc_run(enum stored stored, const struct fc *a, const float *scale, c
     }
 }
 
-static void fc_bf16(const void *args, char *const *bases, int tid, int nthreads)
-{
-    fc_run(BF16, args, NULL, bases, tid, nthreads);
-}
+#define FC(name, stored)                                                          \
+    static void name(const void *args, char *const *bases, int tid, int nthreads) \
+    {                                                                             \
+        fc_run(stored, args, NULL, bases, tid, nthreads);                         \
+    }
 
+#ifndef PLAIT_F16
+FC(fc_bf16, BF16)
+#endif
 #ifndef PLAIT_BF16
-static void fc_f16(const void *args, char *const *bases, int tid, int nthreads)
-{
-    fc_run(F16, args, NULL, bases, tid, nthreads);
-}
-
+FC(fc_f16, F16)
+#endif
+#ifndef PLAIT_NARROW
 static void fc_s8(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct fc_scaled *a = args; /* the fields of `fc` come first */
     fc_run(S8, args, RESOLVE(const float, a->scale), bases, tid, nthreads);
 }
-
 #endif
 
 static const struct kernel kernels[] = {
 #ifdef PLAIT_BF16
     KERNEL("bf16_fc", fc_bf16, NULL, fc),
+#elif defined PLAIT_F16
+    KERNEL("f16_fc", fc_f16, NULL, fc),
 #else
     KERNEL("f32_fc_bf16", fc_bf16, NULL, fc),
     KERNEL("f32_fc_f16", fc_f16, NULL, fc),

@@ -60,7 +60,7 @@ INLINE void pool_pixel(enum reduction reduction, const element *x, int64_t lanes
     int64_t c = 0;
     for (; c + VF <= lanes; c += VF)
         estore(y + c, pool_vector(reduction, x + c, rows, columns, x_row, x_column, scale));
-    for (; c < lanes && !NARROW; c++) { /* of bfloat16 there are whole blocks */
+    for (; c < lanes && !NARROW; c++) { /* of 16 bits there are whole blocks */
         float acc = reduction == MAXIMUM ? -INFINITY : 0;
         for (int64_t i = 0; i < rows; i++) {
             for (int64_t j = 0; j < columns; j++) {
@@ -103,7 +103,7 @@ INLINE void pool_images(const struct pool *a, const element *x, element *y, int6
                   part.rows, lanes, reduction);
 }
 
-#ifndef PLAIT_BF16
+#ifndef PLAIT_NARROW
 static int64_t planes_workspace(const void *args, int nthreads)
 {
     struct bands b = BANDS((const struct pool *)args);
@@ -182,7 +182,7 @@ static __attribute__((noinline, noclone)) void means_of_pixels(const element *x,
         estore_part(y + c, mean_vector(x + c, count, step, end - c), end - c);
 }
 
-#ifndef PLAIT_BF16
+#ifndef PLAIT_NARROW
 /* The mean of `count` contiguous floats. */
 static float mean_of(const float *x, int64_t count)
 {

@@ -1,5 +1,5 @@
-"""Routines that bfloat16 has for itself (docs/design/low-precision-floats.md); others stand beside those of float32."""
+"""Routines that bfloat16 has for itself: what multiplies pairs (docs/design/low-precision-floats.md)."""
 
-from plait.backends.cpu.bf16 import casts, convolution, linear
+from plait.backends.cpu.bf16 import convolution, linear
 
-__all__ = ["casts", "convolution", "linear"]
+__all__ = ["convolution", "linear"]

@@ -12,13 +12,13 @@ import functools
 
 from plait.backends.routine import known_routines
 from routine_cases import (
-    bfloat16,
     blocks,
     conversion,
     convolution,
     elementwise,
     linear,
     movement,
+    narrow,
     normalization,
     pooling,
     quantized,
@@ -36,7 +36,7 @@ _FAMILIES = (
     movement,
     conversion,
     quantized,
-    bfloat16,
+    narrow,
 )
 KINDS = tuple(dict.fromkeys(kind for family in _FAMILIES for kind in family.KINDS))
 

@@ -25,8 +25,8 @@ from routine_cases.storage import from_storage, to_storage
 if sanitized():
     build.assign_offsets = apart.assign_offsets
 
-TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "float16": 1e-5, "bfloat16": 2.0**-8}
-"""By the type of a result. Of bfloat16 the last of 8 bits is rounded once, of sums in float32."""
+TOLERANCE = {"float32": 1e-5, "float64": 1e-5, "float16": 2.0**-10, "bfloat16": 2.0**-8}
+"""By the type of a result. Of 16 bits the last bit is rounded once, of sums in float32."""
 
 
 def alone(case: Case, routine: Routine, variant: str) -> Module:

@@ -1,12 +1,12 @@
-/* Changes of element type between float32 and bfloat16, and of layout: between NCHW, NHWC and nchw16c.
+/* Changes of element type between float32 and bfloat16 or float16 (element.h), and of layout: between NCHW, NHWC and nchw16c.
  *
- *   bf16_narrow, bf16_widen     any layout, [outer][rows][row] as in unary.c
- *   bf16_*_to_*                 bfloat16 as it is, to another layout
- *   bf16_narrow_*_to_nchw16c    float32 to blocks of bfloat16, bf16_widen_nchw16c_to_* back
+ *   bf16_narrow, bf16_widen     any layout, [outer][rows][row] as in unary.c; f16_* likewise
+ *   bf16_narrow_*_to_nchw16c    float32 to blocks of bfloat16, bf16_widen_nchw16c_to_* back; f16_* likewise
+ *   bf16_*_to_*                 elements of 16 bits as they are, to another layout
  *
  * Layouts change in squares of 16 channels x 16 pixels of float32.  Lanes beyond the last channel are written as zeros,
  * never read.  Threads cut image rows, or if told so blocks of channels, as in layout.c. */
-#include "bf16.h"
+#include "element.h"
 #include "transpose.h"
 
 #define ROWS_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, outer) X(S, INT, rows) X(S, INT, row) SPLIT_FIELD(X, S)
@@ -20,7 +20,7 @@ static void narrow(const void *args, char *const *bases, int tid, int nthreads)
     const struct rows *a = args;
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
-        bf16_narrow(RESOLVE(uint16_t, a->y) + at, RESOLVE(const float, a->x) + at, s.length);
+        enarrow(RESOLVE(uint16_t, a->y) + at, RESOLVE(const float, a->x) + at, s.length);
 }
 
 static void widen(const void *args, char *const *bases, int tid, int nthreads)
@@ -28,11 +28,11 @@ static void widen(const void *args, char *const *bases, int tid, int nthreads)
     const struct rows *a = args;
     struct spans s = share_spans(a->split, a->outer, a->rows, a->row, tid, nthreads);
     for (int64_t i = 0, at = s.first; i < s.count; i++, at += s.step)
-        bf16_widen(RESOLVE(float, a->y) + at, RESOLVE(const uint16_t, a->x) + at, s.length);
+        ewiden(RESOLVE(float, a->y) + at, RESOLVE(const uint16_t, a->x) + at, s.length);
 }
 
 enum form { NCHW, NHWC, BLOCKS };
-enum element { F32, BF16 };
+enum width { F32, WORDS };
 
 /* Where a square's first channel and pixel lie, and the steps from channel to channel and from pixel to pixel, in
  * elements. */
@@ -50,18 +50,18 @@ INLINE struct place place_of(enum form form, int64_t image, int64_t block, int64
     }
 }
 
-INLINE vf load_element(enum element element, const void *x, int64_t at, int64_t count)
+INLINE vf load_element(enum width element, const void *x, int64_t at, int64_t count)
 {
-    return element == F32 ? load_lanes((const float *)x + at, count) : bf16_load_part((const uint16_t *)x + at, count);
+    return element == F32 ? load_lanes((const float *)x + at, count) : eload_part((const uint16_t *)x + at, count);
 }
 
-/* bfloat16 from bfloat16 is not rounded: subnormal numbers stay what they are. */
-INLINE void store_element(enum element from, enum element to, void *y, int64_t at, vf v, int64_t count)
+/* Words from words are not rounded: subnormal numbers stay what they are, and elements may be any of 16 bits. */
+INLINE void store_element(enum width from, enum width to, void *y, int64_t at, vf v, int64_t count)
 {
     if (to == F32) {
         store_lanes((float *)y + at, v, count);
     } else if (from == F32) {
-        bf16_store_part((uint16_t *)y + at, v, count);
+        estore_part((uint16_t *)y + at, v, count);
     } else {
         uint16_t words[VF];
         store_words(words, (vi)((vu32)v >> 16));
@@ -70,7 +70,7 @@ INLINE void store_element(enum element from, enum element to, void *y, int64_t a
 }
 
 /* VF channels x VF pixels of a square. */
-INLINE void part_of_square(enum form in, enum element from, enum form out, enum element to, const void *x,
+INLINE void part_of_square(enum form in, enum width from, enum form out, enum width to, const void *x,
                            struct place p, void *y, struct place q, int64_t lanes, int64_t pixels)
 {
     vf v[VF];
@@ -88,7 +88,7 @@ INLINE void part_of_square(enum form in, enum element from, enum form out, enum 
             store_element(from, to, y, q.at + i * step, v[i], each);
 }
 
-INLINE void square(enum form in, enum element from, enum form out, enum element to, const void *x, struct place p,
+INLINE void square(enum form in, enum width from, enum form out, enum width to, const void *x, struct place p,
                    void *y, struct place q, int64_t lanes, int64_t pixels)
 {
     for (int64_t c = 0; c < (out == BLOCKS ? BLOCK : lanes); c += VF)
@@ -99,8 +99,8 @@ INLINE void square(enum form in, enum element from, enum form out, enum element 
                            max64(0, min64(VF, lanes - c)), min64(VF, pixels - i));
 }
 
-INLINE void change(const void *args, char *const *bases, int tid, int nthreads, enum form in, enum element from,
-                   enum form out, enum element to)
+INLINE void change(const void *args, char *const *bases, int tid, int nthreads, enum form in, enum width from,
+                   enum form out, enum width to)
 {
     const struct layout *a = args;
     const void *x = RESOLVE(const void, a->x);
@@ -132,29 +132,33 @@ INLINE void change(const void *args, char *const *bases, int tid, int nthreads, 
         change(args, bases, tid, nthreads, in, from, out, to);                    \
     }
 
-CHANGE(nchw_to_nhwc, NCHW, BF16, NHWC, BF16)
-CHANGE(nhwc_to_nchw, NHWC, BF16, NCHW, BF16)
-CHANGE(nchw_to_blocked, NCHW, BF16, BLOCKS, BF16)
-CHANGE(blocked_to_nchw, BLOCKS, BF16, NCHW, BF16)
-CHANGE(nhwc_to_blocked, NHWC, BF16, BLOCKS, BF16)
-CHANGE(blocked_to_nhwc, BLOCKS, BF16, NHWC, BF16)
-CHANGE(narrow_nchw, NCHW, F32, BLOCKS, BF16)
-CHANGE(narrow_nhwc, NHWC, F32, BLOCKS, BF16)
-CHANGE(widen_nchw, BLOCKS, BF16, NCHW, F32)
-CHANGE(widen_nhwc, BLOCKS, BF16, NHWC, F32)
+CHANGE(narrow_nchw, NCHW, F32, BLOCKS, WORDS)
+CHANGE(narrow_nhwc, NHWC, F32, BLOCKS, WORDS)
+CHANGE(widen_nchw, BLOCKS, WORDS, NCHW, F32)
+CHANGE(widen_nhwc, BLOCKS, WORDS, NHWC, F32)
+#ifdef PLAIT_BF16
+CHANGE(nchw_to_nhwc, NCHW, WORDS, NHWC, WORDS)
+CHANGE(nhwc_to_nchw, NHWC, WORDS, NCHW, WORDS)
+CHANGE(nchw_to_blocked, NCHW, WORDS, BLOCKS, WORDS)
+CHANGE(blocked_to_nchw, BLOCKS, WORDS, NCHW, WORDS)
+CHANGE(nhwc_to_blocked, NHWC, WORDS, BLOCKS, WORDS)
+CHANGE(blocked_to_nhwc, BLOCKS, WORDS, NHWC, WORDS)
+#endif
 
 static const struct kernel kernels[] = {
-    KERNEL("bf16_narrow", narrow, NULL, rows),
-    KERNEL("bf16_widen", widen, NULL, rows),
+    KERNEL(ELEMENT "_narrow", narrow, NULL, rows),
+    KERNEL(ELEMENT "_widen", widen, NULL, rows),
+    KERNEL(ELEMENT "_narrow_nchw_to_nchw16c", narrow_nchw, NULL, layout),
+    KERNEL(ELEMENT "_narrow_nhwc_to_nchw16c", narrow_nhwc, NULL, layout),
+    KERNEL(ELEMENT "_widen_nchw16c_to_nchw", widen_nchw, NULL, layout),
+    KERNEL(ELEMENT "_widen_nchw16c_to_nhwc", widen_nhwc, NULL, layout),
+#ifdef PLAIT_BF16
     KERNEL("bf16_nchw_to_nhwc", nchw_to_nhwc, NULL, layout),
     KERNEL("bf16_nhwc_to_nchw", nhwc_to_nchw, NULL, layout),
     KERNEL("bf16_nchw_to_nchw16c", nchw_to_blocked, NULL, layout),
     KERNEL("bf16_nchw16c_to_nchw", blocked_to_nchw, NULL, layout),
     KERNEL("bf16_nhwc_to_nchw16c", nhwc_to_blocked, NULL, layout),
     KERNEL("bf16_nchw16c_to_nhwc", blocked_to_nhwc, NULL, layout),
-    KERNEL("bf16_narrow_nchw_to_nchw16c", narrow_nchw, NULL, layout),
-    KERNEL("bf16_narrow_nhwc_to_nchw16c", narrow_nhwc, NULL, layout),
-    KERNEL("bf16_widen_nchw16c_to_nchw", widen_nchw, NULL, layout),
-    KERNEL("bf16_widen_nchw16c_to_nhwc", widen_nhwc, NULL, layout),
+#endif
 };
-FAMILY(layout_bf16, kernels)
+FAMILY(layout_narrow, kernels)

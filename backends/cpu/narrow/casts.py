@@ -1,4 +1,4 @@
-"""float32 to bfloat16 and back, in one layout or together with a change of it."""
+"""float32 to floats of 16 bits and back, in one layout or together with a change of it."""
 
 from __future__ import annotations
 
@@ -18,32 +18,37 @@ def _refuse(source: DType, target: DType) -> Any:
     return refuse
 
 
-def _flat(kernel: str, layout: str) -> Any:
+def _flat(dtype: str, kernel: str, layout: str) -> Any:
     def lower(layer: Cast, lowering: Lowering, variant: str) -> None:
         places = {"x": lowering.place(layer.x), "y": lowering.place(layer.result)}
-        lowering.call(f"bf16_{kernel}", **places, **flat_rows(layer.x.type, layout))
+        lowering.call(f"{dtype}_{kernel}", **places, **flat_rows(layer.x.type, layout))
 
     lower.__qualname__ = kernel
     return lower
 
 
-def _turned(kernel: str, source: str, target: str) -> Any:
+def _turned(dtype: str, kernel: str, source: str, target: str) -> Any:
     def lower(layer: Cast, lowering: Lowering, variant: str) -> None:
         places = {"x": lowering.place(layer.x), "y": lowering.place(layer.result)}
-        lowering.call(f"bf16_{kernel}_{source}_to_{target}", **places, **image_fields(layer.x.type))
+        lowering.call(f"{dtype}_{kernel}_{source}_to_{target}", **places, **image_fields(layer.x.type))
 
     lower.__qualname__ = f"{kernel}_from_{source}"
     return lower
 
 
-for _kernel, _from, _to in (("narrow", DType.F32, DType.BF16), ("widen", DType.BF16, DType.F32)):
+_CASTS = [
+    (narrow.value, kernel, types)
+    for narrow in (DType.BF16, DType.F16)
+    for kernel, types in (("narrow", (DType.F32, narrow)), ("widen", (narrow, DType.F32)))
+]
+for _dtype, _kernel, (_from, _to) in _CASTS:
     for _layout in LOW_LAYOUTS:
         cpu(
             "cast",
             _layout,
             _kernel,
-            _flat(_kernel, _layout),
-            dtype="bf16",
+            _flat(_dtype, _kernel, _layout),
+            dtype=_dtype,
             also=("f32",),
             refuse=_refuse(_from, _to),
             summary=f"{_from} to {_to}",
@@ -54,8 +59,8 @@ for _kernel, _from, _to in (("narrow", DType.F32, DType.BF16), ("widen", DType.B
             "cast",
             _target,
             f"{_kernel}_from_{_source}",
-            _turned(_kernel, _source, _target),
-            dtype="bf16",
+            _turned(_dtype, _kernel, _source, _target),
+            dtype=_dtype,
             also=("f32",),
             refuse=refuse_flat(_refuse(_from, _to)),
             formats=formats_between(_source, _target),
