@@ -127,13 +127,14 @@ class TuneOptions:
 
 
 def known_limits(database: ProfileDatabase, threads: int) -> Limits:
-    """The limits of this machine from the database; if it has none, they are measured, in haste, and kept."""
+    """The limits of this machine from the database; if it has none, they are measured, in haste, and kept. Of several
+    threads, rates of arithmetic are at least those of one core times the threads."""
     if (found := find_limits(database, threads)) is None:
         from plait.backends.profiling.probes import hasty, measure_limits
 
         (found,) = measure_limits([threads], hasty([threads]))
         keep_limits(database, [found])
-    return found
+    return found if threads == 1 else found.at_least(known_limits(database, 1))
 
 
 def tune_module(

@@ -67,6 +67,20 @@ class Limits:
         """GFLOP/s of the highest level."""
         return self.gflops[self.isa]
 
+    def at_least(self, single: Limits) -> Limits:
+        """The same, with rates of no less than those of one core times the threads: a core that was disturbed then does
+        not bound what threads can do."""
+
+        def rates(mine: dict[str, float], of_one: dict[str, float]) -> dict[str, float]:
+            return {isa: max(rate, self.threads * of_one.get(isa, 0.0)) for isa, rate in mine.items()}
+
+        return attrs.evolve(
+            self,
+            gflops=rates(self.gflops, single.gflops),
+            gops=rates(self.gops, single.gops),
+            bf16=rates(self.bf16, single.bf16),
+        )
+
     def level_for(self, nbytes: float) -> Level:
         """The smallest level that holds so many bytes."""
         return next(x for x in self.levels if x.capacity is None or nbytes <= x.capacity)

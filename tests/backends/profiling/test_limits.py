@@ -47,6 +47,14 @@ def test_the_level_that_holds_bytes(nbytes: int, level: Level) -> None:
     assert LIMITS.level_for(nbytes) == level
 
 
+def test_a_disturbed_core_does_not_bound_what_threads_can_do() -> None:
+    single = attrs.evolve(LIMITS, threads=1, gflops={"baseline": 25.0, "avx2": 70.0}, bf16={"avx2": 140.0})
+    found = attrs.evolve(LIMITS, gops={"avx2": 200.0}, bf16={"avx2": 150.0}).at_least(single)
+    assert found.gflops == {"baseline": 60.0, "avx2": 140.0}
+    assert (found.bf16, found.gops) == ({"avx2": 280.0}, {"avx2": 200.0})
+    assert found.levels == LIMITS.levels
+
+
 def test_the_peak_is_that_of_the_highest_level() -> None:
     assert LIMITS.peak == 120.0
 
