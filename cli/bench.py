@@ -105,7 +105,9 @@ def show(report: BenchReport) -> None:
 
 def _show_limits(limits: Limits, resident: int) -> None:
     far = limits.level_for(resident)
+    others = {"bfloat16": limits.bf16, "bytes": limits.gops}
+    beside = "".join(f", of {name} {max(rates.values()):.0f}" for name, rates in others.items() if rates)
     click.echo(
-        f"100% FMA is {limits.peak:.0f} GFLOP/s; constants are read from {far.name}, {far.read:.0f} GB/s "
+        f"100% FMA is {limits.peak:.0f} GFLOP/s{beside}; constants are read from {far.name}, {far.read:.0f} GB/s "
         f"(measured {limits.taken[:10]})"
     )

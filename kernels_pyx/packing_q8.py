@@ -114,13 +114,13 @@ def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
     return (np.where(np.isnan(values), quiet, rounded) >> np.uint32(16)).astype(np.uint16)
 
 
-def pack_fc_stored(w: NDArray[Any]) -> NDArray[Any]:
-    """[n][k] -> [n panel][k][64], of the same type: weights that are widened as they are read.
+def pack_fc_stored(w: NDArray[Any], panel: int = FC_PANEL) -> NDArray[Any]:
+    """[n][k] -> [n panel][k][panel], of the same type: weights that are widened as they are read.
 
     Float16, signed bytes, or the bits of bfloat16 (`to_bfloat16`).
     """
-    full = _padded(w, 0, FC_PANEL)
-    return np.ascontiguousarray(full.reshape(-1, FC_PANEL, w.shape[1]).transpose(0, 2, 1))
+    full = _padded(w, 0, panel)
+    return np.ascontiguousarray(full.reshape(-1, panel, w.shape[1]).transpose(0, 2, 1))
 
 
 def pack_conv_nhwc(w: Bytes, groups: int = 1) -> Bytes:

@@ -20,6 +20,8 @@ from plait.ir.activation import Activation
 from plait.ir.layers.squeeze_excite import SqueezeExcite
 from plait.ir.values import Value
 from plait.kernels_pyx import BinaryOp, packing
+from plait.kernels_pyx.packing_bf16 import bits_of
+from plait.kernels_pyx.packing_q8 import pack_fc_stored
 
 _FLOAT = 4
 """Bytes."""
@@ -45,7 +47,14 @@ def _squeeze(layer: SqueezeExcite, lowering: Lowering, dtype: str, layout: str) 
 
 
 def _excite(
-    lowering: Lowering, x: Place, weight: Value, bias: Value | None, act: Activation, images: int, **fields: Any
+    dtype: str,
+    lowering: Lowering,
+    x: Place,
+    weight: Value,
+    bias: Value | None,
+    act: Activation,
+    images: int,
+    **fields: Any,
 ) -> Place:
     """Call the kernel that mixes channels; returns where its results are, [images][outputs in whole panels]."""
     o, k = weight.type.static_shape[:2]
@@ -55,8 +64,12 @@ def _excite(
         if bias is None
         else lowering.constant(packing.pack_channels(data(bias, "bias").astype(np.float32), packing.EXCITE_PANEL))
     )
-    packed = lowering.constant(packing.pack_excite(data(weight, "weight").astype(np.float32, copy=False).reshape(o, k)))
-    lowering.call("f32_excite", x=x, w=packed, bias=biases, y=y, n=images, k=k, o=o, **fields, **act_fields(act))
+    stored = data(weight, "weight").reshape(o, k)
+    narrow = dtype != "f32"
+    packed = lowering.constant(
+        pack_fc_stored(bits_of(stored), packing.EXCITE_PANEL) if narrow else packing.pack_excite(stored)
+    )
+    lowering.call(f"{dtype}_excite", x=x, w=packed, bias=biases, y=y, n=images, k=k, o=o, **fields, **act_fields(act))
     return y
 
 
@@ -72,9 +85,9 @@ def _squeeze_excite(dtype: str, layout: str) -> Any:
         n, c, h, w = image(layer.x.type)
         few = layer.reduced
         sums, mean = _squeeze(layer, lowering, dtype, layout)
-        reduced = _excite(lowering, sums, layer.reduce_weight, layer.reduce_bias, layer.reduce_act, n, **mean)
+        reduced = _excite(dtype, lowering, sums, layer.reduce_weight, layer.reduce_bias, layer.reduce_act, n, **mean)
         once = {"rows": 1, "x_row": _whole(few, packing.EXCITE_PANEL), "scale": 1.0}
-        gates = _excite(lowering, reduced, layer.expand_weight, layer.expand_bias, layer.gate, n, **once)
+        gates = _excite(dtype, lowering, reduced, layer.expand_weight, layer.expand_bias, layer.gate, n, **once)
         if dtype != "f32":
             gates = _narrow(dtype, lowering, gates, n * _whole(c, packing.EXCITE_PANEL))
         lowering.overwrite(layer.result, layer.x)

@@ -8,10 +8,10 @@ counts as direct: Winograd convolution may be faster than its roofline.
 from __future__ import annotations
 
 from plait.backends.profiling.limits import Limits
-from plait.ir.dtypes import DType, Quantized
 from plait.ir.layer import Layer
 from plait.ir.module import Module
 from plait.ir.values import Constant
+from plait.tuning.roofline import peak
 
 
 def network_us(module: Module, limits: Limits) -> float:
@@ -30,14 +30,6 @@ def layer_us(layer: Layer, limits: Limits, constant_bytes: int = 0) -> float:
     constants = limits.level_for(max(constant_bytes, weights)).time_us(weights, 0)
     data = limits.level_for(read + written).time_us(read, written)
     return max(layer.flops() / peak(layer, limits) / 1e3, constants + data)
-
-
-def peak(layer: Layer, limits: Limits) -> float:
-    """Operations in a nanosecond: of float32, or of bytes or bfloat16 where a layer multiplies such."""
-    dtypes = {v.type.dtype for v in layer.operands}
-    if any(isinstance(dtype, Quantized) and dtype.bits == 8 for dtype in dtypes):
-        return max(limits.gops.values(), default=limits.peak)
-    return max(limits.bf16.values(), default=limits.peak) if DType.BF16 in dtypes else limits.peak
 
 
 def traffic(layer: Layer) -> tuple[int, int, int]:

@@ -19,12 +19,29 @@ enum { ELEMENT = 2 };
 
 enum source_layout { FROM_BLOCKS, FROM_NCHW };
 
+typedef uint64_t four_words __attribute__((aligned(1), may_alias));
+
+/* Pixels of four channels from three or four planes; the last is NULL where it is zero. */
+static void interleave_four(char *to, const uint16_t *a, const uint16_t *b, const uint16_t *c, const uint16_t *d,
+                            int64_t columns)
+{
+    four_words *pixels = (four_words *)to;
+    for (int64_t i = 0; i < columns; i++)
+        pixels[i] = a[i] | (uint64_t)b[i] << 16 | (uint64_t)c[i] << 32 | (d ? (uint64_t)d[i] << 48 : 0);
+}
+
 /* Pixels of an even number of channels from planes, with a zero behind an odd last one. */
 static void row_from_planes(char *to, const char *x, const struct conv_shape *s, const struct conv_input *in,
                             int64_t block, int64_t row, int64_t columns)
 {
     int64_t channels = *(const int64_t *)in->context, unit = in->unit / ELEMENT;
     uint16_t *pixels = (uint16_t *)to;
+    if (unit == 4) {
+        const uint16_t *first = (const uint16_t *)x + row * s->iw;
+        int64_t plane = s->ih * s->iw;
+        interleave_four(to, first, first + plane, first + 2 * plane, channels == 4 ? first + 3 * plane : NULL, columns);
+        return;
+    }
     for (int64_t c = 0; c < unit; c++) {
         const uint16_t *from = (const uint16_t *)x + (c * s->ih + row) * s->iw;
         for (int64_t i = 0; i < columns; i++)

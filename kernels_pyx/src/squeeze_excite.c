@@ -5,7 +5,8 @@
  *
  * The product with the image is binary.c's.  Sums are kept by row, whoever makes them: so threads cut rows, as the
  * convolution before and the product after do, and results do not depend on their number.
- * Weights [o / 16][k][16], zero beyond the last output, bias and y padded likewise.  Threads cut these panels. */
+ * Weights [o / 16][k][16], zero beyond the last output, are elements (element.h): they often come from memory.  Bias and y are
+ * float32, padded likewise.  Threads cut these panels. */
 #include "element.h"
 
 #define SQUEEZE_FIELDS(X, S) X(S, REF, x) X(S, REF, y) X(S, INT, n) X(S, INT, c) X(S, INT, h) X(S, INT, w) \
@@ -92,26 +93,26 @@ static void add_up(const struct excite *a, const float *x, float *sums)
 }
 
 /* VF outputs; four chains of sums hide the latency of multiply-add. */
-static vf dot_panel(const float *x, const float *w, int64_t k)
+static vf dot_panel(const float *x, const element *w, int64_t k)
 {
     vf s0 = vzero(), s1 = s0, s2 = s0, s3 = s0;
     int64_t i = 0;
     for (; i + 4 <= k; i += 4, w += 4 * PANEL) {
-        s0 += vset(x[i]) * vload(w);
-        s1 += vset(x[i + 1]) * vload(w + PANEL);
-        s2 += vset(x[i + 2]) * vload(w + 2 * PANEL);
-        s3 += vset(x[i + 3]) * vload(w + 3 * PANEL);
+        s0 += vset(x[i]) * eload(w);
+        s1 += vset(x[i + 1]) * eload(w + PANEL);
+        s2 += vset(x[i + 2]) * eload(w + 2 * PANEL);
+        s3 += vset(x[i + 3]) * eload(w + 3 * PANEL);
     }
     for (; i < k; i++, w += PANEL)
-        s0 += vset(x[i]) * vload(w);
+        s0 += vset(x[i]) * eload(w);
     return (s0 + s1) + (s2 + s3);
 }
 
 static void excite_run(const void *args, char *const *bases, int tid, int nthreads)
 {
     const struct excite *a = args;
-    const float *x = RESOLVE(const float, a->x), *w = RESOLVE(const float, a->w);
-    const float *bias = RESOLVE(const float, a->bias);
+    const float *x = RESOLVE(const float, a->x), *bias = RESOLVE(const float, a->bias);
+    const element *w = RESOLVE(const element, a->w);
     float *y = RESOLVE(float, a->y), *sums = RESOLVE(float, a->work) + round_up(a->k, PANEL) * tid;
     int64_t count = ceil_div(a->o, PANEL);
     struct range panels = share(count, tid, nthreads);
@@ -131,6 +132,10 @@ static void excite_run(const void *args, char *const *bases, int tid, int nthrea
 static const struct kernel kernels[] = {
     KERNEL(ELEMENT "_squeeze_" BLOCKED, squeeze_blocked, NULL, squeeze),
     PLAIN(KERNEL("f32_squeeze_nhwc", squeeze_nhwc, NULL, squeeze))
+#ifdef PLAIT_NARROW
+    KERNEL(ELEMENT "_excite", excite_run, excite_workspace, excite),
+#else
     PLAIN(KERNEL("f32_excite", excite_run, excite_workspace, excite))
+#endif
 };
 FAMILY(squeeze_excite, kernels)

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.layers.measure import Bench, Family, Row
 from benchmarks.layers.report import markdown
 from benchmarks.layers.shapes import Shape, describe, distinct, movement, onednn_subject
-from benchmarks.support.roofline import layer_us, network_us, peak, traffic
+from benchmarks.support.roofline import layer_us, network_us, traffic
 from benchmarks.support.serving import Server, ServerError
 from plait.backends.profiling.job import Job, Result
 from plait.backends.profiling.limits import Level, Limits
@@ -97,13 +97,6 @@ def test_rooflines_take_the_longer_of_arithmetic_and_data(module: Module) -> Non
     assert traffic(add) == (0, 2 * 8192, 8192)
     assert layer_us(add, LIMITS) == pytest.approx(3 * 8192 / 0.5 / 1e3), "24 kB are more than the cache holds"
     assert network_us(module, LIMITS) > layer_us(conv, LIMITS) * 2
-
-
-def test_products_of_bfloat16_have_a_peak_of_their_own(module: Module) -> None:
-    conv, *_ = layers(parse_module(TEXT.replace("f32", "bf16")))
-    assert peak(conv, LIMITS) == LIMITS.peak, "none is known"
-    assert peak(conv, attrs.evolve(LIMITS, bf16={"avx512vnni": 3e3, "avx2": 1e3})) == 3e3
-    assert peak(layers(module)[0], attrs.evolve(LIMITS, bf16={"avx2": 3e3})) == LIMITS.peak
 
 
 def test_constants_come_from_where_all_of_the_network_fit(module: Module) -> None:

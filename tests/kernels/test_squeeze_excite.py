@@ -1,10 +1,13 @@
 """Squeeze and excitation: sums of rows, and products of them with small matrices."""
 
+import bf16
 import numpy as np
 import pytest
 import reference as ref
 
+from plait import kernels_pyx as kernels
 from plait.kernels_pyx import Act, Split, packing
+from plait.kernels_pyx.packing_q8 import pack_fc_stored, to_bfloat16
 
 
 @pytest.mark.parametrize(("isa", "layout"), [(i, y) for i, y in ref.LAYOUTS if y != "nchw"])
@@ -42,3 +45,20 @@ def test_excite(k, o, rows, act, bias, isa):
     means = 0.25 * x[:, :, :k].sum(axis=1, dtype=np.float64)
     want = ref.activate(means @ w.T.astype(np.float64) + (b if bias else 0), act, 0.2, 0.5)
     ref.assert_close(got.reshape(n, size)[:, :o], want)
+
+
+FLOATS = kernels.isas_with("f32_fill")
+
+
+@pytest.mark.parametrize(("dtype", "isas"), [("bf16", kernels.available_isas()), ("f16", FLOATS)])
+@pytest.mark.parametrize("k, o", [(1, 1), (16, 17), (127, 64)])
+def test_weights_of_16_bits_are_widened(k, o, dtype, isas):
+    x, w = ref.random((1, 3, k), 1), ref.random_filters((o, k), 2)
+    bits = to_bfloat16(w) if dtype == "bf16" else w.astype(np.float16).view(np.uint16)
+    floats = bf16.floats(bits) if dtype == "bf16" else bits.view(np.float16)
+    inputs = {"x": x, "w": pack_fc_stored(bits, packing.EXCITE_PANEL), "bias": None}
+    fields = {"n": 1, "rows": 3, "x_row": k, "k": k, "o": o, "scale": 0.5, "act": Act.NONE, "act_a": 0.0, "act_b": 0.0}
+    want = 0.5 * x[0].sum(axis=0, dtype=np.float64) @ floats.T.astype(np.float64)
+    for isa in isas:
+        got = ref.run(f"{dtype}_excite", inputs, -(-o // 16) * 16, isa, 2, **fields)
+        ref.assert_close(got[:o], want)

@@ -8,7 +8,7 @@ import pytest
 from plait.backends.profiling.limits import Level, Limits
 from plait.ir.layer import Layer
 from plait.ir.text.parser import parse_module
-from plait.tuning.roofline import roofline
+from plait.tuning.roofline import peak, roofline
 
 L1 = Level("L1", 1000, read=100.0, write=50.0, copy=80.0)
 L2 = Level("L2", 5000, read=50.0, write=25.0, copy=40.0)
@@ -49,3 +49,12 @@ def test_the_bound_is_what_is_nearer() -> None:
     slow = attrs.evolve(MACHINE, gflops={"avx2": 0.001})
     assert roofline(product_layer(), 2.0, slow, 10**6).bound == "FMA"
     assert roofline(product_layer(), 2.0, MACHINE, 10**6).bound == "DRAM"
+
+
+def test_products_of_bfloat16_and_bytes_have_peaks_of_their_own() -> None:
+    narrow = layer("mul(%x, %x) : bf16[4]", "%x: bf16[4]")
+    quantized = layer("mul(%x, %x) {to = qu8<0.5>} : qu8<0.5>[4]", "%x: qu8<0.1>[4]")
+    known = attrs.evolve(MACHINE, bf16={"avx512vnni": 300.0, "avx2": 100.0}, gops={"avx2": 400.0})
+    assert [peak(found, known) for found in (narrow, quantized, product_layer())] == [300.0, 400.0, 100.0]
+    assert [peak(found, MACHINE) for found in (narrow, quantized)] == [100.0, 100.0], "none is known"
+    assert roofline(narrow, 2.0, known, 0).peak == pytest.approx(narrow.flops() / 2e3 / 300)
