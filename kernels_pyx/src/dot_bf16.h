@@ -3,8 +3,7 @@
 #define PLAIT_DOT_BF16_H
 
 #include "bf16.h"
-
-typedef int32_t pair __attribute__((aligned(1), may_alias)); /* two numbers */
+#include "broadcast.h"
 
 /* Products of two numbers of a pixel with two weights of each of VF channels, added to float32:
  *     acc[c] += x[0] w[c][0] + x[1] w[c][1]
@@ -12,12 +11,9 @@ typedef int32_t pair __attribute__((aligned(1), may_alias)); /* two numbers */
 #if defined __AVX512BF16__ && VF == 16
 typedef vi dot_pixel, dot_weights;
 
-/* Assembly keeps the compiler from loading early, for which there are no registers. */
 INLINE dot_pixel dot_broadcast(const uint8_t *x)
 {
-    vi v;
-    __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const pair *)x));
-    return v;
+    return broadcast_quad(x);
 }
 
 INLINE dot_weights dot_load(const int8_t *w)
@@ -42,7 +38,7 @@ INLINE dot_pixel dot_pair(vi v)
 
 INLINE dot_pixel dot_broadcast(const uint8_t *x)
 {
-    return dot_pair(*(const pair *)x - (vi){});
+    return dot_pair(*(const quad *)x - (vi){});
 }
 
 INLINE dot_weights dot_load(const int8_t *w)

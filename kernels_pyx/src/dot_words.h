@@ -14,12 +14,9 @@ INLINE words_weights words_load(const int8_t *w)
 }
 
 #if defined __AVX512VNNI__ && VF == 16
-/* Assembly keeps the compiler from loading early, for which there are no registers. */
 INLINE words_pixel words_broadcast(const uint8_t *x)
 {
-    vi v;
-    __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const quad *)x));
-    return v;
+    return broadcast_quad(x);
 }
 
 INLINE vi words_dot(vi acc, words_pixel x, words_weights w)

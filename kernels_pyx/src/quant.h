@@ -8,6 +8,7 @@
 #ifndef PLAIT_QUANT_H
 #define PLAIT_QUANT_H
 
+#include "broadcast.h"
 #include "fixed_point.h"
 
 typedef uint8_t vb __attribute__((vector_size(VF)));
@@ -15,7 +16,6 @@ typedef uint8_t vb_unaligned __attribute__((vector_size(VF), aligned(1), may_ali
 typedef int32_t vi_unaligned __attribute__((vector_size(VF * 4), aligned(4), may_alias));
 typedef int16_t vh __attribute__((vector_size(VF * 4)));
 typedef uint16_t vu16 __attribute__((vector_size(VF * 4)));
-typedef int32_t quad __attribute__((aligned(1), may_alias)); /* four bytes */
 
 INLINE vi viload(const int32_t *p)
 {
@@ -314,12 +314,9 @@ static __attribute__((noinline, unused)) void requantize_row(const struct requan
 #if defined __AVX512VNNI__ && VF == 16
 typedef vi dot_pixel, dot_weights;
 
-/* Assembly keeps the compiler from loading early, for which there are no registers. */
 INLINE dot_pixel dot_broadcast(const uint8_t *x)
 {
-    vi v;
-    __asm__("vpbroadcastd %1, %0" : "=v"(v) : "m"(*(const quad *)x));
-    return v;
+    return broadcast_quad(x);
 }
 
 INLINE dot_weights dot_load(const int8_t *w)

@@ -62,6 +62,7 @@ def product(batches: tuple[int, ...], m: int, k: int, n: int, zeros: tuple[int, 
 
 
 SHAPES = [(1, 1, 1), (7, 5, 70), (13, 64, 64), (50, 130, 200), (3, 7, 40), (33, 2, 17), (1, 300, 129)]
+SHAPES.append((45, 20_000, 5))  # several chunks of rows
 ZEROS = [(3, 0, 0), (0, 128, 1), (200, 17, 1), (255, -100, 0)]
 
 
