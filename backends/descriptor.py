@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import attrs
 
@@ -137,7 +138,7 @@ class RoutinePattern:
             DescriptorError: malformed, with a caret under the field.
         """
         body, at, layers = text.partition("@")
-        fields: dict[str, str] = {}
+        fields: dict[str, Any] = {}
         for position, match in enumerate(re.finditer(r"[^:/]+", body)):
             word = match.group()
             name = _field(word, position)

@@ -12,7 +12,6 @@ import attrs
 from benchmarks.layers.measure import Bench
 from benchmarks.layers.shapes import Shape, distinct
 from benchmarks.support.markdown import MarkdownTable, number
-from benchmarks.support.roofline import peak
 from plait.backends.profiling.limits import Limits
 from plait.ir.attributes import attribute_text
 from plait.ir.layer import Layer
@@ -20,6 +19,7 @@ from plait.ir.layers.conv import Conv2d
 from plait.ir.layers.linear import FullyConnected
 from plait.ir.module import Module
 from plait.ir.text.parser import parse_module
+from plait.tuning.roofline import peak
 
 ELEMENTS = {
     "float32": ("f32", "f32", ""),
