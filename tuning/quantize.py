@@ -11,6 +11,7 @@ from plait.ir.dtypes import Array, Quantized
 from plait.ir.layer import Layer
 from plait.ir.layers.linear import Matmul
 from plait.ir.module import Module
+from plait.ir.types import TensorType
 from plait.ir.values import Constant, Value
 from plait.ir.verify import verify
 from plait.passes.options import matches, words
@@ -84,10 +85,11 @@ def quantize_module(
         progress: called after each run over a sample.
 
     Raises:
-        QuantizationError: P520, there are no samples, nothing can be quantized, numbers are not finite, or a pattern of
-            layers to keep matches none.
+        QuantizationError: P520, there are no samples, nothing can be quantized or something is already, numbers are not
+            finite, or a pattern of layers to keep matches none.
         RunError: P401, a sample does not fit the inputs.
     """
+    check_floats(module)
     options = options or QuantizeOptions()
     kept = Kept(options.keep_float)
     module = optimized(module, PIPELINE)
@@ -117,6 +119,18 @@ def quantize_module(
     skipped = tuple(str(pair) for pair in found.pairs if isinstance(pair, Skipped))
     report = QuantizationReport(tuple(rows), skipped, len(found.pairs) - len(skipped), options.method)
     return Quantization(module, reference, report)
+
+
+def check_floats(module: Module) -> None:
+    """Refuse a network of which something is quantized already: its numbers are no measure of what is lost.
+
+    Raises:
+        QuantizationError: P520.
+    """
+    for value in module.main.body.values():
+        if isinstance(value.type, TensorType) and isinstance(value.type.dtype, Quantized):
+            message = f"the network is quantized already: %{value.name} is {value.type.dtype}"
+            raise QuantizationError(Diagnostic("P520", message, hint="give the float network that it was made of"))
 
 
 @attrs.frozen(eq=False)

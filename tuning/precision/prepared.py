@@ -23,7 +23,7 @@ from plait.passes.quantize.plan import Plan, make_plan
 from plait.passes.quantize.prepare import PIPELINE, prepare
 from plait.tuning.api import optimized
 from plait.tuning.calibration import Progress, Samples
-from plait.tuning.quantize import Calibration, Kept, QuantizeOptions, calibrate
+from plait.tuning.quantize import Calibration, Kept, QuantizeOptions, calibrate, check_floats
 from plait.tuning.untuned import twins_of
 
 
@@ -92,10 +92,11 @@ def prepare_for(
         samples: what types are chosen by; None: no layer will be integer.
 
     Raises:
-        QuantizationError: P520, there are no samples, numbers are not finite, or a pattern of layers to keep matches
-            none.
+        QuantizationError: P520, there are no samples, numbers are not finite, something is quantized already, or a
+            pattern of layers to keep matches none.
         RunError: P401, a sample does not fit the inputs.
     """
+    check_floats(module)
     options = options or QuantizeOptions()
     kept = Kept(options.keep_float)
     prepared = optimized(module, PIPELINE)

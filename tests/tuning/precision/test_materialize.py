@@ -11,6 +11,7 @@ from small_networks import FORK, GATED, network, samples_for
 from plait.backends.reference import evaluate
 from plait.ir.module import Module
 from plait.ir.text import parse_module, print_module
+from plait.passes.quantize.types import QuantizationError
 from plait.tuning.api import optimized
 from plait.tuning.precision.materialize import materialize
 from plait.tuning.precision.twins import twins
@@ -64,3 +65,12 @@ net @main(%x: f32[1x16x6x6]) -> (%y: f32[1x16x6x6]) {
     assert ("mul", "f32") in types_of(again)
     unmarked = from_text(print_module(kept).replace(", explicit = true", ""), kept)
     assert ("mul", "f32") not in types_of(optimized(unmarked, "default"))
+
+
+def test_what_is_quantized_already_is_refused() -> None:
+    module = network(FORK)
+    samples = samples_for(module)
+    done = quantize_module(module, samples, PLAIN).module
+    for again in (quantize_module, twins):
+        with pytest.raises(QuantizationError, match=r"P520.*quantized already: %.* is qu8"):
+            again(done, samples)
