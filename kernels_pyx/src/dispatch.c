@@ -106,8 +106,8 @@ const char *isa_refusal(int level)
                         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")))
         return "the processor lacks AVX-512 F, VL, BW or DQ";
     if (level == 3 && !(__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi") &&
-                        __builtin_cpu_supports("avx512bf16")))
-        return "the processor lacks AVX-512 VNNI, VBMI or BF16";
+                        __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bf16")))
+        return "the processor lacks AVX-512 VNNI, VBMI, VBMI2 or BF16";
 #endif
     return isa_extends(level) < 0 ? NULL : isa_refusal(isa_extends(level));
 }

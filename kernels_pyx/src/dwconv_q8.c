@@ -5,8 +5,8 @@
  *
  * Rows are made four outputs at a time, bands of rows one such column after another.  Four pixels (taps.h) serve every
  * output whose taps lie among them, by filters that are moved by 0 to 3 pixels: so have 3x3 and 5x5 of stride 1 and 2 their
- * tiles; other shapes load the pixels of four taps for each output.  Threads cut output rows, or blocks of channels where
- * rows are few. */
+ * tiles, all but 3x3 of stride 1 of two rows, for which filters are loaded once; other shapes load the pixels of four taps for
+ * each output.  Threads cut output rows, or blocks of channels where rows are few. */
 #include "conv.h"
 #include "taps.h"
 
@@ -78,13 +78,23 @@ struct column {
     uint8_t zeros[TAPS_BYTES];
 };
 
-/* Four pixels of image row `row`, or of the padding.  `inner`: they are known to be there. */
-INLINE struct pixel_taps taps_at(const struct column *c, int inner, int64_t row, int load, int64_t at)
+/* What is known of loads: nothing; that the rows are inside of the image; that all pixels are. */
+enum known { NOTHING, ROWS_INSIDE, ALL_INSIDE };
+
+/* Of `count` image rows from `top` on. */
+INLINE enum known known_of(const struct column *c, int64_t top, int64_t count)
 {
-    if (inner)
-        return load_pixel_taps(c->x + row * c->x_row + at * BLOCK);
-    int inside = row >= 0 && row < c->rows;
-    return load_present_taps(c->x + (inside ? row : 0) * c->x_row + at * BLOCK, &c->loads[load], inside, c->zeros);
+    if (top < 0 || top + count > c->rows)
+        return NOTHING;
+    return c->whole ? ALL_INSIDE : ROWS_INSIDE;
+}
+
+/* Four pixels of image row `row`, or of the padding. */
+INLINE struct pixel_taps taps_at(const struct column *c, enum known known, int64_t row, int load, int64_t at)
+{
+    int inside = known != NOTHING || (row >= 0 && row < c->rows);
+    const uint8_t *x = c->x + (inside ? row : 0) * c->x_row + at * BLOCK;
+    return known == ALL_INSIDE ? load_pixel_taps(x) : load_present_taps(x, &c->loads[load], inside, c->zeros);
 }
 
 INLINE void store_tile(const struct block *b, const struct column *c, int bounded, int64_t row, struct sums y0,
@@ -104,12 +114,18 @@ INLINE void sweep(const struct block *b, const struct column *c, int bounded, st
     int64_t down = 2 - b->a->pad_t; /* from a row of outputs to the image row of its bottom taps */
     for (int64_t row = rows.begin - 2; row < rows.end; row++) {
         struct pixel_taps p, q;
-        if (c->whole && row + down >= 0 && row + down < c->rows) {
-            p = taps_at(c, 1, row + down, 0, 0);
-            q = taps_at(c, 1, row + down, 1, 2);
-        } else {
-            p = taps_at(c, 0, row + down, 0, 0);
-            q = taps_at(c, 0, row + down, 1, 2);
+        switch (known_of(c, row + down, 1)) {
+        case ALL_INSIDE:
+            p = taps_at(c, ALL_INSIDE, row + down, 0, 0);
+            q = taps_at(c, ALL_INSIDE, row + down, 1, 2);
+            break;
+        case ROWS_INSIDE:
+            p = taps_at(c, ROWS_INSIDE, row + down, 0, 0);
+            q = taps_at(c, ROWS_INSIDE, row + down, 1, 2);
+            break;
+        default:
+            p = taps_at(c, NOTHING, row + down, 0, 0);
+            q = taps_at(c, NOTHING, row + down, 1, 2);
         }
         if (row >= rows.begin)
             store_tile(b, c, bounded, row, dot_taps(a0, p, bottom0), dot_taps(a1, p, bottom1), dot_taps(a2, q, bottom0),
@@ -125,44 +141,101 @@ INLINE void sweep(const struct block *b, const struct column *c, int bounded, st
     }
 }
 
-/* A tile of another shape; `top` is the image row of its first taps. */
-INLINE void tile_row(enum shape shape, const struct block *b, const struct column *c, int bounded, int inner, int64_t row,
-                     int64_t top)
+/* The sums of four neighbouring outputs. */
+struct tile_sums {
+    struct sums at[4];
+};
+
+#if defined __AVX512VBMI2__ && VF == 16
+#define MOVES_PIXELS 1
+/* The pixels `by` further on, of eight: their bytes are moved in each channel's four.  Instead of two filters for each
+ * output, so few are loaded. */
+INLINE struct pixel_taps moved_pixels(struct pixel_taps x, struct pixel_taps next, int by)
 {
-    struct sums y0 = b->bias, y1 = y0, y2 = y0, y3 = y0;
-    _Pragma("GCC unroll 5") for (int64_t i = 0; i < tiles[shape].taps; i++) {
-        const struct filter_taps(*f)[TILE_TAPS] = b->moved[i];
-        if (shape == K3S2) {
-            y0 = dot_taps(y0, taps_at(c, inner, top + i, 0, 0), f[0][0]);
-            y1 = dot_taps(y1, taps_at(c, inner, top + i, 1, 2), f[0][0]);
-            y2 = dot_taps(y2, taps_at(c, inner, top + i, 2, 4), f[0][0]);
-            y3 = dot_taps(y3, taps_at(c, inner, top + i, 3, 6), f[0][0]);
-            continue;
-        }
-        struct pixel_taps p = taps_at(c, inner, top + i, 0, 0), q = taps_at(c, inner, top + i, 1, 4);
-        y0 = dot_taps(dot_taps(y0, p, f[0][0]), q, f[0][1]);
-        if (shape == K5S1) {
-            y1 = dot_taps(dot_taps(y1, p, f[1][0]), q, f[1][1]);
-            y2 = dot_taps(dot_taps(y2, p, f[2][0]), q, f[2][1]);
-            y3 = dot_taps(dot_taps(y3, p, f[3][0]), q, f[3][1]);
-        } else {
-            struct pixel_taps r = taps_at(c, inner, top + i, 2, 8);
-            y1 = dot_taps(dot_taps(y1, p, f[2][0]), q, f[2][1]);
-            y2 = dot_taps(dot_taps(y2, q, f[0][0]), r, f[0][1]);
-            y3 = dot_taps(dot_taps(y3, q, f[2][0]), r, f[2][1]);
-        }
+    __m512i low = (__m512i)x.part[0], high = (__m512i)next.part[0];
+    switch (by) {
+    case 1: return (struct pixel_taps){{(vi)_mm512_shrdi_epi32(low, high, 8)}};
+    case 2: return (struct pixel_taps){{(vi)_mm512_shrdi_epi32(low, high, 16)}};
+    case 3: return (struct pixel_taps){{(vi)_mm512_shrdi_epi32(low, high, 24)}};
+    default: return x;
     }
-    store_tile(b, c, bounded, row, y0, y1, y2, y3);
+}
+#else
+#define MOVES_PIXELS 0
+INLINE struct pixel_taps moved_pixels(struct pixel_taps x, struct pixel_taps next, int by)
+{
+    return x;
+}
+#endif
+
+/* Adds a row of taps times a row of the image. */
+INLINE void add_row(enum shape shape, struct tile_sums *y, const struct filter_taps (*f)[TILE_TAPS],
+                    const struct pixel_taps *x)
+{
+#pragma GCC unroll 4
+    for (int o = 0; o < 4; o++) {
+        int move = shape == K5S1 ? o : shape == K5S2 ? o % 2 * 2 : 0;
+        int first = shape == K3S2 ? o : shape == K5S2 ? o / 2 : 0; /* of the loads */
+        const struct filter_taps *filter = f[MOVES_PIXELS ? 0 : move];
+        struct pixel_taps taps = x[first];
+        if (MOVES_PIXELS && shape != K3S2)
+            taps = moved_pixels(x[first], x[first + 1], move);
+        y->at[o] = dot_taps(y->at[o], taps, filter[0]);
+        if (shape != K3S2) /* the fifth tap; what follows it has weights of zero where pixels are moved */
+            y->at[o] = dot_taps(y->at[o], MOVES_PIXELS ? moved_pixels(x[first + 1], x[first + 1], move) : x[first + 1],
+                                filter[1]);
+    }
+}
+
+/* Tiles of another shape in one row of outputs, or two; `top` is the image row of the first taps. */
+INLINE void tile_row(enum shape shape, const struct block *b, const struct column *c, int bounded, enum known known,
+                     int64_t row, int64_t top, int two)
+{
+    const struct tile *t = &tiles[shape];
+    struct tile_sums y = {{b->bias, b->bias, b->bias, b->bias}}, below = y;
+    int64_t count = t->taps + (two ? t->stride : 0);
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < count; i++) {
+        struct pixel_taps x[MOST_LOADS];
+#pragma GCC unroll 4
+        for (int k = 0; k < t->loads; k++)
+            x[k] = taps_at(c, known, top + i, k, t->at[k]);
+        if (i < t->taps)
+            add_row(shape, &y, b->moved[i], x);
+        if (two && i >= t->stride)
+            add_row(shape, &below, b->moved[i - t->stride], x);
+    }
+    store_tile(b, c, bounded, row, y.at[0], y.at[1], y.at[2], y.at[3]);
+    if (two)
+        store_tile(b, c, bounded, row + 1, below.at[0], below.at[1], below.at[2], below.at[3]);
 }
 
 INLINE void tile_rows(enum shape shape, const struct block *b, const struct column *c, int bounded, struct range rows)
 {
-    for (int64_t row = rows.begin; row < rows.end; row++) {
-        int64_t top = row * b->a->stride_h - b->a->pad_t;
-        if (c->whole && top >= 0 && top + tiles[shape].taps <= c->rows)
-            tile_row(shape, b, c, bounded, 1, row, top);
-        else
-            tile_row(shape, b, c, bounded, 0, row, top);
+    int64_t stride = b->a->stride_h;
+    for (int64_t row = rows.begin; row < rows.end;) {
+        int64_t top = row * stride - b->a->pad_t;
+        int two = row + 1 < rows.end && stride == tiles[shape].stride && bounded != IN_FIXED_POINT;
+        switch (known_of(c, top, tiles[shape].taps + (two ? stride : 0))) {
+        case ALL_INSIDE:
+            if (two)
+                tile_row(shape, b, c, bounded, ALL_INSIDE, row, top, 1);
+            else
+                tile_row(shape, b, c, bounded, ALL_INSIDE, row, top, 0);
+            break;
+        case ROWS_INSIDE:
+            if (two)
+                tile_row(shape, b, c, bounded, ROWS_INSIDE, row, top, 1);
+            else
+                tile_row(shape, b, c, bounded, ROWS_INSIDE, row, top, 0);
+            break;
+        default:
+            if (two)
+                tile_row(shape, b, c, bounded, NOTHING, row, top, 1);
+            else
+                tile_row(shape, b, c, bounded, NOTHING, row, top, 0);
+        }
+        row += 1 + two;
     }
 }
 
