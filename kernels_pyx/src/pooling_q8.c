@@ -167,6 +167,7 @@ INLINE void average_row(const void *args, char *const *bases, const struct row *
     int32_t *down = columns;
     int64_t bytes = a->iw * lanes;
     add_rows(down, row->x, row->rows, a->dil_h * bytes, bytes);
+    memset(down + bytes, 0, VF * sizeof *down); /* what the last vector has beside its channels */
     struct range rows = {0, row->rows};
     int64_t high = counted(rows, row->top, a->ih, a->kh, a->dil_h, a->pad_b, average->count_include_pad);
     for (int64_t o = 0; o < a->ow; o++) {
