@@ -153,7 +153,8 @@ def _cast(net: Net) -> Layer:
     known = [d for d in DType if can_cast(source, d)]
     to = net.source.choice((DType.F32, DType.F64) if net.style.computable else known)
     rounding = net.source.choice(("up", "up", "down", "nearest"))
-    return elementwise.Cast(x, to=to, saturate=not net.source.chance(20), rounding=rounding)
+    saturate, explicit = not net.source.chance(20), net.source.chance(20)
+    return elementwise.Cast(x, to=to, saturate=saturate, rounding=rounding, explicit=explicit)
 
 
 @recipe("adapt")
