@@ -167,12 +167,15 @@ def plot(rows: Sequence[PrecisionRow], path: Path) -> None:
         some = [row for row in rows if row.threads == threads]
         places = range(len(some))
         top, bottom = grid[0][column], grid[1][column]
-        for name in ELEMENTS:
-            top.plot(places, [row.share(name) or 0 for row in some], "o", markersize=4, label=name)
+        colors = {name: f"C{i}" for i, name in enumerate(ELEMENTS)}
+        for name, color in colors.items():
+            top.plot(places, [row.share(name) or 0 for row in some], "o", markersize=4, color=color, label=name)
         top.set(title=f"threads: {threads}", ylabel="share of the peak of its products, Winograd left out")
         top.set_xticks([])
         for name in ("bfloat16", "qint8"):
-            bottom.plot(places, [row.gain(name) or 0 for row in some], "o", markersize=4, label=name)
+            bottom.plot(
+                places, [row.gain(name) or 0 for row in some], "o", markersize=4, color=colors[name], label=name
+            )
         bottom.set(ylabel="float32's time / its time", xlim=top.get_xlim())
         bottom.set_xticks(list(places), [row.shape.text for row in some], rotation=90, fontsize=6)
         for axes in (top, bottom):
