@@ -21,8 +21,6 @@ from plait.testing.compare import relative_error
 
 TIMEOUT_S = {"measure": 300.0, "prepare": 1800.0}
 WORKER = "benchmarks.peers.worker"
-WAKING_S = 3.0
-"""How long cores are kept busy before the first measurement on them."""
 Say = Callable[[str], None]
 
 
@@ -47,6 +45,8 @@ class Session:
     log: Path
     sampling: Sampling = Sampling()
     dtype: str = FLOAT32
+    waking_s: float = 3.0
+    """How long cores are kept busy before the first measurement on so many."""
 
     def turns(self) -> Iterator[Turn]:
         """Engines take turns on a cell, so that what disturbs the machine for a while meets all of them."""
@@ -74,7 +74,7 @@ class Session:
                 break
             if turn.cell.threads != woken:
                 woken = turn.cell.threads
-                keep_busy(woken, WAKING_S)
+                keep_busy(woken, self.waking_s)
             record = self.take(turn)
             if record.failure:
                 failed.add((turn.cell, turn.engine))

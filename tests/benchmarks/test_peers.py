@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import attrs
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from benchmarks.peers.engines import ENGINES
 from benchmarks.peers.engines.base import BFLOAT16, DTYPES, FLOAT32, INT8, ModelFiles
 from benchmarks.peers.records import Cell, Record, Turn, append_record, read_records
 from benchmarks.peers.report import SUSPICIOUS, markdown
-from benchmarks.peers.runner import Session
+from benchmarks.peers.runner import Session, keep_busy
 from benchmarks.peers.summary import CellResult, summarize
 
 CELL = Cell("resnet50", 1)
@@ -86,7 +88,22 @@ class Scripted(Session):
 
 def session(folder: Path, rounds: int) -> Session:
     engines = dict.fromkeys(("plait", "mnn"), Path("python"))
-    return Scripted(engines, ["resnet50"], [1], rounds, folder, folder / "log")
+    return Scripted(engines, ["resnet50"], [1], rounds, folder, folder / "log", waking_s=0)
+
+
+def test_cores_are_woken_before_the_first_measurement_on_so_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken: list[tuple[int, float]] = []
+    monkeypatch.setattr("benchmarks.peers.runner.keep_busy", lambda cores, seconds: woken.append((cores, seconds)))
+    attrs.evolve(session(tmp_path, 2), threads=[1, 2], waking_s=0.5).run(None, lambda text: None)
+    assert woken == [(1, 0.5), (2, 0.5)] * 2
+
+
+def test_keeping_busy_takes_its_time() -> None:
+    begin = time.perf_counter()
+    keep_busy(2, 0.05)
+    assert time.perf_counter() - begin >= 0.05
 
 
 def test_a_session_goes_on_where_it_stopped(tmp_path: Path) -> None:
