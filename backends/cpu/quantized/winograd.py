@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import numpy as np
 
 from plait.backends.cpu.common import cpu
@@ -30,10 +31,10 @@ def _winograd(conv: Conv2d, lowering: Lowering, variant: str) -> None:
         direct(conv, lowering, variant)
         return
     _, blocks = tile(variant)
+    begun = attrs.evolve(sums, bias=packing_q8.pack_winograd_bias(sums.bias))
     lowering.call(
         "q8_conv_winograd_nchw16c",
-        **shared_fields(conv, sums, lowering, BLOCK)
-        | {"bias": lowering.constant(packing_q8.pack_winograd_bias(sums.bias))},
+        **shared_fields(conv, begun, lowering, BLOCK),
         w=lowering.constant(packing_q8.pack_winograd(sums.weight, blocks)),
         tile_block=0,
         tile_b=blocks,
